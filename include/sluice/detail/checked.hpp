@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_DETAIL_CHECKED_HPP
+#define SLUICE_DETAIL_CHECKED_HPP
+
+#include <chrono>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include <sluice/detail/int128.hpp>
+
+// What constructors check before they convert: a negative or an overflowing value never becomes a valid one.
+namespace sluice::detail {
+
+template <class T>
+concept Integer = std::integral<T> && !std::same_as<std::remove_cv_t<T>, bool>;
+
+inline constexpr std::uint64_t max_units = (std::uint64_t{1} << 53) - 1;  // exact in a double, so in Lua and JSON too
+inline constexpr std::int64_t max_period_ns = std::int64_t{36525} * 86400 * 1'000'000'000;  // 100 years
+
+[[noreturn]] inline void throw_invalid(const std::string& what, const std::string& value, const std::string& range) {
+    throw std::invalid_argument("sluice: " + what + " must be " + range + ", not " + value);
+}
+
+/// `value` as units (limit, capacity, count), from 1 to `most`.
+template <Integer I>
+constexpr std::uint64_t checked_units(const char* what, I value, std::uint64_t most = max_units) {
+    if (value < 1 || static_cast<std::uint64_t>(value) > most) {
+        throw_invalid(what, std::to_string(value), "from 1 to " + std::to_string(most));
+    }
+    return static_cast<std::uint64_t>(value);
+}
+
+/// `value` in whole nanoseconds, from 1 ns to 100 years.
+template <class Rep, class Period>
+constexpr std::int64_t checked_period(const char* what, std::chrono::duration<Rep, Period> value) {
+    constexpr auto range = "from 1 ns to 100 years";
+    if constexpr (std::is_floating_point_v<Rep>) {
+        const auto ns = static_cast<long double>(value.count()) * Period::num * 1e9L / Period::den;
+        if (!(ns >= 1.0L && ns <= static_cast<long double>(max_period_ns))) {
+            throw_invalid(what, std::to_string(ns) + " ns", range);
+        }
+        return static_cast<std::int64_t>(std::llround(ns));
+    } else {
+        const auto count = static_cast<int128>(value.count());
+        constexpr auto limit = static_cast<int128>(max_period_ns) * Period::den;
+        // Compared before it is multiplied: num * 1e9 may itself exceed 64 bits (std::chrono::years of a wide Rep).
+        const bool fits = count > 0 && count <= limit / Period::num;
+        const int128 ns = fits ? count * Period::num * 1'000'000'000 / Period::den : 0;
+        if (!fits || ns < 1 || ns > max_period_ns) {
+            throw_invalid(what, std::to_string(value.count()) + " x " + std::to_string(Period::num) + "/" +
+                                    std::to_string(Period::den) + " s", range);
+        }
+        return static_cast<std::int64_t>(ns);
+    }
+}
+
+}  // namespace sluice::detail
+
+#endif

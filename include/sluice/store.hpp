@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_STORE_HPP
+#define SLUICE_STORE_HPP
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <sluice/decision.hpp>
+#include <sluice/policy.hpp>
+
+namespace sluice {
+
+/// Whose states are meant: a limiter's name and one policy with its parameters. Built once per limiter and, for a
+/// call with a policy of its own, on the stack (a hash of a few numbers, no allocation). Refers to both.
+template <Policy P>
+struct Scope {
+    Scope(std::string_view limiter, const P& rules) noexcept : name(limiter), policy(rules) {
+        detail::Fingerprint print;
+        print.add(limiter);
+        print.add(policy_id);
+        id = print.value();
+    }
+
+    std::string_view name;
+    const P& policy;
+    std::uint64_t policy_id = fingerprint(policy);  ///< kind and parameters
+    std::uint64_t id = 0;                           ///< name, kind and parameters
+};
+
+enum class Operation : std::uint8_t { consume, peek, refund, reset };
+
+/// One question to a store. `units` is the cost to consume or peek at, or what to refund; reset ignores it.
+template <Policy P>
+struct Request {
+    const Scope<P>& scope;
+    std::string_view key;
+    std::uint64_t units = 1;
+    Operation operation = Operation::consume;
+};
+
+/// A store finds the state of (scope, key), makes the policy's step atomic and owns the clock. It is a handle: copies
+/// share the states; all calls may come from many threads at once. decide() answers consume and peek with the
+/// policy's decision, refund and reset with an `error` alone; it never throws, and reports a failure in
+/// Decision::error, leaving `allowed` to the limiter.
+template <class S, class P>
+concept Store = Policy<P> && std::copyable<S> && requires(const S& store, const Request<P>& request) {
+    { store.decide(request) } noexcept -> std::same_as<Decision>;
+};
+
+/// A store that takes the time from the caller (nanoseconds since the Unix epoch).
+template <class S, class P>
+concept TimedStore = Store<S, P> &&
+    requires(const S& store, const Request<P>& request, std::chrono::nanoseconds now) {
+        { store.decide_at(request, now) } noexcept -> std::same_as<Decision>;
+    };
+
+/// A store that decides many keys in one pass, in order: out[i] answers keys[i] (spans of equal length; the request's
+/// own key is ignored).
+template <class S, class P>
+concept BatchStore = Store<S, P> && requires(const S& store, const Request<P>& request,
+                                             std::span<const std::string_view> keys, std::span<Decision> out) {
+    { store.decide_many(request, keys, out) } noexcept;
+};
+
+}  // namespace sluice
+
+#endif

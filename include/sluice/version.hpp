@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_VERSION_HPP
+#define SLUICE_VERSION_HPP
+
+// The single source of the version: CMake reads these three lines.
+#define SLUICE_VERSION_MAJOR 0
+#define SLUICE_VERSION_MINOR 1
+#define SLUICE_VERSION_PATCH 0
+
+#endif
