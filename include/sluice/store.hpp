@@ -13,21 +13,25 @@
 
 namespace sluice {
 
-/// Whose states are meant: a limiter's name and one policy with its parameters. Built once per limiter and, for a
-/// call with a policy of its own, on the stack (a hash of a few numbers, no allocation). Refers to both.
+/// Whose states are meant: a limiter's name and one policy with its parameters. Refers to both. Made on the stack
+/// for a call with a policy of its own: a hash of a few numbers, no allocation.
 template <Policy P>
 struct Scope {
-    Scope(std::string_view limiter, const P& rules) noexcept : name(limiter), policy(rules) {
+    Scope(std::string_view limiter, const P& rules) noexcept : Scope(limiter, rules, scope_id(limiter, rules)) {}
+    /// With `scope_id(limiter, rules)` computed before.
+    Scope(std::string_view limiter, const P& rules, std::uint64_t known_id) noexcept
+        : name(limiter), policy(rules), id(known_id) {}
+
+    static std::uint64_t scope_id(std::string_view limiter, const P& rules) noexcept {
         detail::Fingerprint print;
         print.add(limiter);
-        print.add(policy_id);
-        id = print.value();
+        print.add(fingerprint(rules));
+        return print.value();
     }
 
     std::string_view name;
     const P& policy;
-    std::uint64_t policy_id = fingerprint(policy);  ///< kind and parameters
-    std::uint64_t id = 0;                           ///< name, kind and parameters
+    std::uint64_t id;  ///< stands for the name, the policy's kind and its parameters
 };
 
 enum class Operation : std::uint8_t { consume, peek, refund, reset };
