@@ -65,12 +65,13 @@ public:
     }
 };
 
-inline constexpr ErrorCategory error_category_instance{};
-
 }  // namespace detail
 
 /// The category of Errc; its name is "sluice".
-inline const std::error_category& error_category() noexcept { return detail::error_category_instance; }
+inline const std::error_category& error_category() noexcept {
+    static const detail::ErrorCategory category;
+    return category;
+}
 
 inline std::error_code make_error_code(Errc code) noexcept { return {static_cast<int>(code), error_category()}; }
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_MEMORY_DETAIL_SLOT_HPP
+#define SLUICE_MEMORY_DETAIL_SLOT_HPP
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace sluice::detail {
+
+/// One key of the table: whose it is, and a 64-bit word of state.
+///
+/// The word is kept XORed with the fingerprint and changes by compare-and-swap alone. Words of different keys thus
+/// differ even where their states are equal, and a swap that was prepared for one key fails when the slot has
+/// meanwhile become another's (but for a chance of 2^-64, as if the two keys had one fingerprint).
+class Slot {
+public:
+    static constexpr std::uint64_t empty = 0;    // never used since the shard was last rebuilt: ends every probe
+    static constexpr std::uint64_t removed = 1;  // may be used again; probes go on
+    static constexpr std::uint64_t frozen = 0;   // in place of the word, while the slot changes hands
+
+    // A reader that sees a new owner or word must see all that was done before: acquire here, release in the writers.
+    std::uint64_t owner() const noexcept { return owner_.load(std::memory_order_acquire); }
+    std::uint64_t stored() const noexcept { return word_.load(std::memory_order_acquire); }
+    bool is_owned() const noexcept { return owner() > removed; }
+    std::uint64_t word() const noexcept { return stored() ^ owner(); }
+
+    /// Replaces what stored() returned. Relaxed on failure: the caller starts again with a new load.
+    bool swap(std::uint64_t& stored, std::uint64_t owner, std::uint64_t word) noexcept {
+        return word_.compare_exchange_strong(stored, word ^ owner, std::memory_order_acq_rel, std::memory_order_relaxed);
+    }
+
+    // The rest is for those who hold the shard's mutex and have closed its guard.
+    bool freeze(std::uint64_t stored) noexcept {
+        return word_.compare_exchange_strong(stored, frozen, std::memory_order_acq_rel, std::memory_order_relaxed);
+    }
+    std::uint64_t take() noexcept { return word_.exchange(frozen, std::memory_order_acq_rel) ^ owner(); }
+    void give(std::uint64_t owner, std::uint64_t word) noexcept {
+        owner_.store(owner, std::memory_order_release);
+        word_.store(word ^ owner, std::memory_order_release);
+    }
+    void vacate(std::uint64_t mark) noexcept {
+        word_.store(frozen, std::memory_order_release);
+        owner_.store(mark, std::memory_order_release);
+    }
+
+private:
+    std::atomic<std::uint64_t> owner_{empty};
+    std::atomic<std::uint64_t> word_{frozen};
+};
+
+/// What one step of a probe reads from memory.
+struct alignas(64) Line {
+    static constexpr std::size_t size = 4;
+    std::array<Slot, size> slots;
+};
+
+/// A shard's size and version in one word, so that a lookup can tell that no slot changed hands while it read:
+/// `is_closed` or a changed value means that it must take the mutex instead.
+struct Guard {
+    std::uint64_t value;
+
+    static constexpr std::uint64_t closed_bit = 64;
+    static constexpr std::uint64_t version_step = 128;
+
+    bool is_closed() const noexcept { return (value & closed_bit) != 0; }
+    std::uint64_t lines() const noexcept { return std::uint64_t{1} << (value & 63); }
+};
+
+}  // namespace sluice::detail
+
+#endif

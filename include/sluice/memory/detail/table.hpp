@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_MEMORY_DETAIL_TABLE_HPP
+#define SLUICE_MEMORY_DETAIL_TABLE_HPP
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <new>
+
+#include <sluice/detail/int128.hpp>
+#include <sluice/detail/saturate.hpp>
+#include <sluice/memory/detail/pages.hpp>
+#include <sluice/memory/detail/slot.hpp>
+
+namespace sluice::detail {
+
+/// A hash table in shards, each probed line by line from a key's home up to the first empty slot. Lookups take no
+/// lock; whatever lets slots change hands (a new key, reclaiming, growing) runs under the shard's mutex with its
+/// guard closed.
+///
+/// All shards lie in one reservation of address space that is large enough for `max_keys`; the system gives pages as
+/// shards grow and takes them back when they shrink. Addresses never change, so nothing has to outlive a reader, and
+/// a shard is rebuilt in place: never more than `max_shard_lines` at a time, whatever the size of the table.
+///
+/// `Words` knows what words mean: expires_at(owner, word), and destroy(owner, word) of what a word refers to.
+template <class Words>
+class Table {
+public:
+    enum class Placed { done, full, no_memory };
+
+    struct Shard {
+        std::mutex mutex;
+        // All guarded by the mutex, but `earliest` may be read without it.
+        std::size_t used = 0;                           // slots that are not empty
+        std::size_t taken_over = 0;                     // since the last rebuild
+        std::size_t constructed = 0;                    // lines that have ever been in use
+        std::atomic<std::int64_t> earliest{int64_max};  // no state expires before, in ns
+    };
+
+    static constexpr std::size_t max_shard_lines = 1024;  // 64 KiB: rebuilt in some 20 us
+    static constexpr std::size_t min_shard_lines = page_size / sizeof(Line);
+
+    explicit Table(std::size_t max_keys)
+        : max_keys_(max_keys),
+          spare_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
+          shard_lines_(std::min(max_shard_lines, lines_for(max_keys, spare_keys_))),
+          shard_count_(lines_for(max_keys, spare_keys_) / shard_lines_),
+          shards_(std::make_unique<Shard[]>(shard_count_)),
+          guards_(std::make_unique<std::atomic<std::uint64_t>[]>(shard_count_)),
+          lines_(static_cast<Line*>(::operator new(shard_count_* shard_lines_ * sizeof(Line), alignment))) {
+        for (std::size_t i = 0; i != shard_count_; ++i) guards_[i].store(Guard::closed_bit, std::memory_order_relaxed);
+    }
+    Table(const Table&) = delete;
+    Table& operator=(const Table&) = delete;
+    ~Table() {
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            for_each_owned(i, [](Slot& slot) { Words::destroy(slot.owner(), slot.word()); });
+        }
+        ::operator delete(lines_, alignment);
+    }
+
+    std::size_t shard_of(std::uint64_t hash) const noexcept {
+        return static_cast<std::size_t>((uint128{hash} * shard_count_) >> 64);
+    }
+    Shard& shard(std::size_t index) noexcept { return shards_[index]; }
+    Guard guard(std::size_t index) const noexcept { return {guards_[index].load(std::memory_order_acquire)}; }
+    /// True if no slot changed hands since guard() returned `seen`. Relaxed will do after the acquiring loads of slots.
+    bool is_unchanged(std::size_t index, Guard seen) const noexcept {
+        return guards_[index].load(std::memory_order_relaxed) == seen.value;
+    }
+
+    /// The slot of `owner`, or null. Without the mutex the answer holds only while the guard does.
+    template <class Matches>
+    Slot* find(std::size_t index, Guard guard, std::uint64_t owner, Matches matches) noexcept {
+        Line* const lines = begin(index);
+        const std::uint64_t mask = guard.lines() - 1;
+        const std::uint64_t home = home_of(owner);
+        for (std::uint64_t step = 0; step <= mask; ++step) {
+            for (Slot& slot : lines[(home + step) & mask].slots) {
+                const std::uint64_t seen = slot.owner();
+                if (seen == owner && matches(slot)) return &slot;
+                if (seen == Slot::empty) return nullptr;
+            }
+        }
+        return nullptr;
+    }
+    Line* home_line(std::size_t index, std::uint64_t owner) noexcept {
+        return begin(index) + (home_of(owner) & (guard(index).lines() - 1));
+    }
+
+    /// Gives a slot to `owner`, which has none. Needs the shard's mutex. `spare`: beyond max_keys, within spare_keys.
+    Placed place(std::size_t index, std::uint64_t owner, std::uint64_t word, std::int64_t now, bool spare) noexcept;
+
+    /// Looks for slots whose state has expired, in a few shards where there may be some, and frees them. Needs that the
+    /// caller holds no shard's mutex. False if none was found.
+    bool reclaim(std::int64_t now) noexcept;
+
+    /// To be told of every expiry that does not come through place(), with the mutex held.
+    void expires(Shard& shard, std::int64_t at) noexcept {
+        if (at < shard.earliest.load(std::memory_order_relaxed)) shard.earliest.store(at, std::memory_order_relaxed);
+    }
+
+    std::size_t max_keys() const noexcept { return max_keys_; }
+    std::size_t spare_keys() const noexcept { return spare_keys_; }
+    std::size_t keys() const noexcept { return keys_.load(std::memory_order_relaxed); }
+    std::uint64_t reclaimed() const noexcept { return reclaimed_.load(std::memory_order_relaxed); }
+
+private:
+    struct Entry {
+        std::uint64_t owner, word;
+    };
+
+    /// Keeps lookups out while slots of a shard change hands. The stores to slots that follow release, so whoever
+    /// sees one of them sees the closed guard too.
+    class Closed {
+    public:
+        Closed(Table& table, std::size_t index) noexcept : guard_(table.guards_[index]) {
+            value_ = guard_.load(std::memory_order_relaxed) | Guard::closed_bit;
+            guard_.store(value_, std::memory_order_relaxed);
+        }
+        Closed(const Closed&) = delete;
+        ~Closed() {
+            guard_.store((value_ & ~Guard::closed_bit) + Guard::version_step, std::memory_order_release);
+        }
+        void resize(std::size_t lines) noexcept {
+            value_ = (value_ & ~std::uint64_t{63}) | static_cast<std::uint64_t>(std::countr_zero(lines));
+        }
+
+    private:
+        std::atomic<std::uint64_t>& guard_;
+        std::uint64_t value_;
+    };
+
+    static constexpr std::align_val_t alignment{page_size};
+    static std::size_t lines_for(std::size_t max_keys, std::size_t spare) noexcept {
+        return std::max<std::size_t>(1, std::bit_ceil(max_keys + max_keys / 2 + 2 * spare) / Line::size);
+    }
+    // Bit 0 of an owner tells the kind of its word; the shard comes from the high bits of the hash.
+    static std::uint64_t home_of(std::uint64_t owner) noexcept { return owner >> 1; }
+    Line* begin(std::size_t index) const noexcept { return lines_ + index * shard_lines_; }
+    std::size_t lines_in(std::size_t index) const noexcept {
+        return shards_[index].constructed == 0 ? 0 : static_cast<std::size_t>(guard(index).lines());
+    }
+
+    template <class Visit>
+    void for_each_owned(std::size_t index, Visit visit) noexcept {
+        const std::size_t lines = lines_in(index);
+        for (Line* line = begin(index); line != begin(index) + lines; ++line) {
+            for (Slot& slot : line->slots) {
+                if (slot.is_owned()) visit(slot);
+            }
+        }
+    }
+
+    bool add_key(bool spare) noexcept;
+    void forget(std::size_t expired) noexcept {
+        keys_.fetch_sub(expired, std::memory_order_relaxed);
+        reclaimed_.fetch_add(expired, std::memory_order_relaxed);
+    }
+    bool is_crowded(std::size_t index) const noexcept;
+    bool rebuild(std::size_t index, std::int64_t now) noexcept;
+    std::size_t sweep(std::size_t index, std::int64_t now) noexcept;
+
+    std::size_t max_keys_;
+    std::size_t spare_keys_;
+    std::size_t shard_lines_;
+    std::size_t shard_count_;
+    std::unique_ptr<Shard[]> shards_;
+    // Apart from the shards, so that the guards of a million keys fit the first-level cache.
+    std::unique_ptr<std::atomic<std::uint64_t>[]> guards_;
+    Line* lines_;
+    alignas(64) std::atomic<std::size_t> keys_{0};
+    std::atomic<std::uint64_t> reclaimed_{0};
+    std::atomic<std::size_t> next_sweep_{0};
+};
+
+}  // namespace sluice::detail
+
+#include <sluice/memory/detail/table_changes.hpp>
+
+#endif

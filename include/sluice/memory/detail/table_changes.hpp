@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_MEMORY_DETAIL_TABLE_CHANGES_HPP
+#define SLUICE_MEMORY_DETAIL_TABLE_CHANGES_HPP
+
+#include <sluice/memory/detail/table.hpp>
+
+// How slots of a Table change hands. All of it runs under a shard's mutex with the guard closed.
+namespace sluice::detail {
+
+template <class Words>
+bool Table<Words>::add_key(bool spare) noexcept {
+    const std::size_t most = max_keys_ + (spare ? spare_keys_ : 0);
+    if (keys_.fetch_add(1, std::memory_order_relaxed) < most) return true;
+    keys_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+}
+
+template <class Words>
+auto Table<Words>::place(std::size_t index, std::uint64_t owner, std::uint64_t word, std::int64_t now,
+                         bool spare) noexcept -> Placed {
+    Shard& shard = shards_[index];
+    // Without memory for the move, a shard that is not quite full goes on as it is.
+    if (is_crowded(index) && !rebuild(index, now) && shard.used == lines_in(index) * Line::size) return Placed::no_memory;
+    const std::uint64_t mask = lines_in(index) - 1;
+    const std::uint64_t home = home_of(owner);
+    const Closed closed{*this, index};
+    for (std::uint64_t step = 0; step <= mask; ++step) {
+        for (Slot& slot : begin(index)[(home + step) & mask].slots) {
+            const std::uint64_t seen = slot.owner();
+            if (seen <= Slot::removed) {
+                if (!add_key(spare)) return Placed::full;
+                if (seen == Slot::empty) ++shard.used;
+            } else {
+                // An expired state equals a fresh one: its slot is free, unless its key takes it up again right now.
+                const std::uint64_t stored = slot.stored();
+                if (Words::expires_at(seen, stored ^ seen) > now || !slot.freeze(stored)) continue;
+                Words::destroy(seen, stored ^ seen);
+                ++shard.taken_over;
+                reclaimed_.fetch_add(1, std::memory_order_relaxed);
+            }
+            slot.give(owner, word);
+            expires(shard, Words::expires_at(owner, word));
+            return Placed::done;
+        }
+    }
+    return Placed::full;
+}
+
+/// Time to rebuild: to grow, or to get rid of what has expired and shortens probes no more. Each time after as many
+/// placements as there are slots at most, so that it costs each of them little.
+template <class Words>
+bool Table<Words>::is_crowded(std::size_t index) const noexcept {
+    const Shard& shard = shards_[index];
+    const std::size_t slots = lines_in(index) * Line::size;
+    const std::size_t crowded = lines_in(index) == shard_lines_ ? slots - slots / 16 : slots / 4 * 3;
+    return shard.used >= crowded || shard.taken_over >= slots;
+}
+
+/// Moves the live states into as many lines as they need, half full at most. False without memory for the move.
+template <class Words>
+bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
+    Shard& shard = shards_[index];
+    const std::unique_ptr<Entry[]> kept{new (std::nothrow) Entry[shard.used]};
+    if (!kept) return false;
+    const std::size_t old_lines = lines_in(index);
+    Closed closed{*this, index};
+
+    std::size_t live = 0;
+    std::size_t expired = 0;
+    std::int64_t earliest = int64_max;
+    for_each_owned(index, [&](Slot& slot) {
+        const Entry entry{slot.owner(), slot.take()};
+        const std::int64_t expiry = Words::expires_at(entry.owner, entry.word);
+        if (expiry <= now) {
+            Words::destroy(entry.owner, entry.word);
+            ++expired;
+            return;
+        }
+        earliest = std::min(earliest, expiry);
+        kept[live++] = entry;
+    });
+    forget(expired);
+
+    std::size_t lines = std::min(min_shard_lines, shard_lines_);
+    while (lines < shard_lines_ && live + 1 > lines * Line::size / 2) lines *= 2;
+    Line* const first = begin(index);
+    for (std::size_t i = 0; i != std::max(lines, old_lines); ++i) {
+        if (i >= shard.constructed) {
+            new (&first[i]) Line;
+        } else {
+            for (Slot& slot : first[i].slots) slot.vacate(Slot::empty);
+        }
+    }
+    shard.constructed = std::max(shard.constructed, lines);
+    if (lines < old_lines) release_pages(first + lines, (old_lines - lines) * sizeof(Line));
+
+    for (std::size_t i = 0; i != live; ++i) {
+        Slot* free = nullptr;
+        for (std::uint64_t step = home_of(kept[i].owner); free == nullptr; ++step) {
+            for (Slot& slot : first[step & (lines - 1)].slots) {
+                if (slot.owner() == Slot::empty) {
+                    free = &slot;
+                    break;
+                }
+            }
+        }
+        free->give(kept[i].owner, kept[i].word);
+    }
+    shard.used = live;
+    shard.taken_over = 0;
+    shard.earliest.store(earliest, std::memory_order_relaxed);
+    closed.resize(lines);
+    return true;
+}
+
+/// Frees the slots of a shard whose states have expired. Slots become `removed` and not `empty`, which would end the
+/// probes of those behind them.
+template <class Words>
+std::size_t Table<Words>::sweep(std::size_t index, std::int64_t now) noexcept {
+    const Closed closed{*this, index};
+    std::size_t expired = 0;
+    std::int64_t earliest = int64_max;
+    for_each_owned(index, [&](Slot& slot) {
+        const std::uint64_t owner = slot.owner();
+        const std::uint64_t stored = slot.stored();
+        const std::int64_t expiry = Words::expires_at(owner, stored ^ owner);
+        if (expiry <= now && slot.freeze(stored)) {
+            Words::destroy(owner, stored ^ owner);
+            slot.vacate(Slot::removed);
+            ++expired;
+        } else {
+            earliest = std::min(earliest, expiry);
+        }
+    });
+    shards_[index].earliest.store(earliest, std::memory_order_relaxed);
+    forget(expired);
+    return expired;
+}
+
+template <class Words>
+bool Table<Words>::reclaim(std::int64_t now) noexcept {
+    constexpr int most_sweeps = 4;  // some 5 us each: a flood of new keys must not buy more work than that
+    int sweeps = 0;
+    const std::size_t start = next_sweep_.load(std::memory_order_relaxed);
+    for (std::size_t step = 0; step != shard_count_ && sweeps != most_sweeps; ++step) {
+        const std::size_t index = (start + step) % shard_count_;
+        if (shards_[index].earliest.load(std::memory_order_relaxed) > now) continue;
+        ++sweeps;
+        const std::lock_guard lock{shards_[index].mutex};
+        next_sweep_.store(index, std::memory_order_relaxed);
+        if (sweep(index, now) != 0) return true;
+    }
+    return false;
+}
+
+}  // namespace sluice::detail
+
+#endif

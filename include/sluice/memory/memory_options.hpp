@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_MEMORY_MEMORY_OPTIONS_HPP
+#define SLUICE_MEMORY_MEMORY_OPTIONS_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <sluice/detail/checked.hpp>
+
+namespace sluice {
+
+/// How a full store serves a new key.
+enum class OnFull {
+    overflow,  ///< by one of a few states that new keys share, chosen by the key's hash. The Decision is that state's;
+               ///< when the key later finds a slot it starts fresh, so it gains one capacity at most
+    deny,      ///< denied, with Errc::store_full
+    allow,     ///< allowed uncounted, with Errc::store_full
+};
+
+struct MemoryOptions {
+    /// Keys with live states at once, 1 .. 2^32. Overflow states come on top: 1 for each 64 keys, at most 64.
+    std::size_t max_keys = 1'048'576;
+    OnFull on_full = OnFull::overflow;
+    /// Keep and compare whole keys instead of 64-bit hashes of them: a lock and a heap block for every key.
+    bool full_keys = false;
+
+    /// *this, or std::invalid_argument.
+    const MemoryOptions& checked() const {
+        constexpr std::uint64_t most = std::uint64_t{1} << 32;
+        static_cast<void>(detail::checked_units("max_keys", max_keys, most));
+        return *this;
+    }
+};
+
+}  // namespace sluice
+
+#endif

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_POLICIES_ALL_OF_HPP
+#define SLUICE_POLICIES_ALL_OF_HPP
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include <sluice/policy.hpp>
+
+namespace sluice {
+
+/// Several limits on one key, all or nothing: a request passes if every policy allows it, and then consumes from all;
+/// denied by one, it consumes from none.
+///
+///     AllOf{TokenBucket{10, per_second(1)}, FixedWindow{1000, 24h}}
+///
+/// The Decision's `limit` is that of the binding policy: denied, the one with the longest wait, whose wait is
+/// `retry_after`; allowed, the one with the least remaining; the first listed on a tie. `remaining` is always the
+/// least, `reset_after` and `delay` the most. State: the sum of the parts'.
+template <Policy... Policies>
+    requires(sizeof...(Policies) > 0)
+class AllOf {
+public:
+    using State = std::tuple<typename Policies::State...>;
+    static constexpr std::string_view kind = "all_of";
+
+    constexpr explicit AllOf(Policies... policies) : policies_(std::move(policies)...) {}
+
+    constexpr const std::tuple<Policies...>& policies() const noexcept { return policies_; }
+    /// That of the policy with the least limit: a larger cost can never pass.
+    constexpr Quota quota() const {
+        return std::apply([](const auto&... policy) {
+            return std::min({policy.quota()...}, [](const Quota& a, const Quota& b) { return a.limit < b.limit; });
+        }, policies_);
+    }
+    constexpr std::array<std::uint64_t, sizeof...(Policies)> parameters() const noexcept {
+        return std::apply([](const auto&... policy) { return std::array{fingerprint(policy)...}; }, policies_);
+    }
+
+    Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
+        const Decision whole = peek(state, now, cost);
+        if (!whole.allowed) {
+            // A part denies again, writing at most what a clock gone back makes necessary.
+            for_each(state, [&](const auto& policy, auto& part) {
+                if (!sluice::peek(policy, part, now, cost).allowed) static_cast<void>(policy.step(part, now, cost));
+            });
+            return whole;
+        }
+        return combine(state, [&](const auto& policy, auto& part) { return policy.step(part, now, cost); });
+    }
+
+    Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
+        return combine(state, [&](const auto& policy, const auto& part) { return sluice::peek(policy, part, now, cost); });
+    }
+
+    void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept
+        requires(RefundablePolicy<Policies> && ...)
+    {
+        for_each(state, [&](const auto& policy, auto& part) { policy.refund(part, now, units); });
+    }
+
+    void reserve(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const
+        requires(GrowingPolicy<Policies> || ...)
+    {
+        for_each(state, [&]<class P>(const P& policy, auto& part) {
+            if constexpr (GrowingPolicy<P>) policy.reserve(part, now, cost);
+        });
+    }
+
+    std::chrono::nanoseconds expires_at(const State& state) const noexcept {
+        std::chrono::nanoseconds latest = std::chrono::nanoseconds::min();
+        for_each(state, [&](const auto& policy, const auto& part) { latest = std::max(latest, policy.expires_at(part)); });
+        return latest;
+    }
+
+private:
+    template <class States, class Visit>
+    constexpr void for_each(States& states, Visit visit) const {
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+            (visit(std::get<I>(policies_), std::get<I>(states)), ...);
+        }(std::index_sequence_for<Policies...>{});
+    }
+
+    /// One decision out of those that `decide` makes with each part.
+    template <class States, class Decide>
+    Decision combine(States& states, Decide decide) const noexcept {
+        Decision whole;
+        bool first = true;
+        for_each(states, [&](const auto& policy, auto& part) {
+            const Decision one = decide(policy, part);
+            if (std::exchange(first, false)) {
+                whole = one;
+                return;
+            }
+            // Waits are 0 where a part allows, so the longest decides among denials; else the least remaining does.
+            const bool binds = one.retry_after != whole.retry_after ? one.retry_after > whole.retry_after
+                                                                    : whole.allowed && one.allowed && one.remaining < whole.remaining;
+            if (binds) whole.limit = one.limit;
+            whole.allowed = whole.allowed && one.allowed;
+            whole.retry_after = std::max(whole.retry_after, one.retry_after);
+            whole.remaining = std::min(whole.remaining, one.remaining);
+            whole.reset_after = std::max(whole.reset_after, one.reset_after);
+            whole.delay = std::max(whole.delay, one.delay);
+        });
+        if (!whole.allowed) whole.delay = {};
+        return whole;
+    }
+
+    std::tuple<Policies...> policies_;
+};
+
+}  // namespace sluice
+
+#endif

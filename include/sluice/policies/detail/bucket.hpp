@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_POLICIES_DETAIL_BUCKET_HPP
+#define SLUICE_POLICIES_DETAIL_BUCKET_HPP
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstdint>
+
+#include <sluice/decision.hpp>
+#include <sluice/detail/checked.hpp>
+#include <sluice/detail/saturate.hpp>
+#include <sluice/detail/ticks.hpp>
+#include <sluice/rate.hpp>
+
+namespace sluice::detail {
+
+/// The time from which a bucket is full again (a queue empty): all that has to be remembered of it.
+struct BucketState {
+    std::int64_t full_at_ns = int64_min;
+};
+
+/// What TokenBucket and LeakyBucket share: GCRA, the generic cell rate algorithm (ITU-T I.371, annex A), counting in
+/// ticks. The debt is the time until the bucket is full; a request fits while debt + cost stays within the time that
+/// the whole bucket takes to fill.
+class Bucket {
+public:
+    using State = BucketState;
+
+    template <Integer I>
+    constexpr Bucket(const char* what, I capacity, const Rate& refill)
+        : rate_(refill), capacity_(checked_units(what, capacity)), ticks_(refill), per_unit_(ticks_.per_unit()) {
+        const uint128 fill_ns = (uint128{capacity_} * ticks_.period_ns() + refill.count() - 1) / refill.count();
+        if (fill_ns > static_cast<uint128>(max_period_ns)) {
+            throw_invalid(what, std::to_string(capacity_) + " at " + std::to_string(refill.count()) + " per " +
+                                    std::to_string(ticks_.period_ns()) + " ns", "small enough to fill within 100 years");
+        }
+        fill_ns_ = static_cast<std::int64_t>(fill_ns);
+        full_ = capacity_ * per_unit_.value();
+    }
+
+    constexpr std::uint64_t capacity() const noexcept { return capacity_; }
+    constexpr const Rate& rate() const noexcept { return rate_; }
+    constexpr Quota quota() const noexcept { return {capacity_, std::chrono::nanoseconds{fill_ns_}}; }
+    constexpr std::array<std::uint64_t, 3> parameters() const noexcept {
+        return {capacity_, rate_.count(), static_cast<std::uint64_t>(rate_.period().count())};
+    }
+
+    /// `debt_before` receives the ticks until full as this request found them.
+    Decision step(State& state, std::int64_t now, std::uint64_t cost, std::uint64_t& debt_before) const noexcept {
+        const std::int64_t tick = ticks_.at(now);
+        std::uint64_t debt = debt_at(state, now, tick);
+        debt_before = std::min(debt, full_);
+        Decision decision;
+        decision.limit = capacity_;
+        if (debt > full_) [[unlikely]] {  // the clock went back: used up at most, and from now on
+            debt = full_;
+            if (cost != 0) state.full_at_ns = ticks_.start_of(add(tick, static_cast<std::int64_t>(debt)));
+        }
+        // Compared as units first, so that the product can't overflow.
+        if (cost <= capacity_ && cost * per_unit_.value() <= full_ - debt) {
+            debt += cost * per_unit_.value();
+            const std::int64_t full_at = ticks_.start_of(add(tick, static_cast<std::int64_t>(debt)));
+            if (cost != 0) state.full_at_ns = full_at;
+            decision.allowed = true;
+            decision.reset_after = wait(now, debt == 0 ? now : full_at);
+        } else {
+            decision.retry_after = Decision::never;
+            if (cost <= capacity_) {
+                const std::uint64_t missing = debt + cost * per_unit_.value() - full_;
+                decision.retry_after = wait(now, ticks_.start_of(add(tick, static_cast<std::int64_t>(missing))));
+            }
+            decision.reset_after =
+                wait(now, debt == 0 ? now : ticks_.start_of(add(tick, static_cast<std::int64_t>(debt))));
+        }
+        decision.remaining = per_unit_.divide(full_ - debt);
+        return decision;
+    }
+
+    constexpr void refund(State& state, std::int64_t now, std::uint64_t units) const noexcept {
+        const std::int64_t tick = ticks_.at(now);
+        const std::uint64_t debt = std::min(debt_at(state, now, tick), full_);
+        if (debt == 0) return;
+        const std::uint64_t given = units >= capacity_ ? full_ : units * per_unit_.value();
+        state.full_at_ns =
+            given >= debt ? now : ticks_.start_of(add(tick, static_cast<std::int64_t>(debt - given)));
+    }
+
+    /// Ticks as a duration, rounded up to a nanosecond.
+    constexpr std::chrono::nanoseconds duration_of(std::uint64_t ticks) const noexcept {
+        return std::chrono::nanoseconds{ticks_.start_of(static_cast<std::int64_t>(ticks))};
+    }
+
+    static constexpr std::uint64_t pack(State state) noexcept { return std::bit_cast<std::uint64_t>(state); }
+    static constexpr State unpack(std::uint64_t word) noexcept { return std::bit_cast<State>(word); }
+    static constexpr std::chrono::nanoseconds expires_at(State state) noexcept {
+        return std::chrono::nanoseconds{state.full_at_ns};
+    }
+
+private:
+    constexpr std::uint64_t debt_at(const State& state, std::int64_t now, std::int64_t tick) const noexcept {
+        if (state.full_at_ns <= now) return 0;
+        return static_cast<std::uint64_t>(ticks_.at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
+    }
+
+    Rate rate_;
+    std::uint64_t capacity_;
+    Ticks ticks_;
+    Divisor per_unit_;       // ticks that one unit takes
+    std::uint64_t full_ = 0;  // ticks that all units take: below 2^62
+    std::int64_t fill_ns_ = 0;
+};
+
+}  // namespace sluice::detail
+
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_POLICIES_DETAIL_WINDOW_HPP
+#define SLUICE_POLICIES_DETAIL_WINDOW_HPP
+
+#include <bit>
+#include <chrono>
+#include <cstdint>
+
+#include <sluice/detail/checked.hpp>
+#include <sluice/detail/divisor.hpp>
+#include <sluice/detail/saturate.hpp>
+
+namespace sluice::detail {
+
+/// Threads read the clock before they reach a state, in any order: a state ahead of `now` by no more than this is
+/// the present, one further ahead means that the clock went back.
+inline constexpr std::int64_t tolerated_skew_ns = 1'000'000;
+
+/// Windows of one length aligned to the Unix epoch, each named by its end, and the one-word form of a state that
+/// belongs to one: the high bits of a time, rounded up to 2^e ns, where 2^e is the largest power of two within the
+/// window; below them e - 6 bits for counts; in the lowest six bits e itself. Ends of different windows stay
+/// different, and the time can be read without knowing the window's length.
+class Window {
+public:
+    constexpr explicit Window(std::int64_t length_ns) noexcept
+        : length_(static_cast<std::uint64_t>(length_ns)), exponent_(static_cast<int>(std::bit_width(length_.value())) - 1) {}
+
+    constexpr std::int64_t length_ns() const noexcept { return static_cast<std::int64_t>(length_.value()); }
+    constexpr const Divisor& length() const noexcept { return length_; }
+
+    /// The end of the window that `now` lies in, saturated.
+    constexpr std::int64_t end_after(std::int64_t now) const noexcept {
+        return clamp_to_int64((int128{length_.floor(now)} + 1) * length_ns());
+    }
+
+    /// The end of the window in which a state that knows `state_end` is used at `now`, and thus the state's own while
+    /// that is the present.
+    constexpr std::int64_t current_end(std::int64_t now, std::int64_t state_end) const noexcept {
+        const std::int64_t end = end_after(now);
+        return state_end == add(end, length_ns()) && end - now <= tolerated_skew_ns ? state_end : end;
+    }
+
+    constexpr int count_bits() const noexcept { return exponent_ < 6 ? 0 : exponent_ - 6; }
+
+    constexpr std::uint64_t pack(std::int64_t time, std::uint64_t counts) const noexcept {
+        const std::uint64_t low = (std::uint64_t{1} << exponent_) - 1;
+        const auto rounded = static_cast<std::uint64_t>(add(time, static_cast<std::int64_t>(low))) & ~low;
+        return rounded | counts << 6 | static_cast<unsigned>(exponent_);
+    }
+    static constexpr std::int64_t time(std::uint64_t word) noexcept {
+        return static_cast<std::int64_t>(word >> (word & 63) << (word & 63));
+    }
+    static constexpr std::uint64_t counts(std::uint64_t word) noexcept {
+        return (word & ((std::uint64_t{1} << (word & 63)) - 1)) >> 6;
+    }
+    /// The multiple of the window's length that was packed.
+    constexpr std::int64_t exact_time(std::uint64_t word) const noexcept {
+        return length_.floor(time(word)) * length_ns();
+    }
+
+private:
+    Divisor length_;
+    int exponent_;
+};
+
+}  // namespace sluice::detail
+
+#endif

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_POLICIES_FIXED_WINDOW_HPP
+#define SLUICE_POLICIES_FIXED_WINDOW_HPP
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+#include <sluice/policies/detail/window.hpp>
+#include <sluice/policy.hpp>
+
+namespace sluice {
+
+/// At most `limit` units in each window, windows aligned to the Unix epoch: for quotas that people read ("1000 a day,
+/// anew at midnight UTC"). Around a window's edge up to 2 * limit may pass within one window's length; where that
+/// hurts, take SlidingWindowCounter or SlidingWindow.
+///
+///     FixedWindow{1000, 24h}
+///
+/// Limit 1 .. 2^53-1, window 1 ns .. 100 years, else std::invalid_argument. State: 16 bytes, or one word where the
+/// limit stays below 2^(floor(log2 window_ns) - 6): 8 million a second, 500 million a minute. A clock that goes back
+/// takes the count along into the window it finds itself in.
+class FixedWindow {
+public:
+    struct State {
+        std::int64_t end_ns = detail::int64_min;  ///< of the window that `used` belongs to
+        std::uint64_t used = 0;
+    };
+    static constexpr std::string_view kind = "fixed_window";
+
+    template <detail::Integer I, class Rep, class Period>
+    constexpr FixedWindow(I limit, std::chrono::duration<Rep, Period> window)
+        : limit_(detail::checked_units("limit", limit)), window_(detail::checked_period("window", window)) {}
+
+    constexpr std::uint64_t limit() const noexcept { return limit_; }
+    constexpr std::chrono::nanoseconds window() const noexcept { return std::chrono::nanoseconds{window_.length_ns()}; }
+    constexpr Quota quota() const noexcept { return {limit_, window()}; }
+    constexpr std::array<std::uint64_t, 2> parameters() const noexcept { return {limit_, window_.length().value()}; }
+
+    Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
+        State current = at(state, now.count());
+        Decision decision;
+        decision.limit = limit_;
+        decision.allowed = cost <= limit_ - current.used;
+        if (decision.allowed) {
+            current.used += cost;
+        } else {
+            decision.retry_after = cost > limit_ ? Decision::never : detail::wait(now.count(), current.end_ns);
+        }
+        decision.remaining = limit_ - current.used;
+        if (current.used != 0) decision.reset_after = detail::wait(now.count(), current.end_ns);
+        // A denial writes only to take a count along that a clock gone back would leave in the future.
+        if (cost != 0 && (decision.allowed || state.end_ns > current.end_ns)) state = current;
+        return decision;
+    }
+
+    constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
+        const State current = at(state, now.count());
+        if (current.used != 0) state = {current.end_ns, current.used - std::min(units, current.used)};
+    }
+
+    constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
+        return std::chrono::nanoseconds{state.end_ns};
+    }
+    constexpr bool fits_word() const noexcept { return static_cast<int>(std::bit_width(limit_)) <= window_.count_bits(); }
+    constexpr std::uint64_t pack(const State& state) const noexcept { return window_.pack(state.end_ns, state.used); }
+    constexpr State unpack(std::uint64_t word) const noexcept {
+        return {window_.exact_time(word), detail::Window::counts(word)};
+    }
+    static constexpr std::chrono::nanoseconds word_expires_at(std::uint64_t word) noexcept {
+        return std::chrono::nanoseconds{detail::Window::time(word)};
+    }
+
+private:
+    constexpr State at(const State& state, std::int64_t now) const noexcept {
+        const std::int64_t end = window_.current_end(now, state.end_ns);
+        return {end, state.end_ns < end ? 0 : state.used};
+    }
+
+    std::uint64_t limit_;
+    detail::Window window_;
+};
+
+}  // namespace sluice
+
+#endif

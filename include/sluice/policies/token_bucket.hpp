@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_POLICIES_TOKEN_BUCKET_HPP
+#define SLUICE_POLICIES_TOKEN_BUCKET_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+#include <sluice/policies/detail/bucket.hpp>
+#include <sluice/policy.hpp>
+
+namespace sluice {
+
+/// Allows bursts of `capacity` units and `refill` units over time: a key starts with `capacity` tokens, a request of
+/// cost n takes n of them, and they come back continuously. The usual choice.
+///
+///     TokenBucket{10, per_second(1)}     // ten at once, then one a second
+///
+/// Over any time t at most capacity + refill * t is admitted, exactly (integer arithmetic on a grid of at most two
+/// nanoseconds; fractional rates such as 3 per second do not drift). Capacity 1 .. 2^53-1, filled within 100 years,
+/// else std::invalid_argument. State: 8 bytes. A clock that goes back leaves a key used up at most.
+class TokenBucket {
+public:
+    using State = detail::BucketState;
+    static constexpr std::string_view kind = "token_bucket";
+
+    template <detail::Integer I>
+    constexpr TokenBucket(I capacity, const Rate& refill) : bucket_("capacity", capacity, refill) {}
+
+    constexpr std::uint64_t capacity() const noexcept { return bucket_.capacity(); }
+    constexpr const Rate& refill() const noexcept { return bucket_.rate(); }
+    constexpr Quota quota() const noexcept { return bucket_.quota(); }
+    constexpr auto parameters() const noexcept { return bucket_.parameters(); }
+
+    Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
+        std::uint64_t debt_before = 0;
+        return bucket_.step(state, now.count(), cost, debt_before);
+    }
+    constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
+        bucket_.refund(state, now.count(), units);
+    }
+
+    constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
+        return detail::Bucket::expires_at(state);
+    }
+    static constexpr bool fits_word() noexcept { return true; }
+    static constexpr std::uint64_t pack(const State& state) noexcept { return detail::Bucket::pack(state); }
+    static constexpr State unpack(std::uint64_t word) noexcept { return detail::Bucket::unpack(word); }
+    static constexpr std::chrono::nanoseconds word_expires_at(std::uint64_t word) noexcept {
+        return detail::Bucket::expires_at(unpack(word));
+    }
+
+private:
+    detail::Bucket bucket_;
+};
+
+}  // namespace sluice
+
+#endif
