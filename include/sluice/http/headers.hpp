@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_HTTP_HEADERS_HPP
+#define SLUICE_HTTP_HEADERS_HPP
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <sluice/error.hpp>
+#include <sluice/http/policy_name.hpp>
+
+namespace sluice::http {
+
+/// Which fields tell a client about its limits. Retry-After is sent with each denial in every style.
+enum class HeaderStyle {
+    none,
+    x_ratelimit,  ///< X-RateLimit-Limit, -Remaining, -Reset: of the limit that binds; Reset counts seconds from now
+    ratelimit,    ///< RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers, with every limit
+    both,
+};
+
+struct HeaderOptions {
+    HeaderStyle style = HeaderStyle::both;
+    /// Adds up to so many percent to Retry-After, at random, so that denied clients do not all come back at once.
+    unsigned retry_jitter_percent = 0;
+};
+
+/// Whole seconds, rounded up.
+constexpr std::uint64_t ceil_seconds(std::chrono::nanoseconds time) noexcept {
+    constexpr std::int64_t second = 1'000'000'000;
+    if (time.count() <= 0) return 0;
+    return static_cast<std::uint64_t>(time.count() / second) + (time.count() % second != 0 ? 1 : 0);
+}
+
+/// Retry-After's value: whole seconds, rounded up, at least 1. Nothing for an allowed request, and for one whose cost
+/// can never fit.
+constexpr std::optional<std::uint64_t> retry_after_seconds(const Decision& decision) noexcept {
+    if (decision.allowed || decision.retry_after == Decision::never) return std::nullopt;
+    return std::max<std::uint64_t>(ceil_seconds(decision.retry_after), 1);
+}
+
+/// The answer that binds: of denials the one with the longest wait, else the least remaining; the first on a tie.
+/// Between equals a store's answer comes before a failed store's. Null for no answers.
+inline const PolicyAnswer* binding(std::span<const PolicyAnswer> answers) noexcept {
+    const auto binds_more = [](const Decision& a, const Decision& b) {
+        if (a.allowed != b.allowed) return !a.allowed;
+        if (is_failure(a.error) != is_failure(b.error)) return !is_failure(a.error);
+        return a.allowed ? a.remaining < b.remaining : a.retry_after > b.retry_after;
+    };
+    const PolicyAnswer* most = nullptr;
+    for (const auto& answer : answers) {
+        if (most == nullptr || binds_more(answer.decision, most->decision)) most = &answer;
+    }
+    return most;
+}
+
+/// Writes rate limit fields. Usable by all threads at once; the strings it makes are its only allocations.
+class HeaderWriter {
+public:
+    /// Throws std::invalid_argument for a jitter above 100 %.
+    explicit HeaderWriter(const HeaderOptions& options = {}) : options_(options) {
+        if (options.retry_jitter_percent > 100) {
+            throw std::invalid_argument("sluice: retry_jitter_percent must be from 0 to 100, not " +
+                                        std::to_string(options.retry_jitter_percent));
+        }
+    }
+
+    /// Calls set(const char* name, std::string value) for each field. Limits whose store failed are left out: there
+    /// are no true numbers for them. What `set` and std::string throw goes through.
+    template <class Set>
+    void write(std::span<const PolicyAnswer> answers, Set&& set) const {
+        if (const auto wait = longest_retry(answers)) set("Retry-After", std::to_string(jittered(*wait)));
+        const bool known = std::any_of(answers.begin(), answers.end(), is_known);
+        if (!known || options_.style == HeaderStyle::none) return;
+        if (options_.style != HeaderStyle::ratelimit) {
+            const PolicyAnswer& bound = *binding(answers);
+            if (is_known(bound)) {
+                set("X-RateLimit-Limit", std::to_string(bound.decision.limit));
+                set("X-RateLimit-Remaining", std::to_string(bound.decision.remaining));
+                set("X-RateLimit-Reset", std::to_string(ceil_seconds(bound.decision.reset_after)));
+            }
+        }
+        if (options_.style != HeaderStyle::x_ratelimit) {
+            set("RateLimit-Policy", list(answers, append_policy));
+            set("RateLimit", list(answers, append_state));
+        }
+    }
+
+private:
+    static bool is_known(const PolicyAnswer& answer) noexcept { return !is_failure(answer.decision.error); }
+
+    /// Nothing if one of them will never be allowed, whatever the others say.
+    static std::optional<std::uint64_t> longest_retry(std::span<const PolicyAnswer> answers) noexcept {
+        std::optional<std::uint64_t> longest;
+        for (const auto& [name, quota, decision] : answers) {
+            if (!decision.allowed && decision.retry_after == Decision::never) return std::nullopt;
+            longest = std::max(longest, retry_after_seconds(decision));
+        }
+        return longest;
+    }
+
+    template <class Append>
+    static std::string list(std::span<const PolicyAnswer> answers, Append append) {
+        std::string out;
+        out.reserve(answers.size() * 48);
+        for (const auto& answer : answers) {
+            if (!is_known(answer)) continue;
+            if (!out.empty()) out += ',';
+            detail::append_quoted(out, answer.name);
+            append(out, answer);
+        }
+        return out;
+    }
+    /// A window is rounded up, so that no more is promised than is granted.
+    static void append_policy(std::string& out, const PolicyAnswer& answer) {
+        parameter(out, ";q=", answer.quota.limit);
+        parameter(out, ";w=", ceil_seconds(answer.quota.window));
+    }
+    /// t is the time in which no more than r may be used: until the retry where denied, so that it never ends after
+    /// Retry-After, else until the key is as good as new. Left out when there is nothing to wait for.
+    static void append_state(std::string& out, const PolicyAnswer& answer) {
+        const Decision& decision = answer.decision;
+        const auto retry = retry_after_seconds(decision);
+        parameter(out, ";r=", decision.remaining);
+        const auto window = retry ? *retry : ceil_seconds(decision.reset_after);
+        if (window > 0) parameter(out, ";t=", window);
+    }
+    /// Integers of structured fields have at most 15 digits.
+    static void parameter(std::string& out, const char* name, std::uint64_t value) {
+        constexpr std::uint64_t most = 999'999'999'999'999;
+        out += name;
+        out += std::to_string(std::min(value, most));
+    }
+
+    std::uint64_t jittered(std::uint64_t seconds) const noexcept {
+        if (options_.retry_jitter_percent == 0) return seconds;
+        // SplitMix64 on a shared counter: denials only, so that one atomic addition does not matter.
+        std::uint64_t x = seed_.fetch_add(0x9e3779b97f4a7c15, std::memory_order_relaxed);
+        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+        x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+        const std::uint64_t most = (seconds * options_.retry_jitter_percent + 99) / 100;
+        return seconds + (x ^ (x >> 31)) % (most + 1);
+    }
+
+    HeaderOptions options_;
+    mutable std::atomic<std::uint64_t> seed_{0};
+};
+
+}  // namespace sluice::http
+
+#endif

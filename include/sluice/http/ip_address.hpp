@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_HTTP_IP_ADDRESS_HPP
+#define SLUICE_HTTP_IP_ADDRESS_HPP
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+namespace sluice::http {
+
+/// An IPv4 or IPv6 address as 16 bytes. An IPv4 address and its IPv6-mapped form (::ffff:192.0.2.1, however it is
+/// written) are one value, so that a dual-stack socket and a proxy's header name the same client.
+class IpAddress {
+public:
+    using Bytes = std::array<std::uint8_t, 16>;
+
+    constexpr IpAddress() noexcept = default;  ///< the unspecified address ::
+    constexpr explicit IpAddress(const Bytes& bytes) noexcept : bytes_(bytes) {}
+
+    /// Reads a bare address: no port, brackets, zone or spaces, no octal or shortened IPv4. Never allocates.
+    static std::optional<IpAddress> parse(std::string_view text) noexcept {
+        std::array<char, INET6_ADDRSTRLEN> copy{};
+        if (text.empty() || text.size() >= copy.size()) return std::nullopt;
+        // Some systems' inet_pton takes a zone ("fe80::1%eth0"), and it would stop at a NUL.
+        if (text.find_first_of(std::string_view{"%\0", 2}) != std::string_view::npos) return std::nullopt;
+        std::copy(text.begin(), text.end(), copy.begin());
+        Bytes bytes = mapped;
+        if (text.find(':') == std::string_view::npos) {
+            if (::inet_pton(AF_INET, copy.data(), bytes.data() + mapped_bytes) != 1) return std::nullopt;
+        } else if (::inet_pton(AF_INET6, copy.data(), bytes.data()) != 1) {
+            return std::nullopt;
+        }
+        return IpAddress{bytes};
+    }
+
+    constexpr const Bytes& bytes() const noexcept { return bytes_; }
+    constexpr bool is_v4() const noexcept {
+        return std::equal(mapped.begin(), mapped.begin() + mapped_bytes, bytes_.begin());
+    }
+
+    /// The first `bits` bits, the others 0; counted in the 128 bits, so that an IPv4 prefix n is 96 + n.
+    constexpr IpAddress masked(unsigned bits) const noexcept {
+        Bytes kept = bytes_;
+        for (unsigned i = 0; i < kept.size(); ++i) {
+            const unsigned here = bits > 8 * i ? std::min(bits - 8 * i, 8U) : 0;
+            kept[i] = static_cast<std::uint8_t>(kept[i] & (0xff00U >> here));
+        }
+        return IpAddress{kept};
+    }
+
+    /// The usual text: dotted for IPv4, compressed lower case for IPv6.
+    struct Text {
+        std::array<char, INET6_ADDRSTRLEN> chars{};
+        std::size_t size = 0;
+        operator std::string_view() const noexcept { return {chars.data(), size}; }
+    };
+    Text text() const noexcept {
+        Text out;
+        const bool v4 = is_v4();
+        const void* from = bytes_.data() + (v4 ? mapped_bytes : 0);
+        ::inet_ntop(v4 ? AF_INET : AF_INET6, from, out.chars.data(), static_cast<socklen_t>(out.chars.size()));
+        out.size = std::strlen(out.chars.data());
+        return out;
+    }
+
+    friend constexpr bool operator==(const IpAddress&, const IpAddress&) = default;
+
+private:
+    static constexpr std::size_t mapped_bytes = 12;
+    static constexpr Bytes mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0};
+
+    Bytes bytes_{};
+};
+
+/// A block of addresses in CIDR notation, or one address. A block of one family never holds the other's addresses:
+/// ::/0 is every IPv6 address and no IPv4 address.
+class Network {
+public:
+    /// "10.0.0.0/8", "2001:db8::/32", "192.0.2.1". Throws std::invalid_argument with the text, also where bits are
+    /// set beyond the prefix ("10.0.0.1/8"): the writer meant something else.
+    explicit Network(std::string_view text) {
+        const auto slash = text.find('/');
+        const auto address = IpAddress::parse(text.substr(0, slash));
+        if (!address) refuse(text, "not an address or a block in CIDR notation");
+        const unsigned width = address->is_v4() && text.find(':') == std::string_view::npos ? 32 : 128;
+        unsigned prefix = width;
+        if (slash != std::string_view::npos) {
+            const auto digits = text.substr(slash + 1);
+            const char* end = digits.data() + digits.size();
+            const auto [stop, error] = std::from_chars(digits.data(), end, prefix);
+            const bool leading_zero = digits.size() > 1 && digits.front() == '0';
+            if (error != std::errc{} || stop != end || leading_zero || prefix > width) {
+                refuse(text, "the prefix must be from 0 to " + std::to_string(width));
+            }
+        }
+        bits_ = prefix + 128 - width;
+        base_ = address->masked(bits_);
+        if (!(base_ == *address)) refuse(text, "bits are set beyond the prefix");
+        is_v4_ = base_.is_v4() && bits_ >= 96;
+    }
+
+    constexpr bool contains(const IpAddress& address) const noexcept {
+        return address.is_v4() == is_v4_ && address.masked(bits_) == base_;
+    }
+
+private:
+    [[noreturn]] static void refuse(std::string_view text, const std::string& why) {
+        throw std::invalid_argument("sluice: network '" + std::string{text} + "': " + why);
+    }
+
+    IpAddress base_;
+    unsigned bits_ = 128;
+    bool is_v4_ = false;
+};
+
+}  // namespace sluice::http
+
+#endif

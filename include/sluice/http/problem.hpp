@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_HTTP_PROBLEM_HPP
+#define SLUICE_HTTP_PROBLEM_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <sluice/error.hpp>
+#include <sluice/http/headers.hpp>
+
+namespace sluice::http {
+
+/// How a denial is explained to the client.
+enum class BodyStyle {
+    problem,  ///< RFC 9457 problem+json, of the types that the rate limit draft registers
+    plain,    ///< {"error":"Rate limit exceeded","retry_after":0.9}
+};
+
+/// A denial's status and body. Says nothing of keys, hosts or a store's errors.
+struct DenialBody {
+    int status = 429;
+    std::string_view content_type;
+    std::string content;
+};
+
+namespace detail {
+
+/// Seconds with up to three decimals, rounded up: 0.9, 2, 0.001.
+inline std::string decimal_seconds(std::chrono::nanoseconds time) {
+    constexpr std::int64_t millisecond = 1'000'000;
+    const std::int64_t ms = time.count() / millisecond + (time.count() % millisecond > 0 ? 1 : 0);
+    std::string out = std::to_string(ms / 1000);
+    if (ms % 1000 != 0) {
+        out += '.' + std::to_string(1000 + ms % 1000).substr(1);
+        out.erase(out.find_last_not_of('0') + 1);
+    }
+    return out;
+}
+
+inline std::string problem(std::span<const PolicyAnswer> answers, int status) {
+    const bool never = std::any_of(answers.begin(), answers.end(), [](const PolicyAnswer& answer) {
+        return !answer.decision.allowed && answer.decision.retry_after == Decision::never;
+    });
+    std::string out = R"({"type":"https://iana.org/assignments/http-problem-types#)";
+    out += status == 503 ? R"(temporary-reduced-capacity","title":"The server's capacity is reduced for the moment")"
+                         : R"(quota-exceeded","title":"The request exceeds the quota that is left")";
+    out += R"(,"status":)" + std::to_string(status);
+    if (never) out += R"(,"detail":"The request costs more than the whole quota, so it can never be satisfied")";
+    out += R"(,"violated-policies":[)";
+    const char* separator = "";
+    for (const auto& [name, quota, decision] : answers) {
+        if (decision.allowed) continue;
+        out += separator;
+        append_quoted(out, name);
+        separator = ",";
+    }
+    return out + "]}";
+}
+
+inline std::string plain(std::span<const PolicyAnswer> answers, int status) {
+    const PolicyAnswer* bound = binding(answers);
+    const auto wait = bound != nullptr ? bound->decision.retry_after : Decision::never;
+    std::string out = status == 503 ? R"({"error":"Rate limiter unavailable","retry_after":)"
+                                    : R"({"error":"Rate limit exceeded","retry_after":)";
+    if (wait == Decision::never) return out + "null}";
+    return out + (status == 503 ? "1" : decimal_seconds(wait)) + '}';
+}
+
+}  // namespace detail
+
+/// 429 where a limit was exceeded; 503 where all denials come from stores that failed.
+inline int denial_status(std::span<const PolicyAnswer> answers) noexcept {
+    const bool exceeded = std::any_of(answers.begin(), answers.end(), [](const PolicyAnswer& answer) {
+        return !answer.decision.allowed &&
+            (!is_failure(answer.decision.error) || answer.decision.retry_after == Decision::never);
+    });
+    return exceeded ? 429 : 503;
+}
+
+/// The status and the body for a denied request. May throw std::bad_alloc.
+inline DenialBody denial_body(std::span<const PolicyAnswer> answers, BodyStyle style = BodyStyle::problem) {
+    const int status = denial_status(answers);
+    if (style == BodyStyle::plain) return {status, "application/json", detail::plain(answers, status)};
+    return {status, "application/problem+json", detail::problem(answers, status)};
+}
+
+}  // namespace sluice::http
+
+#endif

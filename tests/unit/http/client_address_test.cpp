@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+#include "support/catch.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sluice/http/client_address.hpp>
+
+using sluice::http::ClientAddress;
+using sluice::http::ForwardedBy;
+using sluice::http::Network;
+using Lines = std::vector<std::string_view>;
+
+namespace {
+
+std::string find(const ClientAddress& finder, std::string_view peer, const Lines& lines) {
+    const auto address = finder.find(peer, lines);
+    return address ? std::string{std::string_view{address->text()}} : "(none)";
+}
+
+// 10.0.0.0/8 and 2001:db8:ff::/48 are the proxies; 10.0.0.1 is who connects unless a row says otherwise.
+const std::vector<Network> proxies{Network{"10.0.0.0/8"}, Network{"2001:db8:ff::/48"}};
+
+struct Row {
+    Lines lines;
+    std::string_view client;
+    std::string_view peer = "10.0.0.1";
+};
+
+}  // namespace
+
+TEST_CASE("X-Forwarded-For is believed only as far as trusted proxies wrote it", "[http][client_address]") {
+    using namespace std::string_view_literals;
+    const std::string long_list = [] {
+        std::string list = "203.0.113.7";
+        for (int i = 0; i < 32; ++i) list += ", 10.0.0.2";
+        return list;
+    }();
+    const std::string spoofed = std::string(100'000, ',') + "203.0.113.7";
+    const std::string full_list = long_list.substr(0, long_list.rfind(','));  // 32 hops in all
+    const Row rows[] = {
+        // Nothing to believe.
+        {{}, "10.0.0.1"},
+        {{"203.0.113.7"}, "198.51.100.1", "198.51.100.1"},
+        {{"10.0.0.2"}, "198.51.100.1", "198.51.100.1"},
+        {{"203.0.113.7"}, "2001:db8::1", "2001:db8::1"},
+        // The first untrusted from the right.
+        {{"203.0.113.7"}, "203.0.113.7"},
+        {{"203.0.113.7, 10.0.0.2"}, "203.0.113.7"},
+        {{"9.9.9.9, 203.0.113.7, 10.0.0.2"}, "203.0.113.7"},
+        {{"9.9.9.9, 203.0.113.7"}, "203.0.113.7"},
+        {{"10.0.0.9, 203.0.113.7, 10.0.0.2"}, "203.0.113.7"},
+        {{"9.9.9.9,203.0.113.7"}, "203.0.113.7"},
+        {{"9.9.9.9 \t, \t 203.0.113.7 \t"}, "203.0.113.7"},
+        // All trusted: the leftmost.
+        {{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
+        {{"10.0.0.2"}, "10.0.0.2"},
+        // Several lines are one list, in the order they came.
+        {{"9.9.9.9", "203.0.113.7"}, "203.0.113.7"},
+        {{"203.0.113.7", "10.0.0.2"}, "203.0.113.7"},
+        {{"9.9.9.9, 8.8.8.8", "203.0.113.7, 10.0.0.3", "10.0.0.2"}, "203.0.113.7"},
+        // What the client wrote is not looked at, be it as wrong as it likes.
+        {{"unknown, 203.0.113.7"}, "203.0.113.7"},
+        {{"<script>, 203.0.113.7, 10.0.0.2"}, "203.0.113.7"},
+        {{", , ,203.0.113.7"}, "203.0.113.7"},
+        {{"\"203.0.113.8, 203.0.113.7"}, "203.0.113.7"},
+        {{spoofed}, "203.0.113.7"},
+        // Unclear where it counts: the peer.
+        {{""}, "10.0.0.1"},
+        {{" "}, "10.0.0.1"},
+        {{"unknown"}, "10.0.0.1"},
+        {{"203.0.113.7, unknown"}, "10.0.0.1"},
+        {{"203.0.113.7, unknown, 10.0.0.2"}, "10.0.0.1"},
+        {{"203.0.113.7, _hidden"}, "10.0.0.1"},
+        {{"203.0.113.7,"}, "10.0.0.1"},
+        {{"203.0.113.7, , 10.0.0.2"}, "10.0.0.1"},
+        {{"203.0.113.7", ""}, "10.0.0.1"},
+        {{"203.0.113.7 10.0.0.2"}, "10.0.0.1"},
+        {{"203.0.113.7;10.0.0.2"}, "10.0.0.1"},
+        {{"203.0.113.07"}, "10.0.0.1"},
+        {{"203.0.113"}, "10.0.0.1"},
+        {{"3405803783"}, "10.0.0.1"},
+        {{"203.0.113.7\0"sv}, "10.0.0.1"},
+        {{"203.0.113.7\r"}, "10.0.0.1"},
+        {{"example.org"}, "10.0.0.1"},
+        {{"\"203.0.113.7\""}, "10.0.0.1"},
+        {{"fe80::1%eth0"}, "10.0.0.1"},
+        {{"for=203.0.113.7"}, "10.0.0.1"},
+        {{long_list}, "10.0.0.1"},
+        {{full_list}, "203.0.113.7"},
+        // Ports and brackets.
+        {{"203.0.113.7:1234"}, "203.0.113.7"},
+        {{"203.0.113.7:"}, "10.0.0.1"},
+        {{"203.0.113.7:port"}, "10.0.0.1"},
+        {{"203.0.113.7:123456"}, "10.0.0.1"},
+        {{"[2001:db8::7]"}, "2001:db8::7"},
+        {{"[2001:db8::7]:443"}, "2001:db8::7"},
+        {{"2001:db8::7"}, "2001:db8::7"},
+        {{"[2001:db8::7"}, "10.0.0.1"},
+        {{"2001:db8::7]"}, "10.0.0.1"},
+        {{"[2001:db8::7]443"}, "10.0.0.1"},
+        {{"[2001:db8::7]:"}, "10.0.0.1"},
+        {{"[203.0.113.7]"}, "10.0.0.1"},
+        {{"[]"}, "10.0.0.1"},
+        {{"["}, "10.0.0.1"},
+        {{":80"}, "10.0.0.1"},
+        // IPv6 proxies, mapped addresses.
+        {{"203.0.113.7, 2001:db8:ff::9"}, "203.0.113.7"},
+        {{"203.0.113.7"}, "203.0.113.7", "2001:db8:ff::1"},
+        {{"203.0.113.7"}, "203.0.113.7", "::ffff:10.0.0.1"},
+        {{"203.0.113.7, ::ffff:a00:2"}, "203.0.113.7"},
+        {{"::ffff:cb00:7107"}, "203.0.113.7"},
+        {{"::ffff:203.0.113.7, 10.0.0.2"}, "203.0.113.7"},
+        // The peer itself.
+        {{"203.0.113.7"}, "(none)", ""},
+        {{"203.0.113.7"}, "(none)", "unix:"},
+        {{"203.0.113.7"}, "fe80::1", "fe80::1%eth0"},
+    };
+    STATIC_REQUIRE(std::size(rows) >= 60);
+    const ClientAddress finder{{.trusted_proxies = proxies}};
+    for (const auto& [lines, client, peer] : rows) {
+        INFO("peer " << peer << ", client " << client << ", lines " << lines.size() << ": "
+                     << (lines.empty() ? "" : lines.front().substr(0, 80)));
+        CHECK(find(finder, peer, lines) == client);
+    }
+}
+
+TEST_CASE("Forwarded is read by the grammar of RFC 7239", "[http][client_address]") {
+    const Row rows[] = {
+        {{}, "10.0.0.1"},
+        {{"for=203.0.113.7"}, "203.0.113.7"},
+        {{"for=203.0.113.7"}, "198.51.100.1", "198.51.100.1"},
+        {{"For=\"203.0.113.7\""}, "203.0.113.7"},
+        {{"For=\"[2001:db8:cafe::17]:4711\""}, "2001:db8:cafe::17"},
+        {{"for=203.0.113.7;proto=http;by=203.0.113.43"}, "203.0.113.7"},
+        {{"by=203.0.113.43;for=203.0.113.7"}, "203.0.113.7"},
+        {{"for=9.9.9.9, for=203.0.113.7, for=10.0.0.2"}, "203.0.113.7"},
+        {{"for=9.9.9.9", "for=203.0.113.7,for=10.0.0.2"}, "203.0.113.7"},
+        {{"for=\"_gazonk\", for=203.0.113.7"}, "203.0.113.7"},
+        {{"for=_SEVKISEK, for=203.0.113.7"}, "203.0.113.7"},
+        {{"proto=https, for=203.0.113.7"}, "203.0.113.7"},
+        {{"for=10.0.0.3, for=10.0.0.2"}, "10.0.0.3"},
+        {{"for=203.0.113.7;host=\"a,b;c\\\"d\""}, "203.0.113.7"},
+        {{"for=\"203.0.113.7:80\""}, "203.0.113.7"},
+        {{"for=203.0.113.7 ; proto=http"}, "203.0.113.7"},
+        // Unclear: the peer.
+        {{"for=unknown"}, "10.0.0.1"},
+        {{"for=203.0.113.7, proto=https"}, "10.0.0.1"},
+        {{"for=203.0.113.7, for=_hidden"}, "10.0.0.1"},
+        {{"for=203.0.113.7:80"}, "10.0.0.1"},
+        {{"for=2001:db8::1"}, "10.0.0.1"},
+        {{"for=\"2001:db8::1"}, "10.0.0.1"},
+        {{"for=\"203.0.113\\.7\""}, "10.0.0.1"},
+        {{"for=203.0.113.7;for=203.0.113.8"}, "10.0.0.1"},
+        {{"for = 203.0.113.7"}, "10.0.0.1"},
+        {{"for="}, "10.0.0.1"},
+        {{"for"}, "10.0.0.1"},
+        {{"203.0.113.7"}, "10.0.0.1"},
+        {{"for=203.0.113.7,"}, "10.0.0.1"},
+        {{"for=203.0.113.7;"}, "10.0.0.1"},
+        {{""}, "10.0.0.1"},
+        // Quotes opened by the client to swallow what the proxy adds.
+        {{"for=\"x, for=203.0.113.7"}, "10.0.0.1"},
+        {{"for=9.9.9.9;x=\", for=\"203.0.113.7\""}, "10.0.0.1"},
+        {{"for=9.9.9.9, for=\", for=\"[2001:db8::7]:80\""}, "10.0.0.1"},
+        {{"for=9.9.9.9;x=\"\\", "for=203.0.113.7"}, "203.0.113.7"},
+    };
+    const ClientAddress finder{{.trusted_proxies = proxies, .header = ForwardedBy::forwarded}};
+    for (const auto& [lines, client, peer] : rows) {
+        INFO("client " << client << ", lines " << lines.size() << ": " << (lines.empty() ? "" : lines.front()));
+        CHECK(find(finder, peer, lines) == client);
+    }
+    std::string many = "for=203.0.113.7";
+    for (int i = 0; i < 31; ++i) many += ",for=10.0.0.2";
+    CHECK(find(finder, "10.0.0.1", {many}) == "203.0.113.7");
+    many = "for=9.9.9.9," + many;
+    CHECK(find(finder, "10.0.0.1", {many}) == "203.0.113.7");
+    many += ",for=10.0.0.2";
+    CHECK(find(finder, "10.0.0.1", {many}) == "10.0.0.1");
+}
+
+TEST_CASE("only the configured header is asked for", "[http][client_address]") {
+    CHECK(ClientAddress{}.header().empty());
+    CHECK(ClientAddress{{.trusted_proxies = proxies}}.header() == "X-Forwarded-For");
+    CHECK(ClientAddress{{.trusted_proxies = proxies, .header = ForwardedBy::forwarded}}.header() == "Forwarded");
+    CHECK(find(ClientAddress{}, "10.0.0.1", {"203.0.113.7"}) == "10.0.0.1");
+}
+
+TEST_CASE("an IPv6 client is its prefix, an IPv4 client its address", "[http][client_address]") {
+    const auto identity = [](const ClientAddress& finder, std::string_view address) {
+        return std::string{std::string_view{finder.identity(*finder.find(address)).text()}};
+    };
+    CHECK(identity(ClientAddress{}, "2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::");
+    CHECK(identity(ClientAddress{}, "2001:db8:1:2:ffff::") == "2001:db8:1:2::");
+    CHECK(identity(ClientAddress{}, "::ffff:102:304") == "1.2.3.4");
+    CHECK(identity(ClientAddress{}, "1.2.3.4") == "1.2.3.4");
+    CHECK(identity(ClientAddress{{.v6_prefix = 48}}, "2001:db8:1:2::") == "2001:db8:1::");
+    CHECK(identity(ClientAddress{{.v6_prefix = 128}}, "2001:db8::1") == "2001:db8::1");
+    CHECK_THROWS_AS((ClientAddress{{.v6_prefix = 0}}), std::invalid_argument);
+    CHECK_THROWS_AS((ClientAddress{{.v6_prefix = 129}}), std::invalid_argument);
+}
