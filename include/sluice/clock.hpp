@@ -8,6 +8,9 @@
 #include <cstdint>
 #include <memory>
 
+#include <sluice/detail/anchored_clock.hpp>
+#include <sluice/detail/counters.hpp>
+
 namespace sluice {
 
 /// Tells nanoseconds since the Unix epoch; copies are the same clock; called by many threads at once.
@@ -16,22 +19,30 @@ concept Clock = std::copyable<C> && requires(const C& clock) {
     { clock.now() } noexcept -> std::same_as<std::chrono::nanoseconds>;
 };
 
-/// std::chrono::steady_clock, anchored to the wall clock when it is first used and never moved again: it is monotonic,
-/// pays one clock_gettime a call, and does not see later steps of the wall clock. Windows aligned to the epoch are
-/// thus as right as the wall clock was at the start; a suspend, during which steady_clock stands still, shifts them.
+/// Monotonic across threads, anchored to the wall clock when first used and followed forward only: where the wall
+/// clock is set ahead by more than a millisecond, or ran on through a suspend (steady_clock stands still), this clock
+/// jumps ahead with it within a second; where it is set back, this one goes on. Windows aligned to the epoch are thus
+/// as right as the wall clock was, or late, and buckets are never refilled twice. Else within 50 us of steady_clock.
+///
+/// A call reads the processor's counter (x86-64 with an invariant TSC; less than half the cost of steady_clock) or
+/// steady_clock, and takes no lock. The counter is read without a fence: a processor may execute the reading ahead of
+/// loads that precede it, some 0.1 us, and by no more can a reading seem older than what another thread has seen.
+class TscClock {
+public:
+    std::chrono::nanoseconds now() const noexcept {
+        return std::chrono::nanoseconds{detail::AnchoredClock<detail::TscCounter>::now()};
+    }
+};
+
+/// The same on std::chrono::steady_clock alone.
 class SteadyClock {
 public:
     std::chrono::nanoseconds now() const noexcept {
-        return std::chrono::steady_clock::now().time_since_epoch() + offset();
-    }
-
-private:
-    static std::chrono::nanoseconds offset() noexcept {
-        static const std::chrono::nanoseconds wall_minus_steady = std::chrono::duration_cast<std::chrono::nanoseconds>(
-            std::chrono::system_clock::now().time_since_epoch()) - std::chrono::steady_clock::now().time_since_epoch();
-        return wall_minus_steady;
+        return std::chrono::nanoseconds{detail::AnchoredClock<detail::SteadyCounter>::now()};
     }
 };
+
+using DefaultClock = TscClock;
 
 /// A clock that moves only when told to, for tests and simulations. Copies share one time; thread-safe.
 class ManualClock {

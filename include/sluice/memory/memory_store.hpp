@@ -26,8 +26,6 @@
 
 namespace sluice {
 
-using DefaultClock = SteadyClock;
-
 /// States in memory, for one process: the default store.
 ///
 /// Thread-safe; a handle, so that copies share the states (a moved-from one may only be assigned or destroyed). No

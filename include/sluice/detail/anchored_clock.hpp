@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_DETAIL_ANCHORED_CLOCK_HPP
+#define SLUICE_DETAIL_ANCHORED_CLOCK_HPP
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <thread>
+
+#include <sluice/detail/int128.hpp>
+
+namespace sluice::detail {
+
+/// Nanoseconds since the Unix epoch on a straight line through an anchor (count, time, slope) that is laid anew every
+/// 10 ms, so that the line follows steady_clock. One anchor per process and counter, under a sequence lock: readers
+/// write nothing and wait only while a new anchor is being laid (below 0.1 us).
+///
+/// Monotonic across threads: a new line starts no lower than the old one was when readers were last let in, none of
+/// whom goes further along a line than its 10 ms; if it lies ahead of steady_clock, its slope is less until they meet.
+/// After a suspend, or if the counter jumps, the line is just laid anew where steady_clock is.
+template <class Counter>
+class AnchoredClock {
+public:
+    static std::int64_t now() noexcept {
+        for (;;) {
+            const std::uint64_t version = version_.load(std::memory_order_acquire);
+            const std::uint64_t start = count_.load(std::memory_order_acquire);
+            const std::uint64_t reach = reach_.load(std::memory_order_acquire);
+            const std::uint64_t slope = slope_.load(std::memory_order_acquire);
+            const std::int64_t time = time_ns_.load(std::memory_order_acquire);
+            const std::uint64_t count = Counter::read();
+            if (version_.load(std::memory_order_relaxed) != version || (version & 1) != 0) {
+                std::this_thread::yield();
+                continue;
+            }
+            const std::uint64_t passed = count - start;
+            if (passed < reach) [[likely]] return time + static_cast<std::int64_t>((passed * slope) >> slope_bits);
+            // A processor may read its counter ahead of the loads before: a count just short of the start is the start.
+            if (start - count < reach) return time;
+            lay_anchor(version);
+        }
+    }
+
+private:
+    static constexpr int slope_bits = 32;  // slope: nanoseconds per count * 2^32; passed * slope stays below 2^64
+    static constexpr std::int64_t longest_reach_ns = 10'000'000;
+    static constexpr std::int64_t wall_check_ns = 1'000'000'000;
+    static constexpr std::int64_t wall_step_ns = 1'000'000;
+
+    struct Sample {
+        std::uint64_t count;
+        std::int64_t steady_ns;
+    };
+
+    static std::int64_t steady_ns() noexcept {
+        return std::chrono::nanoseconds{std::chrono::steady_clock::now().time_since_epoch()}.count();
+    }
+    static std::int64_t wall_ns() noexcept {
+        return std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
+    }
+
+    /// Both clocks at one moment: of a few readings the one that took least, in case an interrupt came between.
+    static Sample sample() noexcept {
+        Sample best{};
+        std::uint64_t least = ~std::uint64_t{0};
+        for (int i = 0; i != 3; ++i) {
+            const std::uint64_t before = Counter::read();
+            const std::int64_t steady = steady_ns();
+            const std::uint64_t took = Counter::read() - before;
+            if (took < least) {
+                least = took;
+                best = {before + took / 2, steady};
+            }
+        }
+        return best;
+    }
+
+    static std::uint64_t slope_between(const Sample& from, const Sample& to) noexcept {
+        const auto counts = std::max<std::uint64_t>(to.count - from.count, 1);
+        return static_cast<std::uint64_t>((uint128{static_cast<std::uint64_t>(to.steady_ns - from.steady_ns)} << slope_bits) / counts);
+    }
+
+    static void lay_anchor(std::uint64_t seen) noexcept {
+        if (!version_.compare_exchange_strong(seen, seen + 1, std::memory_order_acq_rel)) return;
+        if (count_.load(std::memory_order_relaxed) == 0) calibrate();
+        const Sample here = sample();
+        const std::uint64_t reach = reach_.load(std::memory_order_relaxed);
+        const std::uint64_t old_slope = slope_.load(std::memory_order_relaxed);
+        const std::uint64_t passed = std::min(here.count - count_.load(std::memory_order_relaxed), reach);
+        const std::int64_t highest = time_ns_.load(std::memory_order_relaxed) +
+                                     static_cast<std::int64_t>((passed * old_slope) >> slope_bits) + 1;
+
+        follow_wall(here.steady_ns);
+        const std::int64_t right = here.steady_ns + wall_minus_steady_;
+        const std::int64_t ahead = std::max<std::int64_t>(highest - right, 0);
+
+        // The slope since the reference, unless the counter jumped or time stood still between the two.
+        std::uint64_t slope = slope_between(reference_, here);
+        if (slope > old_slope * 2 || slope < old_slope / 2) slope = old_slope;
+        const std::int64_t age = here.steady_ns - reference_.steady_ns;
+        const std::int64_t reach_ns = std::clamp<std::int64_t>(age, 20'000, longest_reach_ns);
+        if (age > wall_check_ns) reference_ = here;
+        // Ahead, it goes slower until the next anchor, at half the pace at least.
+        const auto slowed = slope - static_cast<std::uint64_t>(
+            (uint128{slope} * static_cast<std::uint64_t>(std::min(ahead, reach_ns / 2))) / static_cast<std::uint64_t>(reach_ns));
+
+        count_.store(here.count, std::memory_order_release);
+        time_ns_.store(right + ahead, std::memory_order_release);
+        slope_.store(slowed, std::memory_order_release);
+        reach_.store(static_cast<std::uint64_t>((uint128{static_cast<std::uint64_t>(reach_ns)} << slope_bits) / slope),
+                     std::memory_order_release);
+        version_.store(seen + 2, std::memory_order_release);
+    }
+
+    /// The first slope, from 20 us; later ones reach back further and are better.
+    static void calibrate() noexcept {
+        reference_ = sample();
+        wall_minus_steady_ = wall_ns() - reference_.steady_ns;
+        wall_checked_ns_ = reference_.steady_ns;
+        Sample later = sample();
+        while (later.steady_ns - reference_.steady_ns < 20'000) later = sample();
+        slope_.store(slope_between(reference_, later), std::memory_order_relaxed);
+        count_.store(later.count, std::memory_order_relaxed);
+        time_ns_.store(later.steady_ns + wall_minus_steady_, std::memory_order_relaxed);
+    }
+
+    /// Once a second: where the wall clock was set forward, or ran on through a suspend, so do we. Never backwards.
+    static void follow_wall(std::int64_t steady) noexcept {
+        if (steady - wall_checked_ns_ < wall_check_ns) return;
+        wall_checked_ns_ = steady;
+        const std::int64_t offset = wall_ns() - steady;
+        if (offset > wall_minus_steady_ + wall_step_ns) wall_minus_steady_ = offset;
+    }
+
+    // The anchor. Readers acquire and the writer releases, so whoever sees a part of it sees the version it belongs to.
+    static inline std::atomic<std::uint64_t> version_{0};  // odd while the anchor is being laid
+    static inline std::atomic<std::uint64_t> count_{0};
+    static inline std::atomic<std::uint64_t> reach_{0};    // counts for which the line may be followed
+    static inline std::atomic<std::uint64_t> slope_{0};
+    static inline std::atomic<std::int64_t> time_ns_{0};
+    // The writer's own.
+    static inline Sample reference_{};
+    static inline std::int64_t wall_minus_steady_ = 0;
+    static inline std::int64_t wall_checked_ns_ = 0;
+};
+
+}  // namespace sluice::detail
+
+#endif

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_DETAIL_COUNTERS_HPP
+#define SLUICE_DETAIL_COUNTERS_HPP
+
+#include <chrono>
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
+
+// What an AnchoredClock counts with: read() goes up at a steady rate, whatever that is.
+namespace sluice::detail {
+
+struct SteadyCounter {
+    static std::uint64_t read() noexcept {
+        return static_cast<std::uint64_t>(
+            std::chrono::nanoseconds{std::chrono::steady_clock::now().time_since_epoch()}.count());
+    }
+};
+
+/// The processor's time stamp counter where it is invariant, that is, runs at one rate in all power states and cores
+/// (Intel SDM volume 3, "Invariant TSC": CPUID leaf 0x80000007, EDX bit 8; AMD's the same); steady_clock elsewhere.
+struct TscCounter {
+#if defined(__x86_64__)
+    static std::uint64_t read() noexcept { return is_invariant ? __rdtsc() : SteadyCounter::read(); }
+
+private:
+    static bool detect() noexcept {
+        unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+        return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) != 0 && (edx & (1U << 8)) != 0;
+    }
+    static inline const bool is_invariant = detect();
+#else
+    static std::uint64_t read() noexcept { return SteadyCounter::read(); }
+#endif
+};
+
+}  // namespace sluice::detail
+
+#endif
