@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+# What tests/run, examples/run and benchmarks/run share. Sourced by bash (3.2 suffices, hence no `set -u`: it dislikes empty arrays).
+
+source_dir="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
+jobs="${SLUICE_JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}"
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+missing_packages=()
+
+# need PACKAGE TEST...: PACKAGE (its Debian name) is missing where the command TEST fails.
+need() {
+    local package="$1"
+    shift
+    "$@" >/dev/null 2>&1 || missing_packages+=("$package")
+}
+
+have() { command -v "$1"; }
+have_header() { echo "#include <$1>" | g++ -std=c++20 -E -x c++ -; }
+
+need_build_tools() {
+    need g++ have g++
+    need cmake have cmake
+    need ninja-build have ninja
+}
+
+# Installs what `need` found missing, as root or through sudo; without apt it can only name it.
+install_missing() {
+    [ ${#missing_packages[@]} -gt 0 ] || return 0
+    local packages="${missing_packages[*]}" as_root=()
+    have apt-get >/dev/null || die "please install (Debian names): $packages"
+    if [ "$(id -u)" -ne 0 ]; then
+        have sudo >/dev/null || die "please install: apt-get install $packages (neither root nor sudo here)"
+        as_root=(sudo)
+    fi
+    say "Installing: $packages"
+    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3
+               -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
+    # A source that cannot be refreshed need not be the one that holds the packages.
+    "${apt[@]}" update >/dev/null || say "apt-get update reported errors; trying to install all the same"
+    "${apt[@]}" install --no-install-recommends "${missing_packages[@]}" >/dev/null ||
+        die "apt-get could not install: $packages"
+    missing_packages=()
+}
+
+# choose_build_dir: sets build_dir. It lies outside the sources, and is a source folder's and a user's own.
+choose_build_dir() {
+    local own
+    own="$(basename "$source_dir")-$(printf '%s' "$source_dir" | cksum | cut -d' ' -f1)-$(id -u)"
+    if [ -n "${SLUICE_BUILD_DIR:-}" ]; then
+        build_dir="$SLUICE_BUILD_DIR"
+        mkdir -p "$build_dir" || die "cannot create SLUICE_BUILD_DIR, $build_dir"
+    else
+        build_dir="${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/sluice/$own"
+        mkdir -p "$build_dir" 2>/dev/null && [ -w "$build_dir" ] || build_dir="${TMPDIR:-/tmp}/sluice-$own"
+        mkdir -p "$build_dir" || die "cannot create $build_dir"
+    fi
+    build_dir="$(cd "$build_dir" && pwd -P)"
+}
+
+# build NAME PRESET [TARGET|-D...]...: configures and builds in $build_dir/NAME, quietly; shows the log of a failure.
+build() {
+    local name="$1" preset="$2" options=() targets=() argument
+    local dir="$build_dir/$name" log="$build_dir/$name.log"
+    shift 2
+    for argument in "$@"; do
+        case "$argument" in
+            -D*) options+=("$argument") ;;
+            *) targets+=(--target "$argument") ;;
+        esac
+    done
+    if ! { (cd "$source_dir" && cmake --preset "$preset" -B "$dir" "${options[@]}") &&
+           cmake --build "$dir" -j "$jobs" "${targets[@]}"; } >"$log" 2>&1; then
+        tail -n 60 "$log" >&2
+        say "Building '$name' failed; the whole log is $log" >&2
+        return 1
+    fi
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#include <iostream>
+
+#include <sluice/sluice.hpp>
+
+int main() {
+    sluice::RateLimiter limiter{sluice::TokenBucket{3, sluice::per_second(1)}};  // 3 at once, then 1 per second
+
+    for (int request = 1; request <= 5; ++request) {
+        if (const sluice::Decision decision = limiter.try_consume("user:42")) {
+            std::cout << "request " << request << ": allowed, " << decision.remaining << " left\n";
+        } else {
+            std::cout << "request " << request << ": denied, again in " << decision.retry_after.count() << " ns\n";
+        }
+    }
+}

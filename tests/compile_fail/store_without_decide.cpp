@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// expect: sluice: this store cannot run this policy
+#include <sluice/sluice.hpp>
+
+struct Store {
+    template <sluice::Policy P>
+#ifdef WRONG
+    sluice::Decision decide(const sluice::Request<P>&) const;  // may throw
+#else
+    sluice::Decision decide(const sluice::Request<P>&) const noexcept;
+#endif
+};
+
+using Limiter = sluice::RateLimiter<sluice::TokenBucket, Store>;
+static_assert(sizeof(Limiter) > 0);
