@@ -55,12 +55,12 @@ public:
         : RateLimiter(std::move(policy), S{}, std::move(options)) {}
 
     [[nodiscard]] Decision try_consume(std::string_view key, std::uint64_t cost = 1) const noexcept {
-        return consume(scope(), key, cost, [&](const Request<P>& request) { return store_.decide(request); });
+        return consume(scope(), key, cost, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
     }
     /// With another policy of the limiter's type (a tier), which has states of its own.
     [[nodiscard]] Decision try_consume(std::string_view key, std::uint64_t cost, const P& policy) const noexcept {
         return consume({options_.name, policy}, key, cost,
-                       [&](const Request<P>& request) { return store_.decide(request); });
+                       [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
     }
     /// At a time that the caller already has, in nanoseconds since the Unix epoch on the store's clock.
     [[nodiscard]] Decision try_consume_at(std::chrono::nanoseconds now, std::string_view key,
@@ -110,35 +110,38 @@ private:
     Scope<P> scope() const noexcept { return {options_.name, policy_, scope_id_}; }
 
     template <class Ask>
-    Decision consume(const Scope<P>& scope, std::string_view key, std::uint64_t cost, Ask ask) const noexcept {
+    [[gnu::always_inline]] Decision consume(const Scope<P>& scope, std::string_view key, std::uint64_t cost, Ask ask) const noexcept {
         const Request<P> request{scope, key, cost, cost == 0 ? Operation::peek : Operation::consume};
-        if (!options_.observer) [[likely]] return settled(ask(request), scope.policy, cost);
-        const auto start = std::chrono::steady_clock::now();
-        const Decision decision = settled(ask(request), scope.policy, cost);
-        report(key, cost, decision, std::chrono::steady_clock::now() - start);
+        const bool observed = options_.observer != nullptr;
+        std::chrono::steady_clock::time_point start;
+        if (observed) [[unlikely]] start = std::chrono::steady_clock::now();
+        Decision decision = ask(request);
+        if (decision.error) [[unlikely]] settle(decision, scope.policy, cost);
+        if (observed) [[unlikely]] report(key, cost, decision, std::chrono::steady_clock::now() - start);
         return decision;
     }
 
     Decision peek(std::string_view key, std::uint64_t cost, const Scope<P>& scope) const noexcept {
-        return settled(store_.decide({scope, key, cost, Operation::peek}), scope.policy, cost);
+        Decision decision = store_.decide({scope, key, cost, Operation::peek});
+        settle(decision, scope.policy, cost);
+        return decision;
     }
 
     /// The failure mode's answer where the store has none.
-    Decision settled(Decision decision, const P& policy, std::uint64_t cost) const noexcept {
-        if (!decision.error || !is_failure(decision.error)) [[likely]] return decision;
-        Decision answer;
-        answer.error = decision.error;
-        const std::uint64_t limit = policy.quota().limit;
-        answer.limit = limit;
-        if (cost > limit) {
-            answer.retry_after = Decision::never;
+    [[gnu::noinline]] void settle(Decision& decision, const P& policy, std::uint64_t cost) const noexcept {
+        if (!is_failure(decision.error)) return;
+        const std::error_code error = decision.error;
+        decision = Decision{};
+        decision.error = error;
+        decision.limit = policy.quota().limit;
+        if (cost > decision.limit) {
+            decision.retry_after = Decision::never;
         } else {
-            answer.allowed = options_.on_failure == FailureMode::allow;
+            decision.allowed = options_.on_failure == FailureMode::allow;
         }
-        return answer;
     }
 
-    void report(std::string_view key, std::uint64_t cost, const Decision& decision,
+    [[gnu::noinline]] void report(std::string_view key, std::uint64_t cost, const Decision& decision,
                 std::chrono::nanoseconds latency) const noexcept {
         try {
             options_.observer->on_decision({options_.name, key, cost, decision, latency});
@@ -165,7 +168,7 @@ void RateLimiter<P, S>::try_consume_many(std::span<const std::string_view> keys,
         const Scope<P> mine = scope();
         const auto start = options_.observer ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
         store_.decide_many({mine, {}, 1, Operation::consume}, keys, out);
-        for (Decision& decision : out) decision = settled(decision, policy_, 1);
+        for (Decision& decision : out) settle(decision, policy_, 1);
         if (!options_.observer || keys.empty()) return;
         const auto each = (std::chrono::steady_clock::now() - start) / static_cast<std::int64_t>(keys.size());
         for (std::size_t i = 0; i != keys.size(); ++i) report(keys[i], 1, out[i], each);

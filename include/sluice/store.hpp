@@ -39,7 +39,7 @@ enum class Operation : std::uint8_t { consume, peek, refund, reset };
 /// One question to a store. `units` is the cost to consume or peek at, or what to refund; reset ignores it.
 template <Policy P>
 struct Request {
-    const Scope<P>& scope;
+    Scope<P> scope;
     std::string_view key;
     std::uint64_t units = 1;
     Operation operation = Operation::consume;

@@ -81,11 +81,11 @@ private:
         return static_cast<std::uint64_t>((uint128{static_cast<std::uint64_t>(to.steady_ns - from.steady_ns)} << slope_bits) / counts);
     }
 
-    static void lay_anchor(std::uint64_t seen) noexcept {
+    [[gnu::noinline]] static void lay_anchor(std::uint64_t seen) noexcept {
         if (!version_.compare_exchange_strong(seen, seen + 1, std::memory_order_acq_rel)) return;
-        if (count_.load(std::memory_order_relaxed) == 0) calibrate();
+        if (count_.load(std::memory_order_relaxed) == 0) start();
         const Sample here = sample();
-        const std::uint64_t reach = reach_.load(std::memory_order_relaxed);
+        const std::uint64_t reach = reach_.load(std::memory_order_relaxed);  // 0 for the first anchor
         const std::uint64_t old_slope = slope_.load(std::memory_order_relaxed);
         const std::uint64_t passed = std::min(here.count - count_.load(std::memory_order_relaxed), reach);
         const std::int64_t highest = time_ns_.load(std::memory_order_relaxed) +
@@ -97,7 +97,7 @@ private:
 
         // The slope since the reference, unless the counter jumped or time stood still between the two.
         std::uint64_t slope = slope_between(reference_, here);
-        if (slope > old_slope * 2 || slope < old_slope / 2) slope = old_slope;
+        if (slope > old_slope + old_slope / 64 || slope < old_slope - old_slope / 64) slope = calibrate();
         const std::int64_t age = here.steady_ns - reference_.steady_ns;
         const std::int64_t reach_ns = std::clamp<std::int64_t>(age, 20'000, longest_reach_ns);
         if (age > wall_check_ns) reference_ = here;
@@ -113,16 +113,20 @@ private:
         version_.store(seen + 2, std::memory_order_release);
     }
 
-    /// The first slope, from 20 us; later ones reach back further and are better.
-    static void calibrate() noexcept {
-        reference_ = sample();
-        wall_minus_steady_ = wall_ns() - reference_.steady_ns;
+    static void start() noexcept {
+        slope_.store(calibrate(), std::memory_order_relaxed);
+        wall_minus_steady_ = wall_ns() - steady_ns();
         wall_checked_ns_ = reference_.steady_ns;
+        count_.store(reference_.count, std::memory_order_relaxed);
+        time_ns_.store(reference_.steady_ns + wall_minus_steady_, std::memory_order_relaxed);
+    }
+
+    /// A new reference, and a first slope from the 20 us after it; later ones reach back further and are better.
+    static std::uint64_t calibrate() noexcept {
+        reference_ = sample();
         Sample later = sample();
         while (later.steady_ns - reference_.steady_ns < 20'000) later = sample();
-        slope_.store(slope_between(reference_, later), std::memory_order_relaxed);
-        count_.store(later.count, std::memory_order_relaxed);
-        time_ns_.store(later.steady_ns + wall_minus_steady_, std::memory_order_relaxed);
+        return slope_between(reference_, later);
     }
 
     /// Once a second: where the wall clock was set forward, or ran on through a suspend, so do we. Never backwards.

@@ -56,26 +56,26 @@ public:
     explicit MemoryStore(MemoryOptions options = {}, C clock = C{})
         : shared_(std::make_shared<Shared>(options)), clock_(std::move(clock)) {}
 
-    Decision decide(const Request<P>& request) const noexcept {
+    [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
         const Place place = locate(request);
-        prefetch(place);  // the time that reading the clock takes hides that of memory
+        __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
         return decide(request, place, clock_.now());
     }
 
-    Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
+    [[gnu::flatten]] Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
         return decide(request, locate(request), now);
     }
 
     /// One clock reading for each 16 keys, whose slots are fetched together.
-    void decide_many(const Request<P>& request, std::span<const std::string_view> keys,
-                     std::span<Decision> out) const noexcept {
+    [[gnu::flatten]] void decide_many(const Request<P>& request, std::span<const std::string_view> keys,
+                                      std::span<Decision> out) const noexcept {
         constexpr std::size_t batch = 16;
         std::array<Place, batch> places;
         for (std::size_t done = 0; done < keys.size(); done += batch) {
             const std::size_t count = std::min(batch, keys.size() - done);
             for (std::size_t i = 0; i != count; ++i) {
                 places[i] = locate({request.scope, keys[done + i]});
-                prefetch(places[i]);
+                __builtin_prefetch(places[i].home, 1);
             }
             const auto now = clock_.now();
             for (std::size_t i = 0; i != count; ++i) {
@@ -109,10 +109,12 @@ private:
     struct Place {
         std::uint64_t owner = 0;  // 64 bits of hash, but for the lowest, which tells that the word is a Node
         std::size_t shard = 0;
+        detail::Guard guard{0};   // as found; if slots change hands later, the lookup starts anew under the mutex
+        detail::Line* home = nullptr;
         bool spare = false;       // an overflow state
     };
 
-    Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
+    [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
         bool node = shared_->options.full_keys;
         if constexpr (WordPolicy<P>) {
             node = node || !policy.fits_word();
@@ -121,28 +123,31 @@ private:
             node = true;
         }
         const std::uint64_t owner = (hash & ~std::uint64_t{1}) | (node ? 1 : 0);
-        return {owner > Slot::removed ? owner : owner + 2, shared_->table.shard_of(hash), spare};
+        Place place{.owner = owner > Slot::removed ? owner : owner + 2, .shard = shared_->table.shard_of(hash), .spare = spare};
+        place.guard = shared_->table.guard(place.shard);
+        place.home = shared_->table.home(place.shard, place.guard, place.owner);
+        return place;
     }
-    Place locate(const Request<P>& request) const noexcept {
+    [[gnu::always_inline]] Place locate(const Request<P>& request) const noexcept {
         return place_of(shared_->hash(request.scope.id, request.key), request.scope.policy, false);
     }
-    void prefetch(const Place& place) const noexcept {
-        __builtin_prefetch(shared_->table.home_line(place.shard, place.owner), 1);
+    [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place,
+                                           std::chrono::nanoseconds now) const noexcept {
+        if constexpr (WordPolicy<P>) {
+            if (request.operation == Operation::consume && !detail::is_node(place.owner)) [[likely]] {
+                Decision decision;
+                if (consume_unlocked(request.scope.policy, place, request.units, now, decision)) [[likely]] return decision;
+            }
+        }
+        return decide_locked(request, place, now);
     }
 
-    Decision decide(const Request<P>& request, const Place& place, std::chrono::nanoseconds now) const noexcept {
+    // Arguments by value, so that the request above can live in registers.
+    [[gnu::noinline]] Decision decide_locked(Request<P> request, Place place,
+                                             std::chrono::nanoseconds now) const noexcept {
         const P& policy = request.scope.policy;
         const auto consume = [&](State& state) { return policy.step(state, now, request.units); };
         const auto peek = [&](State& state) { return sluice::peek(policy, state, now, request.units); };
-        if constexpr (WordPolicy<P>) {
-            if (request.operation <= Operation::peek && !detail::is_node(place.owner)) [[likely]] {
-                Decision decision;
-                const bool done = request.operation == Operation::consume
-                                      ? run_unlocked(policy, place, consume, decision)
-                                      : run_unlocked(policy, place, peek, decision);
-                if (done) [[likely]] return decision;
-            }
-        }
         switch (request.operation) {
             case Operation::consume: return run_locked(request, place, now, consume);
             case Operation::peek: return run_locked(request, place, now, peek);
@@ -163,23 +168,23 @@ private:
         return failure(Errc::invalid_argument);
     }
 
-    /// Steps the word of a known key. False, and nothing done, where the key is not found or its slot is changing hands.
-    template <class Step>
-    bool run_unlocked(const P& policy, const Place& place, Step step, Decision& decision) const noexcept {
+    /// Consumes from the word of a known key. False, and nothing done, where the key is not found or its slot is
+    /// changing hands.
+    [[gnu::always_inline]] bool consume_unlocked(const P& policy, const Place& place, std::uint64_t cost,
+                                                 std::chrono::nanoseconds now, Decision& decision) const noexcept {
         Table& table = shared_->table;
-        const detail::Guard guard = table.guard(place.shard);
-        if (guard.is_closed()) return false;
-        for (;;) {
-            Slot* const slot = table.find(place.shard, guard, place.owner, [](const Slot&) { return true; });
+        while (!place.guard.is_closed()) {
+            Slot* const slot = table.find(place.shard, place.guard, place.home, place.owner, [](const Slot&) { return true; });
             if (slot == nullptr) return false;
             std::uint64_t stored = slot->stored();
             // The guard vouches that the word is this key's; from here to the swap its XORed form does.
-            if (stored == Slot::frozen || !table.is_unchanged(place.shard, guard)) return false;
+            if (stored == Slot::frozen || !table.is_unchanged(place.shard, place.guard)) return false;
             State state = policy.unpack(stored ^ place.owner);
-            decision = step(state);
+            decision = policy.step(state, now, cost);
             const std::uint64_t word = policy.pack(state);
             if ((word ^ place.owner) == stored || slot->swap(stored, place.owner, word)) return true;
         }
+        return false;
     }
 
     template <class Step>
@@ -218,7 +223,7 @@ private:
         const std::lock_guard lock{shard.mutex};
 
         const detail::Guard guard = table.guard(place.shard);
-        Slot* const slot = guard.is_closed() ? nullptr : table.find(place.shard, guard, place.owner, [&](const Slot& seen) {
+        Slot* const slot = guard.is_closed() ? nullptr : table.find(place.shard, guard, table.home(place.shard, guard, place.owner), place.owner, [&](const Slot& seen) {
             return !shared_->options.full_keys || *Node::of(seen.word())->key == key;
         });
         if (slot == nullptr) {

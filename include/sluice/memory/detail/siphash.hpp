@@ -24,7 +24,7 @@ public:
     SipHash(std::uint64_t k0, std::uint64_t k1) noexcept : k0_(k0), k1_(k1) {}
 
     /// The hash of `key` under the seed tweaked with `scope`, which is not the attacker's to choose.
-    std::uint64_t operator()(std::uint64_t scope, std::string_view key) const noexcept {
+    [[gnu::always_inline]] std::uint64_t operator()(std::uint64_t scope, std::string_view key) const noexcept {
         const std::uint64_t k1 = k1_ ^ scope;
         State v{k0_ ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0_ ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573};
         const char* data = key.data();

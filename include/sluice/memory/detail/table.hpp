@@ -73,23 +73,24 @@ public:
         return guards_[index].load(std::memory_order_relaxed) == seen.value;
     }
 
-    /// The slot of `owner`, or null. Without the mutex the answer holds only while the guard does.
+    /// The first line of the owner's probe.
+    Line* home(std::size_t index, Guard guard, std::uint64_t owner) const noexcept {
+        return begin(index) + (home_of(owner) & (guard.lines() - 1));
+    }
+
+    /// The slot of `owner` that `matches`, or null. Without the mutex the answer holds only while the guard does.
     template <class Matches>
-    Slot* find(std::size_t index, Guard guard, std::uint64_t owner, Matches matches) noexcept {
-        Line* const lines = begin(index);
-        const std::uint64_t mask = guard.lines() - 1;
-        const std::uint64_t home = home_of(owner);
-        for (std::uint64_t step = 0; step <= mask; ++step) {
-            for (Slot& slot : lines[(home + step) & mask].slots) {
+    Slot* find(std::size_t index, Guard guard, Line* home, std::uint64_t owner, Matches matches) const noexcept {
+        Line* line = home;
+        do {
+            for (Slot& slot : line->slots) {
                 const std::uint64_t seen = slot.owner();
                 if (seen == owner && matches(slot)) return &slot;
                 if (seen == Slot::empty) return nullptr;
             }
-        }
+            if (++line == begin(index) + guard.lines()) line = begin(index);
+        } while (line != home);
         return nullptr;
-    }
-    Line* home_line(std::size_t index, std::uint64_t owner) noexcept {
-        return begin(index) + (home_of(owner) & (guard(index).lines() - 1));
     }
 
     /// Gives a slot to `owner`, which has none. Needs the shard's mutex. `spare`: beyond max_keys, within spare_keys.

@@ -48,7 +48,8 @@ public:
     }
 
     /// `debt_before` receives the ticks until full as this request found them.
-    Decision step(State& state, std::int64_t now, std::uint64_t cost, std::uint64_t& debt_before) const noexcept {
+    [[gnu::always_inline]] Decision step(State& state, std::int64_t now, std::uint64_t cost,
+                                         std::uint64_t& debt_before) const noexcept {
         const std::int64_t tick = ticks_.at(now);
         std::uint64_t debt = debt_at(state, now, tick);
         debt_before = std::min(debt, full_);
@@ -64,15 +65,14 @@ public:
             const std::int64_t full_at = ticks_.start_of(add(tick, static_cast<std::int64_t>(debt)));
             if (cost != 0) state.full_at_ns = full_at;
             decision.allowed = true;
-            decision.reset_after = wait(now, debt == 0 ? now : full_at);
+            if (debt != 0) decision.reset_after = std::chrono::nanoseconds{full_at - now};
         } else {
             decision.retry_after = Decision::never;
             if (cost <= capacity_) {
                 const std::uint64_t missing = debt + cost * per_unit_.value() - full_;
-                decision.retry_after = wait(now, ticks_.start_of(add(tick, static_cast<std::int64_t>(missing))));
+                decision.retry_after = until(now, add(tick, static_cast<std::int64_t>(missing)));
             }
-            decision.reset_after =
-                wait(now, debt == 0 ? now : ticks_.start_of(add(tick, static_cast<std::int64_t>(debt))));
+            if (debt != 0) decision.reset_after = until(now, add(tick, static_cast<std::int64_t>(debt)));
         }
         decision.remaining = per_unit_.divide(full_ - debt);
         return decision;
@@ -99,6 +99,10 @@ public:
     }
 
 private:
+    /// A tick after that of `now` starts after `now`, and within 100 years: nothing to clamp.
+    constexpr std::chrono::nanoseconds until(std::int64_t now, std::int64_t tick) const noexcept {
+        return std::chrono::nanoseconds{ticks_.start_of(tick) - now};
+    }
     constexpr std::uint64_t debt_at(const State& state, std::int64_t now, std::int64_t tick) const noexcept {
         if (state.full_at_ns <= now) return 0;
         return static_cast<std::uint64_t>(ticks_.at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
