@@ -80,18 +80,18 @@ public:
 
     /// Gives units back, never above the limit; an unknown key is left alone.
     std::error_code refund(std::string_view key, std::uint64_t units) const noexcept {
-        return store_.decide({scope(), key, units, Operation::refund}).error;
+        return store_.decide(Request<P>{scope(), key, units, Operation::refund}).error;
     }
     std::error_code refund(std::string_view key, std::uint64_t units, const P& policy) const noexcept {
-        return store_.decide({Scope<P>{options_.name, policy}, key, units, Operation::refund}).error;
+        return store_.decide(Request<P>{Scope<P>{options_.name, policy}, key, units, Operation::refund}).error;
     }
 
     /// Forgets the key: it is as good as new.
     std::error_code reset(std::string_view key) const noexcept {
-        return store_.decide({scope(), key, 0, Operation::reset}).error;
+        return store_.decide(Request<P>{scope(), key, 0, Operation::reset}).error;
     }
     std::error_code reset(std::string_view key, const P& policy) const noexcept {
-        return store_.decide({Scope<P>{options_.name, policy}, key, 0, Operation::reset}).error;
+        return store_.decide(Request<P>{Scope<P>{options_.name, policy}, key, 0, Operation::reset}).error;
     }
 
     /// Consumes one unit of each key, in order, as try_consume would: out[i] answers keys[i]. One pass with prefetch in
@@ -122,7 +122,7 @@ private:
     }
 
     Decision peek(std::string_view key, std::uint64_t cost, const Scope<P>& scope) const noexcept {
-        Decision decision = store_.decide({scope, key, cost, Operation::peek});
+        Decision decision = store_.decide(Request<P>{scope, key, cost, Operation::peek});
         settle(decision, scope.policy, cost);
         return decision;
     }
@@ -167,7 +167,7 @@ void RateLimiter<P, S>::try_consume_many(std::span<const std::string_view> keys,
     if constexpr (BatchStore<S, P>) {
         const Scope<P> mine = scope();
         const auto start = options_.observer ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
-        store_.decide_many({mine, {}, 1, Operation::consume}, keys, out);
+        store_.decide_many(Request<P>{mine, {}, 1, Operation::consume}, keys, out);
         for (Decision& decision : out) settle(decision, policy_, 1);
         if (!options_.observer || keys.empty()) return;
         const auto each = (std::chrono::steady_clock::now() - start) / static_cast<std::int64_t>(keys.size());
