@@ -6,12 +6,12 @@
 cmake_minimum_required(VERSION 3.22)
 
 # Layer by layer: a header's path under sluice/ (first match counts), and the layers that it may include.
-set(layers values concepts policies net memory limiter layers redis postgres http metrics umbrella)
+set(layers values concepts policies net memory limiter layers redis postgres metrics http umbrella)
 set(path_values "^(version|decision|rate|clock|error|observer)\\.hpp$|^detail/")
 set(path_concepts "^(policy|store)\\.hpp$")
 set(path_limiter "^(rate_limiter|any_limiter)\\.hpp$")
 set(path_umbrella "^sluice\\.hpp$")
-foreach(folder policies net memory layers redis postgres http metrics)
+foreach(folder policies net memory layers redis postgres metrics http)
     set(path_${folder} "^${folder}(\\.hpp$|/)")
 endforeach()
 
@@ -24,8 +24,8 @@ set(below_limiter values concepts)
 set(below_layers values concepts)
 set(below_redis values concepts policies net)
 set(below_postgres values concepts policies net)
-set(below_http values limiter)
 set(below_metrics values)
+set(below_http values concepts policies memory limiter metrics)
 set(below_umbrella values concepts policies memory limiter)
 
 # Headers from outside, and the only layer that may include them.

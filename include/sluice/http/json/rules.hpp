@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_HTTP_JSON_RULES_HPP
+#define SLUICE_HTTP_JSON_RULES_HPP
+
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sluice/detail/checked.hpp>
+#include <sluice/http/json/detail/node.hpp>
+#include <sluice/http/json/detail/quantity.hpp>
+#include <sluice/http/limiter_factory.hpp>
+#include <sluice/http/rules.hpp>
+#include <sluice/metrics/registry.hpp>
+
+// Rules from a JSON file. The only folder that needs nlohmann-json.
+//
+//     {"rules": [
+//        {"name": "login", "routes": ["/login"], "methods": ["POST"],
+//         "limits": [{"name": "per-address", "policy": {"kind": "token_bucket", "capacity": 5, "refill": "1/m"},
+//                     "key": ["address"], "cost": 1, "on_failure": "deny"}],
+//         "exempt": {"networks": ["10.0.0.0/8"], "users": ["monitor"]}, "enforce_percent": 100},
+//        {"name": "api", "routes": ["/api/**"],
+//         "tiers": [{"plan": "gold", "limits": [...]}, {"authenticated": true, "limits": [...]}, {"limits": [...]}]},
+//        {"name": "health", "routes": ["/health"]}],
+//      "default": {"name": "default", "limits": [...]}}
+//
+// Policies: token_bucket (capacity, refill), leaky_bucket (queue, drain), fixed_window, sliding_window and
+// sliding_window_counter (limit, window). Rates are "10/s" or "1/5m", durations "500ms".
+namespace sluice::http {
+
+namespace detail {
+
+class RulesReader {
+public:
+    RulesReader(const LimiterFactory& make, metrics::Registry* registry) : make_(make), registry_(registry) {}
+
+    RuleSet document(const JsonNode& node) const {
+        node.check_object({"rules", "default"});
+        std::vector<Rule> rules;
+        for (const auto& element : node.at("rules").elements()) rules.push_back(rule(element, true));
+        std::optional<Rule> otherwise;
+        if (node.has("default")) otherwise = rule(node.at("default"), false);
+        return node.checked([&] { return RuleSet{std::move(rules), std::move(otherwise)}; });
+    }
+
+private:
+    Rule rule(const JsonNode& node, bool routed) const {
+        if (routed) {
+            node.check_object({"name", "routes", "methods", "limits", "tiers", "exempt", "enforce_percent"});
+        } else {
+            node.check_object({"name", "limits", "tiers", "exempt", "enforce_percent"});
+        }
+        Rule rule{.name = name(node.at("name"))};
+        if (routed) {
+            for (const auto& route : node.at("routes").elements()) {
+                rule.routes.push_back(route.checked([&] { return RoutePattern{route.string()}; }));
+            }
+            if (rule.routes.empty()) node.at("routes").fail("needs a route at least");
+            if (node.has("methods")) rule.methods = methods(node.at("methods"));
+        }
+        if (node.has("limits") && node.has("tiers")) node.fail("has both \"limits\" and \"tiers\"");
+        if (node.has("limits")) rule.tiers.push_back({.limits = limits(node.at("limits"))});
+        if (node.has("tiers")) {
+            for (const auto& element : node.at("tiers").elements()) rule.tiers.push_back(tier(element));
+        }
+        if (node.has("exempt")) exempt(node.at("exempt"), rule);
+        if (node.has("enforce_percent")) {
+            rule.enforce_percent = static_cast<unsigned>(node.at("enforce_percent").integer(0, 100));
+        }
+        if (registry_ != nullptr) rule.counters = registry_->rule(rule.name);
+        node.checked([&] { return check_rule(rule), true; });
+        return rule;
+    }
+
+    static std::string name(const JsonNode& node) {
+        return node.checked([&] { return checked_policy_name(node.string()); });
+    }
+    static std::vector<std::string> methods(const JsonNode& node) {
+        for (const auto& method : node.elements()) {
+            const auto text = method.string();
+            if (text.empty() || text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos) {
+                method.fail_value("a method in capital letters");
+            }
+        }
+        return node.strings();
+    }
+    static void exempt(const JsonNode& node, Rule& rule) {
+        node.check_object({"networks", "users"});
+        if (node.has("users")) rule.exempt_users = node.at("users").strings();
+        if (!node.has("networks")) return;
+        for (const auto& network : node.at("networks").elements()) {
+            rule.exempt_networks.push_back(network.checked([&] { return Network{network.string()}; }));
+        }
+    }
+
+    Tier tier(const JsonNode& node) const {
+        node.check_object({"limits", "authenticated", "plan"});
+        Tier tier{.limits = limits(node.at("limits"))};
+        if (node.has("authenticated")) tier.authenticated = node.at("authenticated").boolean();
+        if (node.has("plan")) tier.plan = node.at("plan").string();
+        return tier;
+    }
+    std::vector<Limit> limits(const JsonNode& node) const {
+        std::vector<Limit> limits;
+        for (const auto& element : node.elements()) limits.push_back(limit(element));
+        return limits;
+    }
+    Limit limit(const JsonNode& node) const {
+        node.check_object({"name", "policy", "key", "cost", "on_failure"});
+        LimiterOptions options{.name = name(node.at("name"))};
+        if (node.has("on_failure")) options.on_failure = failure_mode(node.at("on_failure"));
+        if (registry_ != nullptr) options.observer = registry_->limiter(options.name);
+        const AnyPolicy chosen = policy(node.at("policy"));
+        const auto quota = std::visit([](const auto& p) { return p.quota().limit; }, chosen);
+        const std::uint64_t cost = node.has("cost") ? node.at("cost").integer(1, quota) : 1;
+        Limit limit{node.at("policy").checked([&] { return make_(chosen, std::move(options)); })};
+        limit.cost = cost;
+        if (node.has("key")) limit.key = key(node.at("key"));
+        return limit;
+    }
+
+    static FailureMode failure_mode(const JsonNode& node) {
+        const auto text = node.string();
+        if (text != "allow" && text != "deny") node.fail_value("\"allow\" or \"deny\"");
+        return text == "deny" ? FailureMode::deny : FailureMode::allow;
+    }
+    static std::vector<KeyPart> key(const JsonNode& node) {
+        std::vector<KeyPart> parts;
+        for (const auto& element : node.elements()) {
+            const auto text = element.string();
+            if (text == "address") parts.push_back(KeyPart::address);
+            else if (text == "user") parts.push_back(KeyPart::user);
+            else if (text == "api_key") parts.push_back(KeyPart::api_key);
+            else if (text == "rule") parts.push_back(KeyPart::rule);
+            else element.fail_value("\"address\", \"user\", \"api_key\" or \"rule\"");
+        }
+        return parts;
+    }
+
+    static AnyPolicy policy(const JsonNode& node) {
+        const auto kind = node.at("kind").string();
+        if (kind == TokenBucket::kind) return bucket<TokenBucket>(node, "capacity", "refill");
+        if (kind == LeakyBucket::kind) return bucket<LeakyBucket>(node, "queue", "drain");
+        if (kind == FixedWindow::kind) return window<FixedWindow>(node);
+        if (kind == SlidingWindow::kind) return window<SlidingWindow>(node);
+        if (kind == SlidingWindowCounter::kind) return window<SlidingWindowCounter>(node);
+        node.at("kind").fail_value("token_bucket, leaky_bucket, fixed_window, sliding_window or sliding_window_counter");
+    }
+    template <class Bucket>
+    static AnyPolicy bucket(const JsonNode& node, const char* size, const char* rate) {
+        node.check_object({"kind", size, rate});
+        const auto units = node.at(size).integer(1, sluice::detail::max_units);
+        const auto per = node.at(rate).checked([&] { return parse_rate(node.at(rate).string()); });
+        return node.checked([&] { return Bucket{units, per}; });
+    }
+    template <class Window>
+    static AnyPolicy window(const JsonNode& node) {
+        node.check_object({"kind", "limit", "window"});
+        const auto units = node.at("limit").integer(1, sluice::detail::max_units);
+        const auto length = node.at("window").checked([&] { return parse_duration(node.at("window").string()); });
+        return node.checked([&] { return Window{units, length}; });
+    }
+
+    const LimiterFactory& make_;
+    metrics::Registry* registry_;
+};
+
+}  // namespace detail
+
+/// Reads and checks a whole document; `file` is its name in messages. Throws RulesError. With a registry, each limiter
+/// and rule counts there under its name.
+inline RuleSet parse_rules(std::string_view text, const std::string& file, const LimiterFactory& make,
+                           metrics::Registry* registry = nullptr) {
+    const auto json = detail::parse_json(text, file);
+    return detail::RulesReader{make, registry}.document({json, file});
+}
+
+/// Reads a file. Throws RulesError and has changed nothing, so that a server goes on with the rules that it has:
+///
+///     guard.rules().replace(load_rules("rules.json", limiters));
+inline RuleSet load_rules(const std::string& file, const LimiterFactory& make, metrics::Registry* registry = nullptr) {
+    std::ifstream in{file, std::ios::binary};
+    const std::string text{std::istreambuf_iterator<char>{in}, {}};
+    if (!in) throw RulesError(file, {}, "cannot be read");
+    return parse_rules(text, file, make, registry);
+}
+
+}  // namespace sluice::http
+
+#endif

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_HTTP_ROUTE_PATTERN_HPP
+#define SLUICE_HTTP_ROUTE_PATTERN_HPP
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sluice::http {
+
+/// A path with places for variable segments: "/users/*/posts" (one segment), "/static/**" (any rest, also none).
+/// Compares bytes: letters' case counts, nothing is decoded, "/a", "/a/" and "//a" are three paths. So a path that
+/// the framework does not serve by a route cannot slip past that route's rule, it just has another rule.
+class RoutePattern {
+public:
+    /// Throws std::invalid_argument unless it starts with '/', has no '?' or '#', and stars stand alone, "**" last.
+    explicit RoutePattern(std::string pattern) : pattern_(std::move(pattern)) {
+        if (pattern_.empty() || pattern_.front() != '/') refuse("must start with '/'");
+        if (pattern_.find_first_of("?#") != std::string::npos) refuse("must not hold '?' or '#'");
+        std::string_view rest = pattern_;
+        while (!rest.empty()) {
+            const auto segment = next(rest);
+            if (segment.find('*') == std::string_view::npos || segment == "*") continue;
+            if (segment != "**" || !rest.empty()) refuse("a star stands for a whole segment, and \"**\" for the rest");
+        }
+    }
+
+    const std::string& text() const noexcept { return pattern_; }
+
+    /// Whether `path` matches, without its query. Linear in the path.
+    bool matches(std::string_view path) const noexcept {
+        path = path.substr(0, path.find_first_of("?#"));
+        if (path.empty() || path.front() != '/') return false;  // "OPTIONS *"
+        std::string_view pattern = pattern_;
+        while (!pattern.empty()) {
+            const auto wanted = next(pattern);
+            if (wanted == "**") return true;
+            if (path.empty()) return false;
+            const auto segment = next(path);
+            if (wanted == "*" ? segment.empty() : segment != wanted) return false;
+        }
+        return path.empty();
+    }
+
+private:
+    /// Takes "/segment" off the front.
+    static std::string_view next(std::string_view& rest) noexcept {
+        rest.remove_prefix(1);
+        const auto segment = rest.substr(0, rest.find('/'));
+        rest.remove_prefix(segment.size());
+        return segment;
+    }
+    [[noreturn]] void refuse(const char* why) const {
+        throw std::invalid_argument("sluice: route '" + pattern_ + "': " + why);
+    }
+
+    std::string pattern_;
+};
+
+}  // namespace sluice::http
+
+#endif

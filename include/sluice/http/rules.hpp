@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_HTTP_RULES_HPP
+#define SLUICE_HTTP_RULES_HPP
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sluice/http/rule.hpp>
+#include <sluice/http/verdict.hpp>
+
+namespace sluice::http {
+
+/// The rules of a server, checked as a whole. The first that matches a request's method and path applies; the default
+/// rule takes all others, so that a flood of unknown paths is limited too.
+class RuleSet {
+public:
+    RuleSet() = default;
+
+    /// Throws std::invalid_argument for a rule that cannot be meant: a bad name, two rules of one name, a percentage
+    /// above 100, more than 4 limits in a tier, a rule without a route, a last tier that does not take everybody.
+    explicit RuleSet(std::vector<Rule> rules, std::optional<Rule> otherwise = std::nullopt)
+        : rules_(std::move(rules)), otherwise_(std::move(otherwise)) {
+        for (auto rule = rules_.begin(); rule != rules_.end(); ++rule) {
+            detail::check_rule(*rule);
+            const auto same_name = [&](const Rule& other) { return other.name == rule->name; };
+            if (std::any_of(rules_.begin(), rule, same_name) || (otherwise_ && same_name(*otherwise_))) {
+                throw std::invalid_argument("sluice: two rules have the name '" + rule->name + "'");
+            }
+            if (rule->routes.empty()) throw std::invalid_argument("sluice: rule '" + rule->name + "' has no route");
+        }
+        if (otherwise_) detail::check_rule(*otherwise_);
+    }
+
+    /// Null where no rule matches and there is no default. Linear in the number of rules.
+    const Rule* find(std::string_view method, std::string_view path) const noexcept {
+        const auto rule = std::find_if(rules_.begin(), rules_.end(), [&](const Rule& r) { return r.matches(method, path); });
+        if (rule != rules_.end()) return &*rule;
+        return otherwise_ ? &*otherwise_ : nullptr;
+    }
+
+    const std::vector<Rule>& rules() const noexcept { return rules_; }
+    const std::optional<Rule>& otherwise() const noexcept { return otherwise_; }
+
+private:
+    std::vector<Rule> rules_;
+    std::optional<Rule> otherwise_;
+};
+
+/// A RuleSet that can be replaced while requests are checked: each request sees the old rules or the new ones whole.
+/// Limits that keep their limiter's name, policy and store keep their states. Thread-safe.
+class Rules {
+public:
+    explicit Rules(RuleSet rules) : current_(std::make_shared<const RuleSet>(std::move(rules))) {}
+
+    void replace(RuleSet rules) {
+        auto next = std::make_shared<const RuleSet>(std::move(rules));
+        {
+            const std::lock_guard lock{mutex_};
+            current_.swap(next);
+        }  // the old rules are destroyed without the lock
+    }
+
+    std::shared_ptr<const RuleSet> current() const noexcept {
+        // A mutex rather than std::atomic<std::shared_ptr>, which not every standard library has (nor has without a lock).
+        const std::lock_guard lock{mutex_};
+        return current_;
+    }
+
+    /// Charges a request to what its rule says. Never throws; the cost is that of the limiters, and no allocation for
+    /// keys up to 255 bytes.
+    ///
+    /// The limits of a tier are asked one after another. When one denies, those before it get back exactly what they
+    /// had given, so a denied request is charged nowhere; until then, for the time of these calls, other requests on
+    /// the same keys may see the units as taken and be denied. A window that ends between the charge and its return
+    /// has no more to give back. What a failed or full store answered by its mode was charged nowhere and is not
+    /// returned.
+    Verdict check(std::string_view method, std::string_view path, const Caller& caller) const noexcept {
+        Verdict verdict{current()};
+        const Rule* rule = verdict.rules_->find(method, path);
+        verdict.rule_ = rule;
+        if (rule == nullptr) return verdict;
+        if (rule->exempts(caller)) {
+            verdict.outcome_ = metrics::Outcome::exempt;
+        } else if (const Tier* tier = rule->tier_of(caller)) {
+            verdict.charge(*tier, caller);
+        }
+        if (rule->counters) rule->counters->count(verdict.outcome_);
+        return verdict;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::shared_ptr<const RuleSet> current_;
+};
+
+}  // namespace sluice::http
+
+#endif

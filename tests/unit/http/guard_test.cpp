@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "support/catch.hpp"
+
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <sluice/http/denial_log.hpp>
+#include <sluice/http/guard.hpp>
+#include <sluice/sluice.hpp>
+
+using namespace sluice::http;
+using sluice::RateLimiter;
+using sluice::TokenBucket;
+
+namespace {
+
+RuleSet one_rule(int capacity, unsigned percent = 100) {
+    Rule rule{.name = "r", .routes = {RoutePattern{"/a"}}};
+    rule.tiers = {{.limits = {{RateLimiter{TokenBucket{capacity, sluice::per_hour(1)}, {.name = "burst"}}}}}};
+    rule.enforce_percent = percent;
+    return RuleSet{{rule}};
+}
+
+std::map<std::string, std::string> headers(const Guard& guard, const Verdict& verdict) {
+    std::map<std::string, std::string> all;
+    guard.write_headers(verdict, [&](const char* name, std::string value) { all[name] = std::move(value); });
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("a guard finds the client, charges it and writes the answer", "[http][guard]") {
+    const Guard guard{one_rule(1), {.client_address = ClientAddress{{.trusted_proxies = {Network{"10.0.0.0/8"}}}}}};
+    CHECK(guard.address_header() == "X-Forwarded-For");
+    const std::vector<std::string_view> lines{"9.9.9.9, 203.0.113.7"};
+    const auto first = guard.check("GET", "/a", "10.0.0.1", lines);
+    CHECK(first.allowed());
+    CHECK(headers(guard, first).at("RateLimit") == "\"burst\";r=0;t=3600");
+    const auto second = guard.check("GET", "/a", "203.0.113.7");
+    CHECK_FALSE(second.allowed());
+    CHECK(headers(guard, second).at("Retry-After") == "3600");
+    CHECK(guard.denial(second).status == 429);
+    CHECK(guard.denial(second).content.find("quota-exceeded") != std::string::npos);
+    CHECK(guard.check("GET", "/a", "10.0.0.1").allowed());
+    CHECK(headers(guard, guard.check("GET", "/elsewhere", "10.0.0.1")).empty());
+}
+
+TEST_CASE("shadow mode tells the client nothing", "[http][guard]") {
+    const Guard guard{one_rule(1, 0)};
+    for (int i = 0; i < 3; ++i) {
+        const auto verdict = guard.check("GET", "/a", "192.0.2.1");
+        CHECK(verdict.allowed());
+        CHECK(headers(guard, verdict).empty());
+    }
+}
+
+TEST_CASE("the body's and the headers' styles can be chosen", "[http][guard]") {
+    const Guard guard{one_rule(1), {.headers = {HeaderStyle::none, 0}, .body = BodyStyle::plain}};
+    static_cast<void>(guard.check("GET", "/a", "192.0.2.1"));
+    const auto denied = guard.check("GET", "/a", "192.0.2.1");
+    CHECK(headers(guard, denied).size() == 1);
+    CHECK(guard.denial(denied).content_type == "application/json");
+}
+
+TEST_CASE("denials reach the callback, whose exceptions do not reach the request", "[http][guard]") {
+    std::vector<std::string> seen;
+    GuardOptions options;
+    options.on_denied = [&](const Denial& denial) {
+        seen.push_back(std::string{denial.method} + " " + std::string{denial.path} + " " +
+                       std::string{std::string_view{denial.caller.address->text()}} + " " + denial.verdict.rule()->name);
+        throw std::runtime_error{"disk full"};
+    };
+    const Guard guard{one_rule(1), options};
+    static_cast<void>(guard.check("GET", "/a", "2001:db8::1"));
+    CHECK(seen.empty());
+    CHECK_FALSE(guard.check("GET", "/a", "2001:db8::2").allowed());
+    CHECK(seen == std::vector<std::string>{"GET /a 2001:db8::2 r"});
+}
+
+TEST_CASE("a flood of denials is no flood of log lines", "[http][guard]") {
+    std::vector<std::uint64_t> unlogged;
+    GuardOptions options;
+    options.on_denied = DenialLog{[&](const Denial&, std::uint64_t left_out) { unlogged.push_back(left_out); },
+                                  TokenBucket{3, sluice::per_hour(1)}};
+    const Guard guard{one_rule(1), options};
+    for (int i = 0; i < 1000; ++i) static_cast<void>(guard.check("GET", "/a", "192.0.2.1"));
+    CHECK(unlogged == std::vector<std::uint64_t>{0, 0, 0});
+}

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+#include "support/catch.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sluice/http/client_address.hpp>
+#include <sluice/http/rules.hpp>
+#include <sluice/sluice.hpp>
+
+using namespace std::chrono_literals;
+using namespace sluice::http;
+using sluice::AnyLimiter;
+using sluice::Decision;
+using sluice::FixedWindow;
+using sluice::ManualClock;
+using sluice::MemoryStore;
+using sluice::RateLimiter;
+using sluice::TokenBucket;
+using Outcome = sluice::metrics::Outcome;
+
+namespace {
+
+struct Fixture {
+    ManualClock clock;
+    MemoryStore<TokenBucket, ManualClock> store{{.max_keys = 10'000}, clock};
+
+    AnyLimiter bucket(const std::string& name, int capacity) const {
+        return RateLimiter{TokenBucket{capacity, sluice::per_second(1)}, store, {.name = name}};
+    }
+};
+
+Caller from(std::string_view address, std::string user = {}) {
+    Caller caller{.user = std::move(user)};
+    caller.address = IpAddress::parse(address);
+    if (caller.address) caller.block = ClientAddress{}.identity(*caller.address);
+    return caller;
+}
+
+Rule rule(std::string name, std::vector<Limit> limits, const char* route = "/a") {
+    Rule made{.name = std::move(name), .routes = {RoutePattern{route}}};
+    if (!limits.empty()) made.tiers.push_back({.limits = std::move(limits)});
+    return made;
+}
+
+/// A store that answers every consume with one error.
+struct FailingStore {
+    sluice::Errc error;
+    Decision decide(const sluice::Request<TokenBucket>&) const noexcept {
+        Decision decision;
+        decision.error = error;
+        return decision;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the first matching rule applies, the default takes the rest", "[http][rules]") {
+    const Fixture f;
+    auto get = rule("get", {{f.bucket("get", 1)}});
+    get.methods = {"GET"};
+    const Rules rules{RuleSet{{get, rule("any", {{f.bucket("any", 2)}}), rule("free", {}, "/free")},
+                              rule("default", {{f.bucket("default", 3)}})}};
+    const auto name = [&](const char* method, const char* path) {
+        return rules.check(method, path, from("192.0.2.1")).rule()->name;
+    };
+    CHECK(name("GET", "/a") == "get");
+    CHECK(name("HEAD", "/a") == "get");
+    CHECK(name("POST", "/a") == "any");
+    CHECK(name("OPTIONS", "/a") == "any");
+    CHECK(name("GET", "/free") == "free");
+    CHECK(name("GET", "/nowhere") == "default");
+    CHECK(name("GET", "//a") == "default");
+    CHECK(Rules{RuleSet{}}.check("GET", "/a", from("192.0.2.1")).rule() == nullptr);
+    CHECK(Rules{RuleSet{}}.check("GET", "/a", from("192.0.2.1")).allowed());
+}
+
+TEST_CASE("a flood of unknown paths shares one limit", "[http][rules]") {
+    const Fixture f;
+    const Rules rules{RuleSet{{}, rule("default", {{f.bucket("default", 5)}})}};
+    int allowed = 0;
+    for (int i = 0; i < 50; ++i) {
+        allowed += rules.check("GET", "/" + std::to_string(i), from("192.0.2.1")).allowed() ? 1 : 0;
+    }
+    CHECK(allowed == 5);
+    CHECK(rules.check("GET", "/x", from("192.0.2.2")).allowed());
+}
+
+TEST_CASE("keys are what the rule says", "[http][rules]") {
+    const Fixture f;
+    const auto exhausts = [&](std::vector<KeyPart> key, const Caller& first, const Caller& second) {
+        static int n = 0;
+        const auto limiter = f.bucket("limit" + std::to_string(n++), 1);
+        const Rules rules{RuleSet{{rule("r", {{limiter, key}})}}};
+        CHECK(rules.check("GET", "/a", first).allowed());
+        return !rules.check("GET", "/a", second).allowed();
+    };
+    using enum KeyPart;
+    CHECK(exhausts({address}, from("192.0.2.1"), from("192.0.2.1", "ann")));
+    CHECK_FALSE(exhausts({address}, from("192.0.2.1"), from("192.0.2.2")));
+    CHECK(exhausts({address}, from("2001:db8::1"), from("2001:db8::2")));
+    CHECK_FALSE(exhausts({address}, from("2001:db8::1"), from("2001:db8:0:1::1")));
+    CHECK(exhausts({user}, from("192.0.2.1", "ann"), from("192.0.2.2", "ann")));
+    CHECK_FALSE(exhausts({user}, from("192.0.2.1", "ann"), from("192.0.2.1", "bob")));
+    CHECK_FALSE(exhausts({user}, from("192.0.2.1"), from("192.0.2.2")));
+    CHECK(exhausts({user}, from("192.0.2.1"), from("192.0.2.1")));
+    CHECK_FALSE(exhausts({user}, from("192.0.2.1"), from("192.0.2.1", "ip:192.0.2.1")));
+    CHECK_FALSE(exhausts({user, address}, from("192.0.2.1", "ann"), from("192.0.2.2", "ann")));
+    CHECK(exhausts({}, from("192.0.2.1"), from("198.51.100.9", "ann")));
+    CHECK(exhausts({address}, from("unix"), from("elsewhere")));
+    Caller keyed = from("192.0.2.1");
+    keyed.api_key = "k1";
+    Caller other = from("192.0.2.9");
+    other.api_key = "k1";
+    CHECK(exhausts({api_key}, keyed, other));
+    other.api_key = "k2";
+    CHECK_FALSE(exhausts({api_key}, keyed, other));
+}
+
+TEST_CASE("rules may share a limiter, or count apart with the rule in the key", "[http][rules]") {
+    const Fixture f;
+    const auto shared = f.bucket("shared", 1);
+    const Rules rules{RuleSet{{rule("r1", {{shared}}, "/1"), rule("r2", {{shared}}, "/2"),
+                               rule("r3", {{shared, {KeyPart::rule, KeyPart::address}}}, "/3")}}};
+    CHECK(rules.check("GET", "/1", from("192.0.2.1")).allowed());
+    CHECK_FALSE(rules.check("GET", "/2", from("192.0.2.1")).allowed());
+    CHECK(rules.check("GET", "/3", from("192.0.2.1")).allowed());
+}
+
+TEST_CASE("a tier is chosen by the caller", "[http][rules]") {
+    const Fixture f;
+    Rule tiers{.name = "api", .routes = {RoutePattern{"/a"}}};
+    tiers.tiers = {{.limits = {{f.bucket("gold", 100), {KeyPart::user}}}, .plan = "gold"},
+                   {.limits = {{f.bucket("user", 10), {KeyPart::user}}}, .authenticated = true},
+                   {.limits = {{f.bucket("anonymous", 2)}}}};
+    const Rules rules{RuleSet{{tiers}}};
+    Caller gold = from("192.0.2.1", "ann");
+    gold.plan = "gold";
+    CHECK(rules.check("GET", "/a", gold).answers()[0].quota.limit == 100);
+    CHECK(rules.check("GET", "/a", from("192.0.2.1", "bob")).answers()[0].quota.limit == 10);
+    CHECK(rules.check("GET", "/a", from("192.0.2.1")).answers()[0].quota.limit == 2);
+    Caller silver = from("192.0.2.1");
+    silver.plan = "silver";
+    CHECK(rules.check("GET", "/a", silver).answers()[0].name == "anonymous");
+}
+
+TEST_CASE("two limits on one request charge both or none", "[http][rules]") {
+    const Fixture f;
+    const auto by_address = f.bucket("by-address", 10);
+    const auto by_user = f.bucket("by-user", 3);
+    const Rules rules{RuleSet{{rule("r", {{by_address, {KeyPart::address}, 2}, {by_user, {KeyPart::user}}})}}};
+    const auto caller = from("192.0.2.1", "ann");
+    for (int i = 0; i < 3; ++i) {
+        const auto verdict = rules.check("GET", "/a", caller);
+        CHECK(verdict.allowed());
+        CHECK(verdict.answers().size() == 2);
+    }
+    CHECK(by_address.peek("ip:192.0.2.1").remaining == 4);
+    for (int i = 0; i < 5; ++i) {
+        const auto verdict = rules.check("GET", "/a", caller);
+        CHECK_FALSE(verdict.allowed());
+        REQUIRE(verdict.answers().size() == 2);
+        CHECK(verdict.answers()[0].decision.remaining == 4);
+        CHECK(verdict.answers()[1].name == "by-user");
+    }
+    CHECK(by_address.peek("ip:192.0.2.1").remaining == 4);
+    CHECK(by_address.peek("ip:192.0.2.1").reset_after == 6s);
+    CHECK(by_user.peek("user:ann").remaining == 0);
+    // The first denies: the second is not asked.
+    const auto other = from("192.0.2.1", "bob");
+    CHECK(rules.check("GET", "/a", other).allowed());
+    CHECK(rules.check("GET", "/a", other).allowed());
+    const auto denied = rules.check("GET", "/a", other);
+    CHECK_FALSE(denied.allowed());
+    CHECK(denied.answers().size() == 1);
+    CHECK(by_user.peek("user:bob").remaining == 1);
+}
+
+TEST_CASE("many threads on two limits never lose or win a unit", "[http][rules]") {
+    const Fixture f;
+    const auto wide = f.bucket("wide", 1000);
+    const auto narrow = f.bucket("narrow", 100);
+    const Rules rules{RuleSet{{rule("r", {{wide}, {narrow}})}}};
+    std::atomic<int> allowed{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&] {
+            for (int i = 0; i < 2000; ++i) {
+                if (rules.check("GET", "/a", from("192.0.2.1")).allowed()) ++allowed;
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    CHECK(allowed == 100);
+    CHECK(wide.peek("ip:192.0.2.1").remaining == 900);
+}
+
+TEST_CASE("exempt callers are not charged", "[http][rules]") {
+    const Fixture f;
+    auto r = rule("r", {{f.bucket("b", 1)}});
+    r.exempt_networks = {Network{"10.0.0.0/8"}, Network{"2001:db8::5"}};
+    r.exempt_users = {"monitor"};
+    r.counters = std::make_shared<sluice::metrics::RuleCounters>();
+    const Rules rules{RuleSet{{r}}};
+    for (int i = 0; i < 3; ++i) {
+        CHECK(rules.check("GET", "/a", from("10.1.2.3")).outcome() == Outcome::exempt);
+        CHECK(rules.check("GET", "/a", from("2001:db8::5")).outcome() == Outcome::exempt);
+        CHECK(rules.check("GET", "/a", from("192.0.2.1", "monitor")).outcome() == Outcome::exempt);
+    }
+    CHECK(rules.check("GET", "/a", from("2001:db8::6")).outcome() == Outcome::allowed);
+    CHECK(rules.check("GET", "/a", from("192.0.2.1")).told().size() == 1);
+    CHECK(rules.check("GET", "/a", from("10.1.2.3")).told().empty());
+    CHECK(r.counters->of(Outcome::exempt) == 10);
+    CHECK(r.counters->of(Outcome::allowed) == 2);
+}
+
+TEST_CASE("shadow mode counts and never denies", "[http][rules]") {
+    const Fixture f;
+    auto r = rule("r", {{f.bucket("b", 2)}});
+    r.enforce_percent = 0;
+    r.counters = std::make_shared<sluice::metrics::RuleCounters>();
+    const Rules rules{RuleSet{{r}}};
+    for (int i = 0; i < 5; ++i) {
+        const auto verdict = rules.check("GET", "/a", from("192.0.2.1"));
+        CHECK(verdict.allowed());
+        CHECK(verdict.told().empty());
+    }
+    CHECK(r.counters->of(Outcome::allowed) == 2);
+    CHECK(r.counters->of(Outcome::would_deny) == 3);
+    CHECK(r.counters->of(Outcome::denied) == 0);
+}
+
+TEST_CASE("a percentage of clients is enforced, always the same ones", "[http][rules]") {
+    const Fixture f;
+    auto r = rule("r", {{f.bucket("b", 1)}});
+    r.enforce_percent = 30;
+    const Rules rules{RuleSet{{r}}};
+    int enforced = 0;
+    for (int client = 0; client < 2000; ++client) {
+        const auto caller = from("198.51." + std::to_string(client / 250) + "." + std::to_string(client % 250));
+        CHECK(rules.check("GET", "/a", caller).allowed());
+        const bool denied = !rules.check("GET", "/a", caller).allowed();
+        CHECK(rules.check("GET", "/a", caller).allowed() == !denied);
+        enforced += denied ? 1 : 0;
+    }
+    CHECK(enforced > 500);
+    CHECK(enforced < 700);
+}
+
+TEST_CASE("a failed store is answered by the limiter's mode and not given back", "[http][rules]") {
+    const Fixture f;
+    const auto failing = [](const char* name, sluice::FailureMode mode, sluice::Errc error = sluice::Errc::timeout) {
+        return AnyLimiter{RateLimiter{TokenBucket{5, sluice::per_second(1)}, FailingStore{error},
+                                      {.name = name, .on_failure = mode}}};
+    };
+    using enum sluice::FailureMode;
+    CHECK(Rules{RuleSet{{rule("r", {{failing("x", allow)}})}}}.check("GET", "/a", from("192.0.2.1")).allowed());
+    CHECK_FALSE(Rules{RuleSet{{rule("r", {{failing("x", deny)}})}}}.check("GET", "/a", from("192.0.2.1")).allowed());
+
+    const auto good = f.bucket("good", 5);
+    const Rules rules{RuleSet{{rule("r", {{good}, {failing("x", deny)}})}}};
+    CHECK_FALSE(rules.check("GET", "/a", from("192.0.2.1")).allowed());
+    CHECK(good.peek("ip:192.0.2.1").remaining == 5);
+    // A key that the store refuses must not be a way around the limit.
+    const auto refusing = failing("x", allow, sluice::Errc::invalid_argument);
+    CHECK_FALSE(Rules{RuleSet{{rule("r", {{refusing}})}}}.check("GET", "/a", from("192.0.2.1")).allowed());
+}
+
+TEST_CASE("rules can be replaced while requests are checked", "[http][rules]") {
+    const Fixture f;
+    const auto set = [&](int capacity) {
+        return RuleSet{{rule("r", {{f.bucket("b", capacity)}})}};
+    };
+    Rules rules{set(1)};
+    const auto old = rules.check("GET", "/a", from("192.0.2.1"));
+    CHECK_FALSE(rules.check("GET", "/a", from("192.0.2.1")).allowed());
+    rules.replace(set(1));  // unchanged limits keep their states
+    CHECK_FALSE(rules.check("GET", "/a", from("192.0.2.1")).allowed());
+    rules.replace(set(3));
+    CHECK(rules.check("GET", "/a", from("192.0.2.1")).allowed());
+    CHECK(old.rule()->name == "r");
+    CHECK(old.answers()[0].name == "b");
+
+    std::atomic<bool> stop{false};
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 3; ++t) {
+        threads.emplace_back([&] {
+            while (!stop) {
+                const auto verdict = rules.check("GET", "/a", from("192.0.2.7"));
+                if (verdict.rule() == nullptr || verdict.answers().size() != 1) ++wrong;
+            }
+        });
+    }
+    for (int i = 0; i < 500; ++i) rules.replace(set(1 + i % 7));
+    stop = true;
+    for (auto& thread : threads) thread.join();
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("rules that cannot be meant are refused", "[http][rules]") {
+    const Fixture f;
+    const auto refused = [](auto make) {
+        try {
+            make();
+        } catch (const std::invalid_argument& error) {
+            return std::string{error.what()};
+        }
+        return std::string{};
+    };
+    const Limit limit{f.bucket("b", 1)};
+    CHECK(refused([&] { RuleSet{{rule("r", {limit}), rule("r", {limit})}}; }) == "sluice: two rules have the name 'r'");
+    CHECK(refused([&] { RuleSet({rule("r", {limit})}, rule("r", {limit})); }) == "sluice: two rules have the name 'r'");
+    CHECK(refused([&] { RuleSet{{Rule{.name = "r"}}}; }) == "sluice: rule 'r' has no route");
+    CHECK(refused([&] { RuleSet{{rule("", {limit})}}; }) != "");
+    CHECK(refused([&] { RuleSet{{rule("r", {{f.bucket("", 1)}})}}; }) != "");
+    CHECK(refused([&] { RuleSet{{rule("r", {limit, limit, limit, limit, limit})}}; }) ==
+          "sluice: rule 'r': a tier has at most 4 limits, not 5");
+    auto percent = rule("r", {limit});
+    percent.enforce_percent = 101;
+    CHECK(refused([&] { RuleSet{{percent}}; }) == "sluice: rule 'r': enforce_percent must be from 0 to 100, not 101");
+    auto tiers = rule("r", {limit});
+    tiers.tiers[0].authenticated = true;
+    CHECK(refused([&] { RuleSet{{tiers}}; }) == "sluice: rule 'r': the last tier must take every caller");
+}
+
+TEST_CASE("keys of any length are kept apart", "[http][rules]") {
+    const Fixture f;
+    const Rules rules{RuleSet{{rule("r", {{f.bucket("b", 1), {KeyPart::user}}})}}};
+    const std::string user(5000, 'x');
+    CHECK(rules.check("GET", "/a", from("192.0.2.1", user + "1")).allowed());
+    CHECK(rules.check("GET", "/a", from("192.0.2.1", user + "2")).allowed());
+    CHECK_FALSE(rules.check("GET", "/a", from("192.0.2.1", user + "1")).allowed());
+}
