@@ -54,7 +54,10 @@ public:
         requires std::default_initializable<S>
         : RateLimiter(std::move(policy), S{}, std::move(options)) {}
 
-    [[nodiscard]] Decision try_consume(std::string_view key, std::uint64_t cost = 1) const noexcept {
+    [[nodiscard]] Decision try_consume(std::string_view key) const noexcept {
+        return consume(scope(), key, 1, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
+    }
+    [[nodiscard]] Decision try_consume(std::string_view key, std::uint64_t cost) const noexcept {
         return consume(scope(), key, cost, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
     }
     /// With another policy of the limiter's type (a tier), which has states of its own.

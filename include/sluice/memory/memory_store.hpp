@@ -18,7 +18,7 @@
 #include <sluice/clock.hpp>
 #include <sluice/error.hpp>
 #include <sluice/memory/detail/node.hpp>
-#include <sluice/memory/detail/siphash.hpp>
+#include <sluice/memory/detail/key_hash.hpp>
 #include <sluice/memory/detail/table.hpp>
 #include <sluice/memory/memory_options.hpp>
 #include <sluice/policy.hpp>
@@ -101,7 +101,7 @@ private:
     struct Shared {
         explicit Shared(const MemoryOptions& chosen) : options(chosen.checked()), table(options.max_keys) {}
         MemoryOptions options;
-        detail::SipHash hash;
+        detail::KeyHash hash;
         Table table;
         std::atomic<std::uint64_t> overflowed{0};
     };

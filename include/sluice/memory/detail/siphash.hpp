@@ -18,19 +18,20 @@ public:
     SipHash() {
         std::random_device random;
         const auto word = [&] { return std::uint64_t{random()} << 32 | random(); };
-        k0_ = word();
-        k1_ = word();
+        *this = SipHash{word(), word()};
     }
-    SipHash(std::uint64_t k0, std::uint64_t k1) noexcept : k0_(k0), k1_(k1) {}
+    SipHash(std::uint64_t k0, std::uint64_t k1) noexcept
+        : start_{k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573} {}
 
-    /// The hash of `key` under the seed tweaked with `scope`, which is not the attacker's to choose.
-    [[gnu::always_inline]] std::uint64_t operator()(std::uint64_t scope, std::string_view key) const noexcept {
-        const std::uint64_t k1 = k1_ ^ scope;
-        State v{k0_ ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0_ ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573};
-        const char* data = key.data();
-        std::size_t left = key.size();
-        for (; left >= 8; left -= 8, data += 8) v.absorb(load<std::uint64_t>(data));
-        v.absorb(tail(data, left) | std::uint64_t{key.size()} << 56);
+    /// The hash of `key` under the seed, whose second half is tweaked with `scope`: not the attacker's to choose.
+    [[gnu::noinline]] std::uint64_t operator()(std::uint64_t scope, std::string_view key) const noexcept {
+        State v = start_;
+        v.v1 ^= scope;
+        v.v3 ^= scope;
+        const char* const end = key.data() + key.size();
+        const std::size_t rest = key.size() % 8;
+        for (const char* at = key.data(); at != end - rest; at += 8) v.absorb(load<std::uint64_t>(at));
+        v.absorb(tail(end, key.size()) | std::uint64_t{key.size()} << 56);
         v.v2 ^= 0xff;
         v.round();
         v.round();
@@ -63,24 +64,17 @@ private:
         return value;
     }
 
-    /// The last 0 to 7 bytes, in three loads at most.
-    static std::uint64_t tail(const char* data, std::size_t size) noexcept {
+    /// The last size % 8 bytes before `end`.
+    static std::uint64_t tail(const char* end, std::size_t size) noexcept {
+        const std::size_t rest = size % 8;
+        // The last eight bytes without those that were absorbed; in two shifts, since rest may be 0.
+        if (size >= 8) return load<std::uint64_t>(end - 8) >> 1 >> (63 - 8 * rest);
         std::uint64_t block = 0;
-        std::size_t at = 0;
-        if (size & 4) {
-            block = load<std::uint32_t>(data);
-            at = 4;
-        }
-        if (size & 2) {
-            block |= std::uint64_t{load<std::uint16_t>(data + at)} << (8 * at);
-            at += 2;
-        }
-        if (size & 1) block |= std::uint64_t{load<std::uint8_t>(data + at)} << (8 * at);
+        std::memcpy(&block, end - rest, rest);
         return block;
     }
 
-    std::uint64_t k0_;
-    std::uint64_t k1_;
+    State start_{};
 };
 
 }  // namespace sluice::detail
