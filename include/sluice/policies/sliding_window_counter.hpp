@@ -78,7 +78,7 @@ public:
     }
     constexpr State unpack(std::uint64_t word) const noexcept {
         const std::uint64_t counts = detail::Window::counts(word);
-        return {window_.exact_time(word) - window_.length_ns(), counts >> half_bits(),
+        return {detail::add(window_.exact_time(word), -window_.length_ns()), counts >> half_bits(),
                 counts & ((std::uint64_t{1} << half_bits()) - 1)};
     }
     static constexpr std::chrono::nanoseconds word_expires_at(std::uint64_t word) noexcept {

@@ -30,7 +30,7 @@ public:
 
     /// The end of the window that `now` lies in, saturated.
     constexpr std::int64_t end_after(std::int64_t now) const noexcept {
-        return clamp_to_int64((int128{length_.floor(now)} + 1) * length_ns());
+        return multiply(add(length_.floor(now), 1));
     }
 
     /// The end of the window in which a state that knows `state_end` is used at `now`, and thus the state's own while
@@ -55,10 +55,16 @@ public:
     }
     /// The multiple of the window's length that was packed.
     constexpr std::int64_t exact_time(std::uint64_t word) const noexcept {
-        return length_.floor(time(word)) * length_ns();
+        return multiply(length_.floor(time(word)));
     }
 
 private:
+    constexpr std::int64_t multiply(std::int64_t windows) const noexcept {
+        std::int64_t time = 0;
+        if (!__builtin_mul_overflow(windows, length_ns(), &time)) [[likely]] return time;
+        return windows < 0 ? int64_min : int64_max;
+    }
+
     Divisor length_;
     int exponent_;
 };
