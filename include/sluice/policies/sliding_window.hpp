@@ -66,7 +66,7 @@ public:
 
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
         const detail::TimeLog& log = state.log;
-        const std::size_t gone = log.count_until(left_before(now.count()));
+        const std::size_t gone = log.count_before(visible_from(now.count()));
         const std::uint64_t used = log.size() - gone;
         const std::int64_t latest = is_ahead(state, now.count()) ? now.count() : detail::int64_max;
         const auto leaves = [&](std::size_t index) { return leaves_at(std::min(log[index], latest)); };
@@ -95,9 +95,9 @@ public:
 
 private:
     std::int64_t leaves_at(std::int64_t time) const noexcept { return detail::add(time, window_ns_); }
-    std::int64_t left_before(std::int64_t now) const noexcept { return detail::add(now, -window_ns_); }
+    std::int64_t visible_from(std::int64_t now) const noexcept { return detail::add(now, 1 - window_ns_); }
     void forget(State& state, std::int64_t now) const noexcept {
-        state.log.drop_oldest(state.log.count_until(left_before(now)));
+        state.log.drop_oldest(state.log.count_before(visible_from(now)));
     }
     static bool is_ahead(const State& state, std::int64_t now) noexcept {
         return state.log.size() != 0 && state.log.newest() > detail::add(now, detail::tolerated_skew_ns);

@@ -22,7 +22,7 @@ namespace sluice {
 ///
 /// Limit 1 .. 2^53-1, window 1 ns .. 100 years, else std::invalid_argument. State: 24 bytes, or one word where the
 /// limit stays below 2^((floor(log2 window_ns) - 6) / 2): 2,047 a second, 16,383 a minute, 131,071 an hour. A clock
-/// that goes back takes both counts along.
+/// that goes back finds both counts in the window to which it went.
 class SlidingWindowCounter {
 public:
     struct State {
@@ -90,8 +90,9 @@ private:
 
     constexpr State at(const State& state, std::int64_t now) const noexcept {
         const std::int64_t end = window_.current_end(now, state.end_ns);
-        if (state.end_ns >= end) return {end, state.previous, state.current};
-        const bool next = state.end_ns == end - window_.length_ns();
+        if (state.end_ns > end) return {end, 0, std::min(limit_, state.previous + state.current)};
+        if (state.end_ns == end) return state;
+        const bool next = state.end_ns == detail::add(end, -window_.length_ns());
         return {end, next ? state.current : 0, 0};
     }
 
@@ -109,7 +110,7 @@ private:
     constexpr std::int64_t fits_at(const State& seen, std::uint64_t cost) const noexcept {
         if (seen.current + cost <= limit_) {
             const auto rest = share(limit_ - seen.current - cost, seen.previous);
-            if (rest > 0) return seen.end_ns - static_cast<std::int64_t>(rest);
+            if (rest > 0) return detail::add(seen.end_ns, -static_cast<std::int64_t>(rest));
         }
         const auto next_end = detail::add(seen.end_ns, window_.length_ns());
         if (seen.current == 0) return seen.end_ns;

@@ -21,12 +21,12 @@ public:
     std::int64_t operator[](std::size_t index) const noexcept { return times_[slot(index)]; }  // 0 is the oldest
     std::int64_t newest() const noexcept { return (*this)[size_ - 1]; }
 
-    /// How many of the oldest times are `time` or before.
-    std::size_t count_until(std::int64_t time) const noexcept {
+    /// How many of the oldest times are before `time`.
+    std::size_t count_before(std::int64_t time) const noexcept {
         std::size_t first = 0;
         for (std::size_t length = size_; length != 0;) {
             const std::size_t half = length / 2;
-            if ((*this)[first + half] <= time) {
+            if ((*this)[first + half] < time) {
                 first += half + 1;
                 length -= half + 1;
             } else {
