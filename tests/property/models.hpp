@@ -17,6 +17,7 @@ inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
 struct Answer {
     bool allowed = false;
+    std::uint64_t limit = 0;
     std::uint64_t remaining = 0;
     std::int64_t retry_after = 0;
     std::int64_t reset_after = 0;
@@ -31,7 +32,7 @@ inline std::int64_t wait(wide ns) { return static_cast<std::int64_t>(std::min<wi
 class Bucket {
 public:
     Bucket(std::uint64_t capacity, std::uint64_t count, std::int64_t period)
-        : full_(wide{capacity} * period), count_(count), period_(period), level_(full_) {}
+        : capacity_(capacity), full_(wide{capacity} * period), count_(count), period_(period), level_(full_) {}
 
     Answer consume(std::int64_t now, std::uint64_t cost) {
         const Answer answer = peek(now, cost);
@@ -46,7 +47,7 @@ public:
         Answer answer;
         answer.allowed = needed <= level_;
         if (!answer.allowed) answer.retry_after = needed > full_ ? never : wait(ceil_div(needed - level_, count_));
-        if (answer.allowed) answer.delay = wait(ceil_div(full_ - level_, count_));
+        answer.delay = wait(ceil_div(full_ - level_, count_));  // of what came before, for those who are let in
         return with_state(answer);
     }
 
@@ -75,11 +76,13 @@ private:
     }
 
     Answer with_state(Answer answer) const {
+        answer.limit = capacity_;
         answer.remaining = level_ <= 0 ? 0 : static_cast<std::uint64_t>(level_ / period_);
         answer.reset_after = wait(ceil_div(full_ - level_, count_));
         return answer;
     }
 
+    std::uint64_t capacity_;
     wide full_;
     wide count_;
     wide period_;
@@ -124,6 +127,7 @@ private:
     std::int64_t left(std::int64_t now) const { return wait((wide{index_} + 1) * window_ - now); }
 
     Answer with_state(Answer answer, std::int64_t now) const {
+        answer.limit = limit_;
         answer.remaining = limit_ - used_;
         answer.reset_after = used_ == 0 ? 0 : left(now);
         return answer;
@@ -168,6 +172,7 @@ public:
 
 private:
     Answer with_state(Answer answer, std::int64_t now) const {
+        answer.limit = limit_;
         answer.remaining = limit_ - times_.size();
         answer.reset_after = times_.empty() ? 0 : wait(wide{times_.back()} + window_ - now);
         return answer;
@@ -247,6 +252,7 @@ private:
 
     Answer with_state(Answer answer, std::int64_t now) const {
         const wide free = wide{limit_} * window_ - estimate(now);
+        answer.limit = limit_;
         answer.remaining = free <= 0 ? 0 : static_cast<std::uint64_t>(free / window_);
         const wide windows = current_ > 0 ? 2 : previous_ > 0 ? 1 : 0;
         answer.reset_after = windows == 0 ? 0 : wait((wide{index_} + windows) * window_ - now);
@@ -258,6 +264,41 @@ private:
     std::int64_t index_ = 0;
     std::uint64_t previous_ = 0;
     std::uint64_t current_ = 0;
+};
+
+/// Two limits at once: both or none.
+template <class First, class Second>
+class Both {
+public:
+    Both(First first, Second second) : first_(first), second_(second) {}
+
+    Answer consume(std::int64_t now, std::uint64_t cost) {
+        const Answer answer = peek(now, cost);
+        return answer.allowed ? combine(first_.consume(now, cost), second_.consume(now, cost)) : answer;
+    }
+
+    Answer peek(std::int64_t now, std::uint64_t cost) { return combine(first_.peek(now, cost), second_.peek(now, cost)); }
+
+    void refund(std::int64_t now, std::uint64_t units) {
+        first_.refund(now, units);
+        second_.refund(now, units);
+    }
+
+private:
+    static Answer combine(const Answer& a, const Answer& b) {
+        Answer both;
+        both.allowed = a.allowed && b.allowed;
+        const bool second_binds = both.allowed ? b.remaining < a.remaining : b.retry_after > a.retry_after;
+        both.limit = second_binds ? b.limit : a.limit;
+        both.remaining = std::min(a.remaining, b.remaining);
+        both.retry_after = std::max(a.retry_after, b.retry_after);
+        both.reset_after = std::max(a.reset_after, b.reset_after);
+        both.delay = std::max(a.delay, b.delay);
+        return both;
+    }
+
+    First first_;
+    Second second_;
 };
 
 }  // namespace model

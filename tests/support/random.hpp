@@ -72,7 +72,7 @@ private:
 /// How many random cases to run: all of them where the code is optimized, a part of them under a sanitizer or in a
 /// debug build.
 inline int cases(int all) {
-    const int run = slow_build ? all / 20 : all;
+    const int run = slow_build ? all / 5 : all;
     std::cout << run << " of " << all << " random cases\n";
     return run;
 }
