@@ -19,7 +19,7 @@ enum class OnFull {
 };
 
 struct MemoryOptions {
-    /// Keys with live states at once, 1 .. 2^32. Overflow states come on top: 1 for each 64 keys, at most 64.
+    /// Keys with live states at once, 1 .. 2^32. While the store is full, up to 1.6 % of them are overflow states.
     std::size_t max_keys = 1'048'576;
     OnFull on_full = OnFull::overflow;
     /// Keep and compare whole keys instead of 64-bit hashes of them: a lock and a heap block for every key.

@@ -193,7 +193,7 @@ private:
         using Placed = typename Table::Placed;
         try {
             Decision decision;
-            for (int attempt = 0; attempt != 2; ++attempt) {
+            for (int attempt = 0; attempt != 4; ++attempt) {
                 const Placed placed = try_locked(request, place, now, step, decision);
                 if (placed == Placed::done) return decision;
                 if (placed == Placed::no_memory) return failure(Errc::no_memory);
