@@ -2,7 +2,6 @@
 #ifndef SLUICE_POLICIES_DETAIL_WINDOW_HPP
 #define SLUICE_POLICIES_DETAIL_WINDOW_HPP
 
-#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cstdint>
@@ -45,9 +44,7 @@ public:
 
     constexpr std::uint64_t pack(std::int64_t time, std::uint64_t counts) const noexcept {
         const std::uint64_t low = (std::uint64_t{1} << exponent_) - 1;
-        // All before 1896 counts as that time (that of a fresh state, above all), so that exact_time() can't overflow.
-        const std::int64_t packed = std::max(time, int64_min / 4);
-        const auto rounded = static_cast<std::uint64_t>(add(packed, static_cast<std::int64_t>(low))) & ~low;
+        const auto rounded = static_cast<std::uint64_t>(add(time, static_cast<std::int64_t>(low))) & ~low;
         return rounded | counts << 6 | static_cast<unsigned>(exponent_);
     }
     static constexpr std::int64_t time(std::uint64_t word) noexcept {
