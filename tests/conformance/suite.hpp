@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_TESTS_CONFORMANCE_SUITE_HPP
+#define SLUICE_TESTS_CONFORMANCE_SUITE_HPP
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <sluice/sluice.hpp>
+
+#include "support/catch.hpp"
+#include "support/random.hpp"
+
+// What every store must do, with every policy. A store's test file makes a kit (see memory_kit.hpp) and calls
+// conformance::suite<Kit>() in a TEST_CASE. Times are whole microseconds, so that stores counting those are exact too.
+namespace conformance {
+
+using namespace std::chrono_literals;
+using std::chrono::nanoseconds;
+
+inline constexpr nanoseconds start = std::chrono::seconds{1'767'225'600};  // 2026-01-01, an edge of every window below
+
+/// Calls f(policy, limiter name) with one policy of each kind, all of limit 5 and idle again after twenty seconds.
+template <class F>
+void for_each_policy(const std::string& test, F f) {
+    const auto call = [&](const auto& policy) {
+        const std::string name = test + "/" + std::string{policy.kind};
+        INFO(name);
+        f(policy, name);
+    };
+    call(sluice::TokenBucket{5, sluice::per_second(2)});
+    call(sluice::LeakyBucket{5, sluice::per_second(2)});
+    call(sluice::FixedWindow{5, 10s});
+    call(sluice::SlidingWindow{5, 10s});
+    call(sluice::SlidingWindowCounter{5, 10s});
+    call(sluice::AllOf{sluice::TokenBucket{5, sluice::per_second(2)}, sluice::FixedWindow{7, 10s}});
+}
+
+inline bool same(const sluice::Decision& a, const sluice::Decision& b) {
+    return a.allowed == b.allowed && a.limit == b.limit && a.remaining == b.remaining && a.retry_after == b.retry_after &&
+           a.reset_after == b.reset_after && a.delay == b.delay && a.error == b.error;
+}
+
+template <class Kit>
+void decides_as_announced(Kit& kit) {
+    for_each_policy("announced", [&](const auto& policy, const std::string& name) {
+        kit.clock.set(start);
+        const sluice::RateLimiter limiter{policy, kit.template store<std::decay_t<decltype(policy)>>(), {.name = name}};
+        for (std::uint64_t left = 5; left-- > 0;) {
+            const auto decision = limiter.try_consume("key");
+            REQUIRE(decision);
+            REQUIRE_FALSE(decision.error);
+            REQUIRE(decision.limit == 5);
+            REQUIRE(decision.remaining == left);
+            REQUIRE(decision.retry_after == 0ns);
+            REQUIRE(decision.reset_after > 0ns);
+        }
+        const auto denied = limiter.try_consume("key", 3);
+        REQUIRE_FALSE(denied);
+        REQUIRE_FALSE(denied.error);
+        REQUIRE(denied.remaining == 0);
+        REQUIRE(denied.retry_after > 0ns);
+        REQUIRE(limiter.try_consume("other key").remaining == 4);
+
+        kit.clock.set(start + denied.retry_after - Kit::resolution);
+        REQUIRE_FALSE(limiter.try_consume("key", 3));
+        kit.clock.set(start + denied.retry_after);
+        REQUIRE(limiter.try_consume("key", 3));
+
+        const auto busy = limiter.peek("key");
+        kit.clock.advance(busy.reset_after);
+        REQUIRE(limiter.peek("key").remaining == 5);
+        REQUIRE(limiter.peek("key").reset_after == 0ns);
+        REQUIRE(limiter.try_consume("key", 5));
+    });
+}
+
+template <class Kit>
+void knows_never_and_nothing(Kit& kit) {
+    for_each_policy("never", [&](const auto& policy, const std::string& name) {
+        kit.clock.set(start);
+        const sluice::RateLimiter limiter{policy, kit.template store<std::decay_t<decltype(policy)>>(), {.name = name}};
+        REQUIRE(limiter.try_consume("key", 0));
+        REQUIRE(limiter.try_consume("key", 2).remaining == 3);
+        for (const std::uint64_t cost : {std::uint64_t{6}, std::uint64_t{1} << 53, ~std::uint64_t{0}}) {
+            const auto decision = limiter.try_consume("key", cost);
+            REQUIRE_FALSE(decision);
+            REQUIRE(decision.retry_after == sluice::Decision::never);
+            REQUIRE(decision.remaining == 3);
+        }
+        REQUIRE(limiter.try_consume("key", 0).remaining == 3);
+        REQUIRE(limiter.try_consume("key", 0).allowed);
+        REQUIRE_FALSE(limiter.try_consume("key", 4));
+        REQUIRE(limiter.try_consume("key", 3).remaining == 0);
+        REQUIRE(limiter.try_consume("key", 0).allowed);
+    });
+}
+
+template <class Kit>
+void peeks_refunds_and_resets(Kit& kit) {
+    for_each_policy("refund", [&](const auto& policy, const std::string& name) {
+        kit.clock.set(start);
+        const sluice::RateLimiter limiter{policy, kit.template store<std::decay_t<decltype(policy)>>(), {.name = name}};
+        REQUIRE(limiter.peek("key").remaining == 5);
+        REQUIRE(limiter.peek("key").reset_after == 0ns);
+        REQUIRE(limiter.peek("key", 6).retry_after == sluice::Decision::never);
+        REQUIRE_FALSE(limiter.refund("key", 3));  // of a key never seen
+        REQUIRE(limiter.try_consume("key", 4).remaining == 1);
+
+        const auto peeked = limiter.peek("key", 2);
+        REQUIRE_FALSE(peeked);
+        REQUIRE(peeked.remaining == 1);
+        REQUIRE(same(limiter.peek("key", 2), peeked));
+        REQUIRE(same(limiter.try_consume("key", 2), peeked));
+
+        REQUIRE_FALSE(limiter.refund("key", 2));
+        REQUIRE(limiter.peek("key").remaining == 3);
+        REQUIRE_FALSE(limiter.refund("key", 1000));
+        REQUIRE(limiter.peek("key").remaining == 5);
+        REQUIRE_FALSE(limiter.refund("key", ~std::uint64_t{0}));
+        REQUIRE(limiter.try_consume("key", 5).remaining == 0);
+
+        REQUIRE_FALSE(limiter.reset("key"));
+        REQUIRE(limiter.peek("key").remaining == 5);
+        REQUIRE_FALSE(limiter.reset("key never seen"));
+        REQUIRE(limiter.try_consume("key", 5));
+    });
+}
+
+template <class Kit>
+void keeps_states_apart(Kit& kit) {
+    kit.clock.set(start);
+    using Bucket = sluice::TokenBucket;
+    const auto store = kit.template store<Bucket>();
+    const Bucket basic{5, sluice::per_second(2)};
+    const Bucket more{50, sluice::per_second(20)};
+    const sluice::RateLimiter limiter{basic, store, {.name = "apart"}};
+    const sluice::RateLimiter same_name{basic, store, {.name = "apart"}};
+    const sluice::RateLimiter other_name{basic, store, {.name = "apart too"}};
+    const sluice::RateLimiter other_rules{more, store, {.name = "apart"}};
+    REQUIRE(limiter.try_consume("key", 5));
+    REQUIRE_FALSE(same_name.try_consume("key"));  // copies of a store share it
+    REQUIRE(other_name.try_consume("key").remaining == 4);
+    REQUIRE(other_rules.try_consume("key").remaining == 49);
+
+    REQUIRE(limiter.try_consume("key", 1, more).remaining == 48);  // a tier
+    REQUIRE(limiter.peek("key", 1, more).remaining == 48);
+    REQUIRE_FALSE(limiter.refund("key", 1, more));
+    REQUIRE(limiter.peek("key", 1, more).remaining == 49);
+    REQUIRE_FALSE(limiter.reset("key", more));
+    REQUIRE(limiter.peek("key", 1, more).remaining == 50);
+    REQUIRE_FALSE(limiter.try_consume("key"));
+
+    sluice::AnyLimiter erased{sluice::RateLimiter{basic, store, {.name = "apart"}}};
+    REQUIRE_FALSE(erased.try_consume("key"));
+    REQUIRE(erased.quota() == basic.quota());
+}
+
+template <class Kit>
+void takes_any_key(Kit& kit) {
+    using namespace std::string_view_literals;
+    for_each_policy("keys", [&](const auto& policy, const std::string& name) {
+        kit.clock.set(start);
+        const sluice::RateLimiter limiter{policy, kit.template store<std::decay_t<decltype(policy)>>(), {.name = name}};
+        const std::string longest(Kit::longest_key, 'x');
+        std::string nearly = longest;
+        nearly.back() = 'y';
+        const std::vector<std::string_view> keys = {
+            "", "\0"sv, "\0\0"sv, "a", "a\0"sv, "a\0b"sv, " a", "a ", "{a}", "{a}b", "\r\n", "\xff\xfe", "%s%n", "key:1", "key",
+            "1234567", "12345678", "123456789", "0123456789abcdef", longest, nearly,
+        };
+        for (const auto key : keys) {
+            const auto decision = limiter.try_consume(key, 2);
+            REQUIRE_FALSE(decision.error);
+            REQUIRE(decision.remaining == 3);
+        }
+        for (const auto key : keys) REQUIRE(limiter.try_consume(key, 3).remaining == 0);
+    });
+}
+
+template <class Kit>
+void decides_many_as_one_by_one(Kit& kit) {
+    for_each_policy("many", [&](const auto& policy, const std::string& name) {
+        kit.clock.set(start);
+        const sluice::RateLimiter limiter{policy, kit.template store<std::decay_t<decltype(policy)>>(), {.name = name}};
+        const sluice::RateLimiter single{policy, kit.template store<std::decay_t<decltype(policy)>>(), {.name = name + "1"}};
+        std::vector<std::string> names;
+        for (int i = 0; i != 100; ++i) names.push_back("key" + std::to_string(i % 7 == 0 ? 0 : i));  // one comes often
+        std::vector<std::string_view> keys{names.begin(), names.end()};
+        std::vector<sluice::Decision> decisions(keys.size());
+        limiter.try_consume_many(keys, decisions);
+        for (std::size_t i = 0; i != keys.size(); ++i) {
+            REQUIRE(same(decisions[i], single.try_consume(keys[i])));
+        }
+        limiter.try_consume_many({}, {});
+
+        decisions.resize(3);
+        limiter.try_consume_many(keys, decisions);
+        for (const auto& decision : decisions) REQUIRE(decision.error == sluice::Errc::invalid_argument);
+        REQUIRE(limiter.peek("key1").remaining == 4);
+    });
+}
+
+template <class Kit>
+void survives_a_clock_that_goes_back(Kit& kit) {
+    for_each_policy("clock", [&](const auto& policy, const std::string& name) {
+        kit.clock.set(start + 1h);
+        const sluice::RateLimiter limiter{policy, kit.template store<std::decay_t<decltype(policy)>>(), {.name = name}};
+        REQUIRE(limiter.try_consume("key", 5));
+        kit.clock.set(start);
+        const auto denied = limiter.try_consume("key");
+        REQUIRE_FALSE(denied);
+        REQUIRE(denied.retry_after <= 20s);
+        kit.clock.advance(denied.retry_after);
+        REQUIRE(limiter.try_consume("key"));
+        kit.clock.set(start + 2h);
+        REQUIRE(limiter.try_consume("key", 5));
+        REQUIRE_FALSE(limiter.try_consume("key"));
+    });
+}
+
+/// Random operations on a few keys: the store answers as the bare policy does on a state kept here.
+template <class Kit>
+void equals_the_bare_policy(Kit& kit) {
+    Random random{"conformance"};
+    const int sequences = cases(Kit::sequences);
+    for_each_policy("bare", [&](const auto& policy, const std::string& name) {
+        using P = std::decay_t<decltype(policy)>;
+        const auto store = kit.template store<P>();
+        const std::string run = name + std::to_string(random.bits());
+        for (int i = 0; i != sequences; ++i) {
+            const sluice::RateLimiter limiter{policy, store, {.name = run + "/" + std::to_string(i)}};
+            std::map<std::string, typename P::State> states;
+            nanoseconds now = start + std::chrono::microseconds{random.between(0, 20'000'000)};
+            for (int operation = 0; operation != 50; ++operation) {
+                now += std::chrono::microseconds{random.one_in(2) ? 0 : random.magnitude(1, 5'000'000)};
+                kit.clock.set(now);
+                const std::string key = random.pick("a", "b", "c");
+                const std::uint64_t units = random.between<std::uint64_t>(0, 6);
+                auto& state = states[key];
+                switch (random.between(0, 9)) {
+                    case 0:
+                        REQUIRE_FALSE(limiter.refund(key, units));
+                        policy.refund(state, now, units);
+                        break;
+                    case 1:
+                        REQUIRE_FALSE(limiter.reset(key));
+                        state = {};
+                        break;
+                    case 2: {
+                        const auto expected = sluice::peek(policy, state, now, units);
+                        if (!same(limiter.peek(key, units), expected)) FAIL("peek differs in sequence " << i);
+                        break;
+                    }
+                    default: {
+                        if constexpr (sluice::GrowingPolicy<P>) policy.reserve(state, now, units);
+                        const auto expected = policy.step(state, now, units);
+                        if (!same(limiter.try_consume(key, units), expected)) FAIL("a decision differs in sequence " << i);
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Threads on one key at a clock that stands still: exactly the capacity is admitted.
+template <class Kit>
+void admits_exactly_the_capacity(Kit& kit) {
+    constexpr int threads = 8;
+    const auto run = [&](const auto& policy, const char* name) {
+        INFO(name);
+        kit.clock.set(start);
+        const sluice::RateLimiter limiter{policy, kit.template store<std::decay_t<decltype(policy)>>(), {.name = name}};
+        std::atomic<std::uint64_t> admitted{0};
+        std::vector<std::thread> all;
+        for (int t = 0; t != threads; ++t) {
+            all.emplace_back([&] {
+                std::uint64_t mine = 0;
+                for (int i = 0; i != Kit::requests_per_thread; ++i) mine += limiter.try_consume("key").allowed ? 1 : 0;
+                admitted += mine;
+            });
+        }
+        for (auto& thread : all) thread.join();
+        REQUIRE(admitted == limiter.quota().limit);
+    };
+    const auto limit = Kit::requests_per_thread * threads / 3;
+    run(sluice::TokenBucket{limit, sluice::per_second(2)}, "threads/token_bucket");
+    run(sluice::LeakyBucket{limit, sluice::per_second(2)}, "threads/leaky_bucket");
+    run(sluice::FixedWindow{limit, 10s}, "threads/fixed_window");
+    run(sluice::SlidingWindow{limit, 10s}, "threads/sliding_window");
+    run(sluice::SlidingWindowCounter{limit, 1h}, "threads/sliding_window_counter");
+    run(sluice::AllOf{sluice::TokenBucket{limit, sluice::per_second(2)}, sluice::FixedWindow{limit + 1, 10s}}, "threads/all_of");
+}
+
+template <class Kit>
+void suite() {
+    Kit kit;
+    SECTION("decides as announced") { decides_as_announced(kit); }
+    SECTION("knows never and nothing") { knows_never_and_nothing(kit); }
+    SECTION("peeks, refunds and resets") { peeks_refunds_and_resets(kit); }
+    SECTION("keeps states apart") { keeps_states_apart(kit); }
+    SECTION("takes any key") { takes_any_key(kit); }
+    SECTION("decides many as one by one") { decides_many_as_one_by_one(kit); }
+    SECTION("survives a clock that goes back") { survives_a_clock_that_goes_back(kit); }
+    SECTION("equals the bare policy") { equals_the_bare_policy(kit); }
+    SECTION("admits exactly the capacity") { admits_exactly_the_capacity(kit); }
+}
+
+}  // namespace conformance
+
+#endif
