@@ -56,7 +56,9 @@ private:
         Decision try_consume(std::string_view key, std::uint64_t cost) const noexcept override {
             return limiter.try_consume(key, cost);
         }
-        Decision peek(std::string_view key, std::uint64_t cost) const noexcept override { return limiter.peek(key, cost); }
+        Decision peek(std::string_view key, std::uint64_t cost) const noexcept override {
+            return limiter.peek(key, cost);
+        }
         std::error_code refund(std::string_view key, std::uint64_t units) const noexcept override {
             return limiter.refund(key, units);
         }

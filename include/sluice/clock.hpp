@@ -16,7 +16,8 @@ namespace sluice {
 /// Tells nanoseconds since the Unix epoch; copies are the same clock; called by many threads at once.
 template <class C>
 concept Clock = std::copyable<C> && requires(const C& clock) {
-    { clock.now() } noexcept -> std::same_as<std::chrono::nanoseconds>;
+    { clock.now() }
+    noexcept->std::same_as<std::chrono::nanoseconds>;
 };
 
 /// Monotonic across threads, anchored to the wall clock when first used and followed forward only: where the wall

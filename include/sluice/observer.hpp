@@ -12,8 +12,8 @@ namespace sluice {
 
 /// One decision, as an Observer sees it. The views live only as long as the call.
 struct DecisionEvent {
-    std::string_view limiter;          ///< LimiterOptions::name
-    std::string_view key;              ///< may be personal data: never a metric's label
+    std::string_view limiter;  ///< LimiterOptions::name
+    std::string_view key;      ///< may be personal data: never a metric's label
     std::uint64_t cost = 0;
     const Decision& decision;
     std::chrono::nanoseconds latency;  ///< of this call; of the whole batch divided by its size for try_consume_many

@@ -27,45 +27,54 @@ template <class P>
 concept Policy = std::copyable<P> && std::default_initializable<typename P::State> &&
     requires(const P& policy, typename P::State& state, const typename P::State& seen, std::chrono::nanoseconds now,
              std::uint64_t cost) {
-        { P::kind } -> std::convertible_to<std::string_view>;
-        { policy.parameters() } -> std::ranges::input_range;
-        { policy.quota() } -> std::same_as<Quota>;
-        { policy.step(state, now, cost) } noexcept -> std::same_as<Decision>;
-        { policy.expires_at(seen) } noexcept -> std::same_as<std::chrono::nanoseconds>;
-    };
+    { P::kind } -> std::convertible_to<std::string_view>;
+    { policy.parameters() } -> std::ranges::input_range;
+    { policy.quota() } -> std::same_as<Quota>;
+    { policy.step(state, now, cost) }
+    noexcept->std::same_as<Decision>;
+    { policy.expires_at(seen) }
+    noexcept->std::same_as<std::chrono::nanoseconds>;
+};
 
 /// A policy that can take units back: refund(State&, now, units) noexcept, never above the limit.
 template <class P>
 concept RefundablePolicy = Policy<P> &&
     requires(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t units) {
-        { policy.refund(state, now, units) } noexcept;
-    };
+    { policy.refund(state, now, units) }
+    noexcept;
+};
 
-/// A policy whose state owns memory: reserve(State&, now, cost) makes room for a step, or throws std::bad_alloc
-/// and leaves the state as it was.
+/// A policy whose state owns memory: reserve(State&, now, cost), called before each step that consumes, makes room for
+/// it, or throws std::bad_alloc and leaves the state as it was.
 template <class P>
 concept GrowingPolicy = Policy<P> &&
     requires(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t cost) {
-        policy.reserve(state, now, cost);
-    };
+    policy.reserve(state, now, cost);
+};
 
 /// A policy whose state fits one 64-bit word for most parameters (fits_word() tells), so that a store may swap it
 /// atomically. unpack(pack(state)) must decide as `state` does. word_expires_at is static: a store has to know it
 /// for a word that another policy of the kind packed, and may be up to one window later than expires_at.
 template <class P>
-concept WordPolicy = Policy<P> &&
-    requires(const P& policy, const typename P::State& state, std::uint64_t word) {
-        { policy.fits_word() } noexcept -> std::same_as<bool>;
-        { policy.pack(state) } noexcept -> std::same_as<std::uint64_t>;
-        { policy.unpack(word) } noexcept -> std::same_as<typename P::State>;
-        { P::word_expires_at(word) } noexcept -> std::same_as<std::chrono::nanoseconds>;
-    };
+concept WordPolicy = Policy<P> && requires(const P& policy, const typename P::State& state, std::uint64_t word) {
+    { policy.fits_word() }
+    noexcept->std::same_as<bool>;
+    { policy.pack(state) }
+    noexcept->std::same_as<std::uint64_t>;
+    { policy.unpack(word) }
+    noexcept->std::same_as<typename P::State>;
+    { P::word_expires_at(word) }
+    noexcept->std::same_as<std::chrono::nanoseconds>;
+};
 
 /// The decision for `cost` now on an unchanged state; `remaining` and `reset_after` are those of the state as it is.
 template <Policy P>
 Decision peek(const P& policy, const typename P::State& state, std::chrono::nanoseconds now,
               std::uint64_t cost) noexcept {
-    if constexpr (requires { { policy.peek(state, now, cost) } noexcept -> std::same_as<Decision>; }) {
+    if constexpr (requires {
+                      { policy.peek(state, now, cost) }
+                      noexcept->std::same_as<Decision>;
+                  }) {
         return policy.peek(state, now, cost);
     } else {
         auto copy = state;
@@ -76,6 +85,12 @@ Decision peek(const P& policy, const typename P::State& state, std::chrono::nano
         idle.delay = decision.delay;
         return idle;
     }
+}
+
+/// Makes room for a step where the policy wants that, which may throw std::bad_alloc.
+template <Policy P>
+void reserve(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t cost) {
+    if constexpr (GrowingPolicy<P>) policy.reserve(state, now, cost);
 }
 
 namespace detail {

@@ -15,7 +15,8 @@ class Rate {
 public:
     template <detail::Integer I, class Rep, class Period>
     constexpr Rate(I count, std::chrono::duration<Rep, Period> period)
-        : count_(detail::checked_units("rate count", count)), period_ns_(detail::checked_period("rate period", period)) {
+        : count_(detail::checked_units("rate count", count)),
+          period_ns_(detail::checked_period("rate period", period)) {
         if (count_ > static_cast<std::uint64_t>(period_ns_)) {
             detail::throw_invalid("rate", std::to_string(count_) + " per " + std::to_string(period_ns_) + " ns",
                                   "at most 1 per nanosecond");
@@ -33,13 +34,21 @@ private:
 };
 
 template <detail::Integer I>
-constexpr Rate per_second(I count) { return {count, std::chrono::seconds{1}}; }
+constexpr Rate per_second(I count) {
+    return {count, std::chrono::seconds{1}};
+}
 template <detail::Integer I>
-constexpr Rate per_minute(I count) { return {count, std::chrono::minutes{1}}; }
+constexpr Rate per_minute(I count) {
+    return {count, std::chrono::minutes{1}};
+}
 template <detail::Integer I>
-constexpr Rate per_hour(I count) { return {count, std::chrono::hours{1}}; }
+constexpr Rate per_hour(I count) {
+    return {count, std::chrono::hours{1}};
+}
 template <detail::Integer I>
-constexpr Rate per_day(I count) { return {count, std::chrono::hours{24}}; }
+constexpr Rate per_day(I count) {
+    return {count, std::chrono::hours{24}};
+}
 
 }  // namespace sluice
 

@@ -22,9 +22,9 @@
 namespace sluice {
 
 struct LimiterOptions {
-    std::string name{};                             ///< tells apart the limiters that share a store
-    FailureMode on_failure = FailureMode::allow;    ///< `allowed` when the store fails
-    std::shared_ptr<Observer> observer{};           ///< hears of every try_consume; none by default
+    std::string name{};                           ///< tells apart the limiters that share a store
+    FailureMode on_failure = FailureMode::allow;  ///< `allowed` when the store fails
+    std::shared_ptr<Observer> observer{};         ///< hears of every try_consume; none by default
 };
 
 /// Asks one policy of one store. Every method may be called from many threads at once and never throws; the cost is
@@ -38,8 +38,9 @@ struct LimiterOptions {
 /// and all else is 0.
 template <Policy P, class S>
 class RateLimiter {
-    static_assert(Store<S, P>, "sluice: this store cannot run this policy: Store<S, Policy> wants "
-                               "`Decision decide(const Request<Policy>&) const noexcept`");
+    static_assert(Store<S, P>,
+                  "sluice: this store cannot run this policy: Store<S, Policy> wants "
+                  "`Decision decide(const Request<Policy>&) const noexcept`");
 
 public:
     RateLimiter(P policy, S store, LimiterOptions options = {})
@@ -50,26 +51,28 @@ public:
         }
     }
 
-    explicit RateLimiter(P policy, LimiterOptions options = {})
-        requires std::default_initializable<S>
+    explicit RateLimiter(P policy, LimiterOptions options = {}) requires std::default_initializable<S>
         : RateLimiter(std::move(policy), S{}, std::move(options)) {}
 
     [[nodiscard]] Decision try_consume(std::string_view key) const noexcept {
-        return consume(scope(), key, 1, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
+        return consume(
+            scope(), key,
+            1, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
     }
     [[nodiscard]] Decision try_consume(std::string_view key, std::uint64_t cost) const noexcept {
-        return consume(scope(), key, cost, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
+        return consume(
+            scope(), key,
+            cost, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
     }
     /// With another policy of the limiter's type (a tier), which has states of its own.
     [[nodiscard]] Decision try_consume(std::string_view key, std::uint64_t cost, const P& policy) const noexcept {
-        return consume({options_.name, policy}, key, cost,
-                       [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
+        return consume(
+            {options_.name, policy}, key,
+            cost, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
     }
     /// At a time that the caller already has, in nanoseconds since the Unix epoch on the store's clock.
     [[nodiscard]] Decision try_consume_at(std::chrono::nanoseconds now, std::string_view key,
-                                          std::uint64_t cost = 1) const noexcept
-        requires TimedStore<S, P>
-    {
+                                          std::uint64_t cost = 1) const noexcept requires TimedStore<S, P> {
         return consume(scope(), key, cost, [&](const Request<P>& request) { return store_.decide_at(request, now); });
     }
 
@@ -113,14 +116,18 @@ private:
     Scope<P> scope() const noexcept { return {options_.name, policy_, scope_id_}; }
 
     template <class Ask>
-    [[gnu::always_inline]] Decision consume(const Scope<P>& scope, std::string_view key, std::uint64_t cost, Ask ask) const noexcept {
+    [[gnu::always_inline]] Decision consume(const Scope<P>& scope, std::string_view key, std::uint64_t cost,
+                                            Ask ask) const noexcept {
         const Request<P> request{scope, key, cost, cost == 0 ? Operation::peek : Operation::consume};
         const bool observed = options_.observer != nullptr;
         std::chrono::steady_clock::time_point start;
-        if (observed) [[unlikely]] start = std::chrono::steady_clock::now();
+        if (observed) [[unlikely]]
+            start = std::chrono::steady_clock::now();
         Decision decision = ask(request);
-        if (decision.error) [[unlikely]] settle(decision, scope.policy, cost);
-        if (observed) [[unlikely]] report(key, cost, decision, std::chrono::steady_clock::now() - start);
+        if (decision.error) [[unlikely]]
+            settle(decision, scope.policy, cost);
+        if (observed) [[unlikely]]
+            report(key, cost, decision, std::chrono::steady_clock::now() - start);
         return decision;
     }
 
@@ -145,7 +152,7 @@ private:
     }
 
     [[gnu::noinline]] void report(std::string_view key, std::uint64_t cost, const Decision& decision,
-                std::chrono::nanoseconds latency) const noexcept {
+                                  std::chrono::nanoseconds latency) const noexcept {
         try {
             options_.observer->on_decision({options_.name, key, cost, decision, latency});
         } catch (...) {  // an observer's trouble is not the request's
@@ -169,7 +176,8 @@ void RateLimiter<P, S>::try_consume_many(std::span<const std::string_view> keys,
     }
     if constexpr (BatchStore<S, P>) {
         const Scope<P> mine = scope();
-        const auto start = options_.observer ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+        const auto start =
+            options_.observer ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
         store_.decide_many(Request<P>{mine, {}, 1, Operation::consume}, keys, out);
         for (Decision& decision : out) settle(decision, policy_, 1);
         if (!options_.observer || keys.empty()) return;

@@ -51,22 +51,24 @@ struct Request {
 /// Decision::error, leaving `allowed` to the limiter.
 template <class S, class P>
 concept Store = Policy<P> && std::copyable<S> && requires(const S& store, const Request<P>& request) {
-    { store.decide(request) } noexcept -> std::same_as<Decision>;
+    { store.decide(request) }
+    noexcept->std::same_as<Decision>;
 };
 
 /// A store that takes the time from the caller (nanoseconds since the Unix epoch).
 template <class S, class P>
-concept TimedStore = Store<S, P> &&
-    requires(const S& store, const Request<P>& request, std::chrono::nanoseconds now) {
-        { store.decide_at(request, now) } noexcept -> std::same_as<Decision>;
-    };
+concept TimedStore = Store<S, P> && requires(const S& store, const Request<P>& request, std::chrono::nanoseconds now) {
+    { store.decide_at(request, now) }
+    noexcept->std::same_as<Decision>;
+};
 
 /// A store that decides many keys in one pass, in order: out[i] answers keys[i] (spans of equal length; the request's
 /// own key is ignored).
 template <class S, class P>
 concept BatchStore = Store<S, P> && requires(const S& store, const Request<P>& request,
                                              std::span<const std::string_view> keys, std::span<Decision> out) {
-    { store.decide_many(request, keys, out) } noexcept;
+    { store.decide_many(request, keys, out) }
+    noexcept;
 };
 
 }  // namespace sluice

@@ -41,8 +41,8 @@ TEST_CASE("8 threads x 50,000 on one key at a frozen clock admit exactly the lim
     admits_exactly_its_limit(sluice::FixedWindow{99'999, 1h}, 99'999);
     admits_exactly_its_limit(sluice::SlidingWindowCounter{99'991, 24h}, 99'991);
     admits_exactly_its_limit(sluice::SlidingWindow{77'777, 1h}, 77'777);
-    admits_exactly_its_limit(sluice::AllOf{sluice::TokenBucket{33'333, sluice::per_second(1)}, sluice::FixedWindow{44'444, 1h}},
-                             33'333);
+    admits_exactly_its_limit(
+        sluice::AllOf{sluice::TokenBucket{33'333, sluice::per_second(1)}, sluice::FixedWindow{44'444, 1h}}, 33'333);
     // States of two words take another path.
     admits_exactly_its_limit(sluice::FixedWindow{99'999, 1us}, 99'999);
     admits_exactly_its_limit(sluice::SlidingWindowCounter{99'991, 1ms}, 99'991);
@@ -68,12 +68,15 @@ TEST_CASE("units that come back while others are taken are neither lost nor doub
     CHECK(limiter.peek("hot").remaining == 1'000 - static_cast<std::uint64_t>(held.load()));
 }
 
-TEMPLATE_TEST_CASE("no state is lost or doubled while the table grows", "", sluice::TokenBucket, sluice::SlidingWindowCounter) {
+TEMPLATE_TEST_CASE("no state is lost or doubled while the table grows", "", sluice::TokenBucket,
+                   sluice::SlidingWindowCounter) {
     constexpr std::uint64_t limit = 3;
     const std::size_t keys = slow_build ? 20'000 : 200'000;
     const TestType policy = [] {
-        if constexpr (std::is_same_v<TestType, sluice::TokenBucket>) return TestType{limit, sluice::per_day(1)};
-        else return TestType{limit, 24h};
+        if constexpr (std::is_same_v<TestType, sluice::TokenBucket>)
+            return TestType{limit, sluice::per_day(1)};
+        else
+            return TestType{limit, 24h};
     }();
     const sluice::ManualClock clock{start};
     const sluice::RateLimiter limiter{policy, sluice::MemoryStore<TestType, sluice::ManualClock>{{}, clock}};
@@ -108,7 +111,8 @@ TEST_CASE("keys that expire and come back never get more than their bucket and i
     for (int round = 0; round != rounds; ++round) {
         run_threads(4, [&](int thread) {
             for (std::size_t i = 0; i != 300; ++i) {
-                const std::size_t key = (static_cast<std::size_t>(round) * 131 + i * static_cast<std::size_t>(thread + 1)) % keys;
+                const std::size_t key =
+                    (static_cast<std::size_t>(round) * 131 + i * static_cast<std::size_t>(thread + 1)) % keys;
                 if (limiter.try_consume("key " + std::to_string(key))) admitted[key].fetch_add(1);
             }
         });

@@ -25,8 +25,10 @@ TEMPLATE_TEST_CASE("a known key keeps its state while ten times as many new keys
     constexpr std::size_t max_keys = 5'000;
     constexpr std::uint64_t limit = 4;
     const TestType policy = [] {
-        if constexpr (std::is_same_v<TestType, sluice::TokenBucket>) return TestType{limit, sluice::per_day(1)};
-        else return TestType{limit, 24h};
+        if constexpr (std::is_same_v<TestType, sluice::TokenBucket>)
+            return TestType{limit, sluice::per_day(1)};
+        else
+            return TestType{limit, 24h};
     }();
     const sluice::ManualClock clock{start};
     const sluice::RateLimiter limiter{policy, Store<TestType>{{.max_keys = max_keys}, clock}};
@@ -76,7 +78,8 @@ TEST_CASE("a full store takes new keys again as soon as states expire, wherever 
         REQUIRE(limiter.try_consume(std::to_string(i), i % 2 == 0 ? 1 : 2).allowed);
     }
     clock.advance(1s);  // half of them are as good as new
-    for (std::size_t i = 0; i != max_keys / 2; ++i) REQUIRE(limiter.try_consume("new " + std::to_string(i)).remaining == 1);
+    for (std::size_t i = 0; i != max_keys / 2; ++i)
+        REQUIRE(limiter.try_consume("new " + std::to_string(i)).remaining == 1);
     CHECK(limiter.store().overflowed() == 0);
     CHECK(limiter.store().reclaimed() == max_keys / 2);
     CHECK(limiter.store().keys() == max_keys);

@@ -24,7 +24,7 @@ struct Call {
     std::uint64_t units = 1;
     bool allowed = false;
     std::uint64_t remaining = 0;
-    std::uint64_t invoked = 0;   // on a counter that all threads share
+    std::uint64_t invoked = 0;  // on a counter that all threads share
     std::uint64_t returned = 0;
 };
 
@@ -67,8 +67,8 @@ std::size_t broken_histories(const P& policy, int histories, Random& random) {
     std::vector<History> all(static_cast<std::size_t>(histories));
     for (History& history : all) {
         for (Call& call : history) {
-            call.operation = random.pick(sluice::Operation::consume, sluice::Operation::consume, sluice::Operation::consume,
-                                         sluice::Operation::refund, sluice::Operation::peek,
+            call.operation = random.pick(sluice::Operation::consume, sluice::Operation::consume,
+                                         sluice::Operation::consume, sluice::Operation::refund, sluice::Operation::peek,
                                          random.one_in(3) ? sluice::Operation::reset : sluice::Operation::consume);
             call.units = random.between<std::uint64_t>(1, 3);
         }

@@ -35,7 +35,8 @@ public:
                 continue;
             }
             const std::uint64_t passed = count - start;
-            if (passed < reach) [[likely]] return time + static_cast<std::int64_t>((passed * slope) >> slope_bits);
+            if (passed < reach) [[likely]]
+                return time + static_cast<std::int64_t>((passed * slope) >> slope_bits);
             // A processor may read its counter ahead of the loads before: a count just short of the start is the start.
             if (start - count < reach) return time;
             lay_anchor(version);
@@ -78,7 +79,8 @@ private:
 
     static std::uint64_t slope_between(const Sample& from, const Sample& to) noexcept {
         const auto counts = std::max<std::uint64_t>(to.count - from.count, 1);
-        return static_cast<std::uint64_t>((uint128{static_cast<std::uint64_t>(to.steady_ns - from.steady_ns)} << slope_bits) / counts);
+        return static_cast<std::uint64_t>(
+            (uint128{static_cast<std::uint64_t>(to.steady_ns - from.steady_ns)} << slope_bits) / counts);
     }
 
     [[gnu::noinline]] static void lay_anchor(std::uint64_t seen) noexcept {
@@ -103,7 +105,8 @@ private:
         if (age > wall_check_ns) reference_ = here;
         // Ahead, it goes slower until the next anchor, at half the pace at least.
         const auto slowed = slope - static_cast<std::uint64_t>(
-            (uint128{slope} * static_cast<std::uint64_t>(std::min(ahead, reach_ns / 2))) / static_cast<std::uint64_t>(reach_ns));
+                                        (uint128{slope} * static_cast<std::uint64_t>(std::min(ahead, reach_ns / 2))) /
+                                        static_cast<std::uint64_t>(reach_ns));
 
         count_.store(here.count, std::memory_order_release);
         time_ns_.store(right + ahead, std::memory_order_release);
@@ -140,7 +143,7 @@ private:
     // The anchor. Readers acquire and the writer releases, so whoever sees a part of it sees the version it belongs to.
     static inline std::atomic<std::uint64_t> version_{0};  // odd while the anchor is being laid
     static inline std::atomic<std::uint64_t> count_{0};
-    static inline std::atomic<std::uint64_t> reach_{0};    // counts for which the line may be followed
+    static inline std::atomic<std::uint64_t> reach_{0};  // counts for which the line may be followed
     static inline std::atomic<std::uint64_t> slope_{0};
     static inline std::atomic<std::int64_t> time_ns_{0};
     // The writer's own.

@@ -51,8 +51,10 @@ constexpr std::int64_t checked_period(const char* what, std::chrono::duration<Re
         const bool fits = count > 0 && count <= limit / Period::num;
         const int128 ns = fits ? count * Period::num * 1'000'000'000 / Period::den : 0;
         if (!fits || ns < 1 || ns > max_period_ns) {
-            throw_invalid(what, std::to_string(value.count()) + " x " + std::to_string(Period::num) + "/" +
-                                    std::to_string(Period::den) + " s", range);
+            throw_invalid(what,
+                          std::to_string(value.count()) + " x " + std::to_string(Period::num) + "/" +
+                              std::to_string(Period::den) + " s",
+                          range);
         }
         return static_cast<std::int64_t>(ns);
     }

@@ -17,10 +17,10 @@ namespace sluice::detail {
 class Divisor {
 public:
     constexpr explicit Divisor(std::uint64_t divisor) noexcept  // from 1 to 2^63
-        : divisor_(divisor),
-          is_one_(divisor == 1 ? 1 : 0),
+        : divisor_(divisor), is_one_(divisor == 1 ? 1 : 0),
           shift_(divisor == 1 ? 0 : static_cast<int>(std::bit_width(divisor - 1)) - 1),
-          multiplier_(divisor == 1 ? ~std::uint64_t{0} : static_cast<std::uint64_t>((uint128{1} << (64 + shift_)) / divisor) + 1) {}
+          multiplier_(divisor == 1 ? ~std::uint64_t{0}
+                                   : static_cast<std::uint64_t>((uint128{1} << (64 + shift_)) / divisor) + 1) {}
 
     constexpr std::uint64_t value() const noexcept { return divisor_; }
 
@@ -34,7 +34,8 @@ public:
 
     /// floor(n / divisor) for any signed n: towards minus infinity.
     constexpr std::int64_t floor(std::int64_t n) const noexcept {
-        if (n >= 0) [[likely]] return static_cast<std::int64_t>(divide(static_cast<std::uint64_t>(n)));
+        if (n >= 0) [[likely]]
+            return static_cast<std::int64_t>(divide(static_cast<std::uint64_t>(n)));
         return -1 - static_cast<std::int64_t>(divide(static_cast<std::uint64_t>(-1 - n)));
     }
 

@@ -24,7 +24,8 @@ constexpr std::int64_t clamp_to_int64(int128 value) noexcept {
 
 constexpr std::int64_t add(std::int64_t a, std::int64_t b) noexcept {
     std::int64_t sum = 0;
-    if (!__builtin_add_overflow(a, b, &sum)) [[likely]] return sum;
+    if (!__builtin_add_overflow(a, b, &sum)) [[likely]]
+        return sum;
     return b > 0 ? int64_max : int64_min;
 }
 
@@ -32,8 +33,8 @@ constexpr std::int64_t add(std::int64_t a, std::int64_t b) noexcept {
 constexpr std::chrono::nanoseconds wait(std::int64_t now, std::int64_t then) noexcept {
     if (then <= now) return std::chrono::nanoseconds{0};
     const auto distance = static_cast<std::uint64_t>(then) - static_cast<std::uint64_t>(now);
-    return std::chrono::nanoseconds{static_cast<std::int64_t>(
-        std::min(distance, static_cast<std::uint64_t>(int64_max - 1)))};
+    return std::chrono::nanoseconds{
+        static_cast<std::int64_t>(std::min(distance, static_cast<std::uint64_t>(int64_max - 1)))};
 }
 
 }  // namespace sluice::detail

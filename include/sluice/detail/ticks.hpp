@@ -22,9 +22,11 @@ namespace sluice::detail {
 /// without loss: a state can be kept as a plain time, which means the same under every rate.
 class Ticks {
 public:
-    explicit constexpr Ticks(const Rate& rate, std::chrono::nanoseconds resolution = std::chrono::nanoseconds{1}) noexcept
+    explicit constexpr Ticks(const Rate& rate,
+                             std::chrono::nanoseconds resolution = std::chrono::nanoseconds{1}) noexcept
         : period_(static_cast<std::uint64_t>(rate.period().count())),
-          per_unit_(std::max<std::uint64_t>(1, period_ / (rate.count() * static_cast<std::uint64_t>(resolution.count())))),
+          per_unit_(
+              std::max<std::uint64_t>(1, period_ / (rate.count() * static_cast<std::uint64_t>(resolution.count())))),
           per_period_(per_unit_ * rate.count()),
           ratio_(static_cast<std::uint64_t>(per_period_ == period_ ? 0 : (uint128{per_period_} << 64) / period_)) {}
 
@@ -35,8 +37,10 @@ public:
 
     /// The tick that `ns` lies in, counted from the epoch: floor(ns * per_period / period).
     constexpr std::int64_t at(std::int64_t ns) const noexcept {
-        if (are_nanoseconds()) [[likely]] return ns;
-        if (ns < 0) [[unlikely]] return -static_cast<std::int64_t>(scale_up(magnitude(ns), per_period_, period_));
+        if (are_nanoseconds()) [[likely]]
+            return ns;
+        if (ns < 0) [[unlikely]]
+            return -static_cast<std::int64_t>(scale_up(magnitude(ns), per_period_, period_));
         // The reciprocal is at most one too small; the remainder, exact modulo 2^64, tells.
         const auto n = static_cast<std::uint64_t>(ns);
         auto tick = static_cast<std::uint64_t>((uint128{n} * ratio_) >> 64);
@@ -46,8 +50,10 @@ public:
 
     /// The first nanosecond of a tick: ceil(tick * period / per_period), saturated.
     constexpr std::int64_t start_of(std::int64_t tick) const noexcept {
-        if (are_nanoseconds()) [[likely]] return tick;
-        if (tick < 0) [[unlikely]] return clamp_to_int64(-static_cast<int128>(uint128{magnitude(tick)} * period_ / per_period_));
+        if (are_nanoseconds()) [[likely]]
+            return tick;
+        if (tick < 0) [[unlikely]]
+            return clamp_to_int64(-static_cast<int128>(uint128{magnitude(tick)} * period_ / per_period_));
         return clamp_to_int64(static_cast<int128>(scale_up(static_cast<std::uint64_t>(tick), period_, per_period_)));
     }
 

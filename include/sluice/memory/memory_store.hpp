@@ -17,8 +17,8 @@
 
 #include <sluice/clock.hpp>
 #include <sluice/error.hpp>
-#include <sluice/memory/detail/node.hpp>
 #include <sluice/memory/detail/key_hash.hpp>
+#include <sluice/memory/detail/node.hpp>
 #include <sluice/memory/detail/table.hpp>
 #include <sluice/memory/memory_options.hpp>
 #include <sluice/policy.hpp>
@@ -41,8 +41,8 @@ namespace sluice {
 /// `max_keys` slots' worth of address space is reserved at once (32 MiB by default) and taken into use page by page.
 /// A shard shrinks when as many new keys have come as it has slots; until then a flood's memory stays in use.
 ///
-/// A key is known by a 64-bit keyed hash (SipHash-1-3, seeded at random per store) of which one bit tells the kind of
-/// state: two of n keys share one with a probability of n^2 / 2^64, 5e-8 for a million. Where that is too much,
+/// A key is known by a 64-bit hash, keyed with a random seed per store, of which one bit tells the kind of state: two of
+/// n keys share one with a probability of n^2 / 2^64, 5e-8 for a million. Where that is too much,
 /// MemoryOptions::full_keys keeps and compares the keys themselves, at the cost of the larger states.
 ///
 /// Full: when `max_keys` slots hold live states, a new key is served as MemoryOptions::on_full says. No live state is
@@ -79,7 +79,8 @@ public:
             }
             const auto now = clock_.now();
             for (std::size_t i = 0; i != count; ++i) {
-                out[done + i] = decide({request.scope, keys[done + i], request.units, request.operation}, places[i], now);
+                out[done + i] =
+                    decide({request.scope, keys[done + i], request.units, request.operation}, places[i], now);
             }
         }
     }
@@ -109,9 +110,9 @@ private:
     struct Place {
         std::uint64_t owner = 0;  // 64 bits of hash, but for the lowest, which tells that the word is a Node
         std::size_t shard = 0;
-        detail::Guard guard{0};   // as found; if slots change hands later, the lookup starts anew under the mutex
+        detail::Guard guard{0};  // as found; if slots change hands later, the lookup starts anew under the mutex
         detail::Line* home = nullptr;
-        bool spare = false;       // an overflow state
+        bool spare = false;  // an overflow state
     };
 
     [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
@@ -123,7 +124,8 @@ private:
             node = true;
         }
         const std::uint64_t owner = (hash & ~std::uint64_t{1}) | (node ? 1 : 0);
-        Place place{.owner = owner > Slot::removed ? owner : owner + 2, .shard = shared_->table.shard_of(hash), .spare = spare};
+        Place place{
+            .owner = owner > Slot::removed ? owner : owner + 2, .shard = shared_->table.shard_of(hash), .spare = spare};
         place.guard = shared_->table.guard(place.shard);
         place.home = shared_->table.home(place.shard, place.guard, place.owner);
         return place;
@@ -136,7 +138,8 @@ private:
         if constexpr (WordPolicy<P>) {
             if (request.operation == Operation::consume && !detail::is_node(place.owner)) [[likely]] {
                 Decision decision;
-                if (consume_unlocked(request.scope.policy, place, request.units, now, decision)) [[likely]] return decision;
+                if (consume_unlocked(request.scope.policy, place, request.units, now, decision)) [[likely]]
+                    return decision;
             }
         }
         return decide_locked(request, place, now);
@@ -174,7 +177,8 @@ private:
                                                  std::chrono::nanoseconds now, Decision& decision) const noexcept {
         Table& table = shared_->table;
         while (!place.guard.is_closed()) {
-            Slot* const slot = table.find(place.shard, place.guard, place.home, place.owner, [](const Slot&) { return true; });
+            Slot* const slot =
+                table.find(place.shard, place.guard, place.home, place.owner, [](const Slot&) { return true; });
             if (slot == nullptr) return false;
             std::uint64_t stored = slot->stored();
             // The guard vouches that the word is this key's; from here to the swap its XORed form does.
@@ -223,14 +227,18 @@ private:
         const std::lock_guard lock{shard.mutex};
 
         const detail::Guard guard = table.guard(place.shard);
-        Slot* const slot = guard.is_closed() ? nullptr : table.find(place.shard, guard, table.home(place.shard, guard, place.owner), place.owner, [&](const Slot& seen) {
-            return !shared_->options.full_keys || *Node::of(seen.word())->key == key;
-        });
+        Slot* const slot =
+            guard.is_closed() ? nullptr
+                              : table.find(place.shard, guard, table.home(place.shard, guard, place.owner), place.owner,
+                                           [&](const Slot& seen) {
+                                               return !shared_->options.full_keys || *Node::of(seen.word())->key == key;
+                                           });
+        const bool consuming = request.operation == Operation::consume;
         if (slot == nullptr) {
             State state{};
-            reserve(request, state, now);
+            if (consuming) reserve(policy, state, now, request.units);
             decision = step(state);
-            if (request.operation != Operation::consume || !decision.allowed) return Placed::done;
+            if (!consuming || !decision.allowed) return Placed::done;
             return insert(policy, place, key, std::move(state), now);
         }
         if constexpr (WordPolicy<P>) {
@@ -246,7 +254,7 @@ private:
             }
         }
         Node& node = *Node::of(slot->word());
-        reserve(request, node.state, now);
+        if (consuming) reserve(policy, node.state, now, request.units);
         decision = step(node.state);
         node.expires_at_ns = policy.expires_at(node.state).count();
         table.expires(shard, node.expires_at_ns);
@@ -267,14 +275,6 @@ private:
         const auto placed = shared_->table.place(place.shard, place.owner, node->word(), now.count(), place.spare);
         if (placed == Table::Placed::done) static_cast<void>(node.release());  // the table's from here
         return placed;
-    }
-
-    static void reserve(const Request<P>& request, State& state, std::chrono::nanoseconds now) {
-        if constexpr (GrowingPolicy<P>) {
-            if (request.operation == Operation::consume) request.scope.policy.reserve(state, now, request.units);
-        } else {
-            static_cast<void>(request), static_cast<void>(state), static_cast<void>(now);
-        }
     }
 
     /// One of the states that new keys of this scope share while the store is full.

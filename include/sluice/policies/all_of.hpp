@@ -24,8 +24,7 @@ namespace sluice {
 /// `retry_after`; allowed, the one with the least remaining; the first listed on a tie. `remaining` is always the
 /// least, `reset_after` and `delay` the most. State: the sum of the parts'.
 template <Policy... Policies>
-    requires(sizeof...(Policies) > 0)
-class AllOf {
+requires(sizeof...(Policies) > 0) class AllOf {
 public:
     using State = std::tuple<typename Policies::State...>;
     static constexpr std::string_view kind = "all_of";
@@ -35,9 +34,11 @@ public:
     constexpr const std::tuple<Policies...>& policies() const noexcept { return policies_; }
     /// That of the policy with the least limit: a larger cost can never pass.
     constexpr Quota quota() const {
-        return std::apply([](const auto&... policy) {
-            return std::min({policy.quota()...}, [](const Quota& a, const Quota& b) { return a.limit < b.limit; });
-        }, policies_);
+        return std::apply(
+            [](const auto&... policy) {
+                return std::min({policy.quota()...}, [](const Quota& a, const Quota& b) { return a.limit < b.limit; });
+            },
+            policies_);
     }
     constexpr std::array<std::uint64_t, sizeof...(Policies)> parameters() const noexcept {
         return std::apply([](const auto&... policy) { return std::array{fingerprint(policy)...}; }, policies_);
@@ -56,35 +57,32 @@ public:
     }
 
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        return combine(state, [&](const auto& policy, const auto& part) { return sluice::peek(policy, part, now, cost); });
+        return combine(state,
+                       [&](const auto& policy, const auto& part) { return sluice::peek(policy, part, now, cost); });
     }
 
     void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept
-        requires(RefundablePolicy<Policies> && ...)
-    {
+        requires(RefundablePolicy<Policies>&&...) {
         for_each(state, [&](const auto& policy, auto& part) { policy.refund(part, now, units); });
     }
 
     void reserve(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const
-        requires(GrowingPolicy<Policies> || ...)
-    {
-        for_each(state, [&]<class P>(const P& policy, auto& part) {
-            if constexpr (GrowingPolicy<P>) policy.reserve(part, now, cost);
-        });
+        requires(GrowingPolicy<Policies> || ...) {
+        for_each(state, [&](const auto& policy, auto& part) { sluice::reserve(policy, part, now, cost); });
     }
 
     std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         std::chrono::nanoseconds latest = std::chrono::nanoseconds::min();
-        for_each(state, [&](const auto& policy, const auto& part) { latest = std::max(latest, policy.expires_at(part)); });
+        for_each(state,
+                 [&](const auto& policy, const auto& part) { latest = std::max(latest, policy.expires_at(part)); });
         return latest;
     }
 
 private:
     template <class States, class Visit>
     constexpr void for_each(States& states, Visit visit) const {
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            (visit(std::get<I>(policies_), std::get<I>(states)), ...);
-        }(std::index_sequence_for<Policies...>{});
+        [&]<std::size_t... I>(std::index_sequence<I...>) { (visit(std::get<I>(policies_), std::get<I>(states)), ...); }
+        (std::index_sequence_for<Policies...>{});
     }
 
     /// One decision out of those that `decide` makes with each part.
@@ -99,8 +97,9 @@ private:
                 return;
             }
             // Waits are 0 where a part allows, so the longest decides among denials; else the least remaining does.
-            const bool binds = one.retry_after != whole.retry_after ? one.retry_after > whole.retry_after
-                                                                    : whole.allowed && one.allowed && one.remaining < whole.remaining;
+            const bool binds = one.retry_after != whole.retry_after
+                                   ? one.retry_after > whole.retry_after
+                                   : whole.allowed && one.allowed && one.remaining < whole.remaining;
             if (binds) whole.limit = one.limit;
             whole.allowed = whole.allowed && one.allowed;
             whole.retry_after = std::max(whole.retry_after, one.retry_after);

@@ -65,7 +65,9 @@ public:
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{state.end_ns};
     }
-    constexpr bool fits_word() const noexcept { return static_cast<int>(std::bit_width(limit_)) <= window_.count_bits(); }
+    constexpr bool fits_word() const noexcept {
+        return static_cast<int>(std::bit_width(limit_)) <= window_.count_bits();
+    }
     constexpr std::uint64_t pack(const State& state) const noexcept { return window_.pack(state.end_ns, state.used); }
     constexpr State unpack(std::uint64_t word) const noexcept {
         return {window_.exact_time(word), detail::Window::counts(word)};

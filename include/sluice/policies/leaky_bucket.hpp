@@ -31,7 +31,8 @@ public:
     constexpr Quota quota() const noexcept { return bucket_.quota(); }
     constexpr auto parameters() const noexcept { return bucket_.parameters(); }
 
-    [[gnu::always_inline]] Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
+    [[gnu::always_inline]] Decision step(State& state, std::chrono::nanoseconds now,
+                                         std::uint64_t cost) const noexcept {
         std::uint64_t debt_before = 0;
         Decision decision = bucket_.step(state, now.count(), cost, debt_before);
         if (decision.allowed) decision.delay = bucket_.duration_of(debt_before);

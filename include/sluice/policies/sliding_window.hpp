@@ -35,7 +35,8 @@ public:
 
     template <detail::Integer I, class Rep, class Period>
     constexpr SlidingWindow(I limit, std::chrono::duration<Rep, Period> window)
-        : limit_(detail::checked_units("limit", limit, max_limit)), window_ns_(detail::checked_period("window", window)) {}
+        : limit_(detail::checked_units("limit", limit, max_limit)),
+          window_ns_(detail::checked_period("window", window)) {}
 
     constexpr std::uint64_t limit() const noexcept { return limit_; }
     constexpr std::chrono::nanoseconds window() const noexcept { return std::chrono::nanoseconds{window_ns_}; }

@@ -74,7 +74,8 @@ public:
     }
     constexpr bool fits_word() const noexcept { return static_cast<int>(std::bit_width(limit_)) <= half_bits(); }
     constexpr std::uint64_t pack(const State& state) const noexcept {
-        return window_.pack(detail::add(state.end_ns, window_.length_ns()), state.previous << half_bits() | state.current);
+        return window_.pack(detail::add(state.end_ns, window_.length_ns()),
+                            state.previous << half_bits() | state.current);
     }
     constexpr State unpack(std::uint64_t word) const noexcept {
         const std::uint64_t counts = detail::Window::counts(word);
@@ -100,8 +101,8 @@ private:
     /// else is whole: fraction + n <= limit if and only if ceil(fraction) + n <= limit.
     constexpr std::uint64_t weight(const State& seen, std::int64_t now) const noexcept {
         if (seen.previous == 0) return 0;
-        const auto rest = std::min(static_cast<std::uint64_t>(detail::wait(now, seen.end_ns).count()),
-                                   window_.length().value());
+        const auto rest =
+            std::min(static_cast<std::uint64_t>(detail::wait(now, seen.end_ns).count()), window_.length().value());
         return scale_up(seen.previous, rest, window_.length());
     }
 
@@ -127,7 +128,8 @@ private:
         return seen.current == 0 ? seen.end_ns : detail::add(seen.end_ns, window_.length_ns());
     }
 
-    static constexpr std::uint64_t scale_up(std::uint64_t count, std::uint64_t rest, const detail::Divisor& window) noexcept {
+    static constexpr std::uint64_t scale_up(std::uint64_t count, std::uint64_t rest,
+                                            const detail::Divisor& window) noexcept {
         const auto product = detail::uint128{count} * rest;
         if (product < static_cast<detail::uint128>(detail::int64_max) - window.value()) [[likely]] {
             return window.divide_up(static_cast<std::uint64_t>(product));

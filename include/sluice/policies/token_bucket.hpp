@@ -32,7 +32,8 @@ public:
     constexpr Quota quota() const noexcept { return bucket_.quota(); }
     constexpr auto parameters() const noexcept { return bucket_.parameters(); }
 
-    [[gnu::always_inline]] Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
+    [[gnu::always_inline]] Decision step(State& state, std::chrono::nanoseconds now,
+                                         std::uint64_t cost) const noexcept {
         std::uint64_t debt_before = 0;
         return bucket_.step(state, now.count(), cost, debt_before);
     }

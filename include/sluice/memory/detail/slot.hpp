@@ -28,7 +28,8 @@ public:
 
     /// Replaces what stored() returned. Relaxed on failure: the caller starts again with a new load.
     bool swap(std::uint64_t& stored, std::uint64_t owner, std::uint64_t word) noexcept {
-        return word_.compare_exchange_strong(stored, word ^ owner, std::memory_order_acq_rel, std::memory_order_relaxed);
+        return word_.compare_exchange_strong(stored, word ^ owner, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed);
     }
 
     // The rest is for those who hold the shard's mutex and have closed its guard.

@@ -45,8 +45,7 @@ public:
     static constexpr std::size_t min_shard_lines = page_size / sizeof(Line);
 
     explicit Table(std::size_t max_keys)
-        : max_keys_(max_keys),
-          spare_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
+        : max_keys_(max_keys), spare_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
           shard_lines_(std::min(max_shard_lines, lines_for(max_keys, spare_keys_))),
           shard_count_(lines_for(max_keys, spare_keys_) / shard_lines_),
           shards_(std::make_unique<Shard[]>(shard_count_)),
@@ -124,9 +123,7 @@ private:
             guard_.store(value_, std::memory_order_relaxed);
         }
         Closed(const Closed&) = delete;
-        ~Closed() {
-            guard_.store((value_ & ~Guard::closed_bit) + Guard::version_step, std::memory_order_release);
-        }
+        ~Closed() { guard_.store((value_ & ~Guard::closed_bit) + Guard::version_step, std::memory_order_release); }
         void resize(std::size_t lines) noexcept {
             value_ = (value_ & ~std::uint64_t{63}) | static_cast<std::uint64_t>(std::countr_zero(lines));
         }

@@ -20,7 +20,8 @@ auto Table<Words>::place(std::size_t index, std::uint64_t owner, std::uint64_t w
                          bool spare) noexcept -> Placed {
     Shard& shard = shards_[index];
     // Without memory for the move, a shard that is not quite full goes on as it is.
-    if (is_crowded(index) && !rebuild(index, now) && shard.used == lines_in(index) * Line::size) return Placed::no_memory;
+    if (is_crowded(index) && !rebuild(index, now) && shard.used == lines_in(index) * Line::size)
+        return Placed::no_memory;
     const std::uint64_t mask = lines_in(index) - 1;
     const std::uint64_t home = home_of(owner);
     const Closed closed{*this, index};

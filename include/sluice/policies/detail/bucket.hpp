@@ -33,8 +33,10 @@ public:
         : rate_(refill), capacity_(checked_units(what, capacity)), ticks_(refill), per_unit_(ticks_.per_unit()) {
         const uint128 fill_ns = (uint128{capacity_} * ticks_.period_ns() + refill.count() - 1) / refill.count();
         if (fill_ns > static_cast<uint128>(max_period_ns)) {
-            throw_invalid(what, std::to_string(capacity_) + " at " + std::to_string(refill.count()) + " per " +
-                                    std::to_string(ticks_.period_ns()) + " ns", "small enough to fill within 100 years");
+            throw_invalid(what,
+                          std::to_string(capacity_) + " at " + std::to_string(refill.count()) + " per " +
+                              std::to_string(ticks_.period_ns()) + " ns",
+                          "small enough to fill within 100 years");
         }
         fill_ns_ = static_cast<std::int64_t>(fill_ns);
         full_ = capacity_ * per_unit_.value();
@@ -83,8 +85,7 @@ public:
         const std::uint64_t debt = std::min(debt_at(state, now, tick), full_);
         if (debt == 0) return;
         const std::uint64_t given = units >= capacity_ ? full_ : units * per_unit_.value();
-        state.full_at_ns =
-            given >= debt ? now : ticks_.start_of(add(tick, static_cast<std::int64_t>(debt - given)));
+        state.full_at_ns = given >= debt ? now : ticks_.start_of(add(tick, static_cast<std::int64_t>(debt - given)));
     }
 
     /// Ticks as a duration, rounded up to a nanosecond.
@@ -111,7 +112,7 @@ private:
     Rate rate_;
     std::uint64_t capacity_;
     Ticks ticks_;
-    Divisor per_unit_;       // ticks that one unit takes
+    Divisor per_unit_;        // ticks that one unit takes
     std::uint64_t full_ = 0;  // ticks that all units take: below 2^62
     std::int64_t fill_ns_ = 0;
 };

@@ -23,15 +23,14 @@ inline constexpr std::int64_t tolerated_skew_ns = 1'000'000;
 class Window {
 public:
     constexpr explicit Window(std::int64_t length_ns) noexcept
-        : length_(static_cast<std::uint64_t>(length_ns)), exponent_(static_cast<int>(std::bit_width(length_.value())) - 1) {}
+        : length_(static_cast<std::uint64_t>(length_ns)),
+          exponent_(static_cast<int>(std::bit_width(length_.value())) - 1) {}
 
     constexpr std::int64_t length_ns() const noexcept { return static_cast<std::int64_t>(length_.value()); }
     constexpr const Divisor& length() const noexcept { return length_; }
 
     /// The end of the window that `now` lies in, saturated.
-    constexpr std::int64_t end_after(std::int64_t now) const noexcept {
-        return multiply(add(length_.floor(now), 1));
-    }
+    constexpr std::int64_t end_after(std::int64_t now) const noexcept { return multiply(add(length_.floor(now), 1)); }
 
     /// The end of the window in which a state that knows `state_end` is used at `now`, and thus the state's own while
     /// that is the present.
@@ -54,14 +53,13 @@ public:
         return (word & ((std::uint64_t{1} << (word & 63)) - 1)) >> 6;
     }
     /// The multiple of the window's length that was packed.
-    constexpr std::int64_t exact_time(std::uint64_t word) const noexcept {
-        return multiply(length_.floor(time(word)));
-    }
+    constexpr std::int64_t exact_time(std::uint64_t word) const noexcept { return multiply(length_.floor(time(word))); }
 
 private:
     constexpr std::int64_t multiply(std::int64_t windows) const noexcept {
         std::int64_t time = 0;
-        if (!__builtin_mul_overflow(windows, length_ns(), &time)) [[likely]] return time;
+        if (!__builtin_mul_overflow(windows, length_ns(), &time)) [[likely]]
+            return time;
         return windows < 0 ? int64_min : int64_max;
     }
 
