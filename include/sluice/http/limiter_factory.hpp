@@ -47,8 +47,11 @@ public:
         : stores_(std::make_shared<Stores>()), options_(options), registry_(registry) {}
 
     AnyLimiter operator()(const AnyPolicy& policy, LimiterOptions options) const {
-        return std::visit([&]<class P>(const P& p) { return AnyLimiter{RateLimiter{p, store<P>(), std::move(options)}}; },
-                          policy);
+        return std::visit(
+            [&]<class P>(const P& p) {
+                return AnyLimiter{RateLimiter{p, store<P>(), std::move(options)}};
+            },
+            policy);
     }
 
 private:

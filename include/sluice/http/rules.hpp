@@ -40,7 +40,8 @@ public:
 
     /// Null where no rule matches and there is no default. Linear in the number of rules.
     const Rule* find(std::string_view method, std::string_view path) const noexcept {
-        const auto rule = std::find_if(rules_.begin(), rules_.end(), [&](const Rule& r) { return r.matches(method, path); });
+        const auto rule =
+            std::find_if(rules_.begin(), rules_.end(), [&](const Rule& r) { return r.matches(method, path); });
         if (rule != rules_.end()) return &*rule;
         return otherwise_ ? &*otherwise_ : nullptr;
     }
@@ -68,7 +69,7 @@ public:
     }
 
     std::shared_ptr<const RuleSet> current() const noexcept {
-        // A mutex rather than std::atomic<std::shared_ptr>, which not every standard library has (nor has without a lock).
+        // A mutex rather than std::atomic<std::shared_ptr>, which not every standard library has, nor has without a lock.
         const std::lock_guard lock{mutex_};
         return current_;
     }

@@ -20,8 +20,9 @@ public:
     /// Opens a metric; its samples follow. `type` is counter, gauge or histogram.
     void metric(std::string_view name, std::string_view type, std::string_view help) {
         name_ = name;
-        for (const auto part : {std::string_view{"# HELP "}, name, std::string_view{" "}, help,
-                                std::string_view{"\n# TYPE "}, name, std::string_view{" "}, type, std::string_view{"\n"}}) {
+        for (const auto part :
+             {std::string_view{"# HELP "}, name, std::string_view{" "}, help, std::string_view{"\n# TYPE "}, name,
+              std::string_view{" "}, type, std::string_view{"\n"}}) {
             text_ += part;
         }
     }

@@ -39,8 +39,8 @@ public:
     void add_store(const std::string& store_name, const Store& store) {
         add("sluice_store_keys", "gauge", "Keys that hold a slot.", store_name,
             [store] { return static_cast<double>(store.keys()); });
-        add("sluice_store_overflowed_total", "counter", "Decisions made for new keys while the store was full.", store_name,
-            [store] { return static_cast<double>(store.overflowed()); });
+        add("sluice_store_overflowed_total", "counter", "Decisions made for new keys while the store was full.",
+            store_name, [store] { return static_cast<double>(store.overflowed()); });
         add("sluice_store_reclaimed_total", "counter", "Slots of expired keys that were used again.", store_name,
             [store] { return static_cast<double>(store.reclaimed()); });
     }

@@ -69,7 +69,8 @@ TEST_CASE("denials reach the callback, whose exceptions do not reach the request
     GuardOptions options;
     options.on_denied = [&](const Denial& denial) {
         seen.push_back(std::string{denial.method} + " " + std::string{denial.path} + " " +
-                       std::string{std::string_view{denial.caller.address->text()}} + " " + denial.verdict.rule()->name);
+                       std::string{std::string_view{denial.caller.address->text()}} + " " +
+                       denial.verdict.rule()->name);
         throw std::runtime_error{"disk full"};
     };
     const Guard guard{one_rule(1), options};

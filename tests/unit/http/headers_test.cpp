@@ -76,15 +76,18 @@ TEST_CASE("a denied answer carries the fields of the draft", "[http][headers]") 
 TEST_CASE("the draft's own examples come out of matching decisions", "[http][headers]") {
     const HeaderOptions draft{HeaderStyle::ratelimit, 0};
     // "permin";q=50;w=60,"perhr";q=1000;w=3600
-    auto fields = write({{"permin", {50, 60s}, allowed(50, 49, 1s)}, {"perhr", {1000, 1h}, allowed(1000, 999, 1s)}}, draft);
+    auto fields =
+        write({{"permin", {50, 60s}, allowed(50, 49, 1s)}, {"perhr", {1000, 1h}, allowed(1000, 999, 1s)}}, draft);
     CHECK(field(fields, "RateLimit-Policy") == "\"permin\";q=50;w=60,\"perhr\";q=1000;w=3600");
     fields = write({{"burst", {100, 60s}, allowed(100, 1, 60s)}, {"daily", {1000, 24h}, allowed(1000, 1, 24h)}}, draft);
     CHECK(field(fields, "RateLimit-Policy") == "\"burst\";q=100;w=60,\"daily\";q=1000;w=86400");
     CHECK(field(write({{"default", {100, 10s}, allowed(100, 50, 30s)}}, draft), "RateLimit-Policy") ==
           "\"default\";q=100;w=10");
-    CHECK(field(write({{"default", {100, 60s}, allowed(100, 50, 30s)}}, draft), "RateLimit") == "\"default\";r=50;t=30");
+    CHECK(field(write({{"default", {100, 60s}, allowed(100, 50, 30s)}}, draft), "RateLimit") ==
+          "\"default\";r=50;t=30");
     CHECK(field(write({{"daily", {1, 24h}, allowed(1, 1, 36400s)}}, draft), "RateLimit") == "\"daily\";r=1;t=36400");
-    CHECK(field(write({{"day", {5000, 24h}, allowed(5000, 100, 36000s)}}, draft), "RateLimit") == "\"day\";r=100;t=36000");
+    CHECK(field(write({{"day", {5000, 24h}, allowed(5000, 100, 36000s)}}, draft), "RateLimit") ==
+          "\"day\";r=100;t=36000");
     CHECK(field(write({{"default", {9, 60s}, allowed(9, 1, 7s)}}, draft), "RateLimit") == "\"default\";r=1;t=7");
     CHECK(field(write({{"problemPolicy", {9, 60s}, denied(9, 0, 10s, 60s)}}, draft), "RateLimit") ==
           "\"problemPolicy\";r=0;t=10");
@@ -121,7 +124,8 @@ TEST_CASE("both styles at once, or none", "[http][headers]") {
 }
 
 TEST_CASE("a cost that never fits has no Retry-After", "[http][headers]") {
-    const auto fields = write({{"a", {10, 10s}, denied(10, 10, Decision::never, 0s)}, {"b", {5, 1s}, denied(5, 0, 1s, 1s)}});
+    const auto fields =
+        write({{"a", {10, 10s}, denied(10, 10, Decision::never, 0s)}, {"b", {5, 1s}, denied(5, 0, 1s, 1s)}});
     CHECK(field(fields, "Retry-After") == "(none)");
     CHECK(field(fields, "X-RateLimit-Limit") == "10");
     CHECK(field(fields, "RateLimit") == "\"a\";r=10,\"b\";r=0;t=1");

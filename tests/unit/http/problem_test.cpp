@@ -42,7 +42,8 @@ TEST_CASE("a failed store that denies is reduced capacity", "[http][problem]") {
 }
 
 TEST_CASE("a quota exceeded beside a failed store is a 429", "[http][problem]") {
-    CHECK(denial_body(std::vector{answer("a", false, 0s, sluice::Errc::timeout), answer("b", false, 1s)}).status == 429);
+    CHECK(denial_body(std::vector{answer("a", false, 0s, sluice::Errc::timeout), answer("b", false, 1s)}).status ==
+          429);
     // A fallback's denial is a real one, and a cost that never fits is the client's fault even without a store.
     CHECK(denial_body(std::vector{answer("a", false, 1s, sluice::Errc::degraded)}).status == 429);
     CHECK(denial_body(std::vector{answer("a", false, Decision::never, sluice::Errc::timeout)}).status == 429);

@@ -13,16 +13,37 @@ TEST_CASE("a route matches paths by segments", "[http][route_pattern]") {
         const char *pattern, *path;
         bool matches;
     };
-    for (const auto& [pattern, path, matches] : {
-             Row{"/", "/", true}, {"/", "/a", false}, {"/", "", false}, {"/", "//", false},
-             {"/a", "/a", true}, {"/a", "/A", false}, {"/a", "/a/", false}, {"/a", "//a", false}, {"/a", "/a/b", false},
-             {"/a", "a", false}, {"/a", "/%61", false}, {"/a", "/a?x=1", true}, {"/a", "/a#x", true}, {"/a/", "/a/", true},
-             {"/a/", "/a", false}, {"/users/*", "/users/7", true}, {"/users/*", "/users/", false},
-             {"/users/*", "/users", false}, {"/users/*", "/users/7/posts", false},
-             {"/users/*/posts", "/users/7/posts", true}, {"/users/*/posts", "/users//posts", false},
-             {"/static/**", "/static", true}, {"/static/**", "/static/", true}, {"/static/**", "/static/a/b/c", true},
-             {"/static/**", "/statics", false}, {"/**", "/", true}, {"/**", "/any/thing", true}, {"/**", "*", false},
-             {"/*/**", "/a", true}, {"/*/**", "/", false}, {"/*", "/a?b/c", true}}) {
+    for (const auto& [pattern, path, matches] : {Row{"/", "/", true},
+                                                 {"/", "/a", false},
+                                                 {"/", "", false},
+                                                 {"/", "//", false},
+                                                 {"/a", "/a", true},
+                                                 {"/a", "/A", false},
+                                                 {"/a", "/a/", false},
+                                                 {"/a", "//a", false},
+                                                 {"/a", "/a/b", false},
+                                                 {"/a", "a", false},
+                                                 {"/a", "/%61", false},
+                                                 {"/a", "/a?x=1", true},
+                                                 {"/a", "/a#x", true},
+                                                 {"/a/", "/a/", true},
+                                                 {"/a/", "/a", false},
+                                                 {"/users/*", "/users/7", true},
+                                                 {"/users/*", "/users/", false},
+                                                 {"/users/*", "/users", false},
+                                                 {"/users/*", "/users/7/posts", false},
+                                                 {"/users/*/posts", "/users/7/posts", true},
+                                                 {"/users/*/posts", "/users//posts", false},
+                                                 {"/static/**", "/static", true},
+                                                 {"/static/**", "/static/", true},
+                                                 {"/static/**", "/static/a/b/c", true},
+                                                 {"/static/**", "/statics", false},
+                                                 {"/**", "/", true},
+                                                 {"/**", "/any/thing", true},
+                                                 {"/**", "*", false},
+                                                 {"/*/**", "/a", true},
+                                                 {"/*/**", "/", false},
+                                                 {"/*", "/a?b/c", true}}) {
         INFO(pattern << " on " << path);
         CHECK(RoutePattern{pattern}.matches(path) == matches);
     }

@@ -107,7 +107,8 @@ TEST_CASE("10,000 random fields parse back to what was put in", "[http][headers]
             decision.remaining = any_magnitude();
             decision.reset_after = std::chrono::nanoseconds{any_magnitude() >> 1};
             if (!decision.allowed) decision.retry_after = std::chrono::nanoseconds{any_magnitude() >> 1};
-            answers.push_back({name, {any_magnitude(), std::chrono::nanoseconds{1 + (any_magnitude() >> 2)}}, decision});
+            answers.push_back(
+                {name, {any_magnitude(), std::chrono::nanoseconds{1 + (any_magnitude() >> 2)}}, decision});
         }
         std::string policy;
         std::string state;

@@ -149,7 +149,8 @@ private:
         if (kind == FixedWindow::kind) return window<FixedWindow>(node);
         if (kind == SlidingWindow::kind) return window<SlidingWindow>(node);
         if (kind == SlidingWindowCounter::kind) return window<SlidingWindowCounter>(node);
-        node.at("kind").fail_value("token_bucket, leaky_bucket, fixed_window, sliding_window or sliding_window_counter");
+        node.at("kind").fail_value(
+            "token_bucket, leaky_bucket, fixed_window, sliding_window or sliding_window_counter");
     }
     template <class Bucket>
     static AnyPolicy bucket(const JsonNode& node, const char* size, const char* rate) {

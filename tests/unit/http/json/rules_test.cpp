@@ -25,8 +25,8 @@ constexpr std::string_view good = R"({"rules": [
                 {"name": "all", "policy": {"kind": "fixed_window", "limit": 1000, "window": "1h"}, "key": []}],
      "exempt": {"networks": ["10.0.0.0/8"], "users": ["monitor"]}, "enforce_percent": 50},
     {"name": "api", "routes": ["/api/**"], "tiers": [
-        {"plan": "gold", "limits": [{"name": "gold", "policy": {"kind": "sliding_window", "limit": 100, "window": "10s"},
-                                     "key": ["api_key"], "cost": 5}]},
+        {"plan": "gold", "limits": [{"name": "gold", "key": ["api_key"], "cost": 5,
+            "policy": {"kind": "sliding_window", "limit": 100, "window": "10s"}}]},
         {"authenticated": true, "limits": [{"name": "user", "key": ["user"],
             "policy": {"kind": "sliding_window_counter", "limit": 50, "window": "500ms"}}]},
         {"limits": [{"name": "anonymous", "policy": {"kind": "leaky_bucket", "queue": 3, "drain": "1/5s"}}]}]}],
@@ -112,15 +112,18 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
          "f: /rules/0/name: a policy's name must be 1 to 64 printable ASCII characters, not 'a?b'"},
         {R"({"rules": [{"name": "r", "routes": []}]})", "f: /rules/0/routes: needs a route at least"},
         {R"({"rules": [{"name": "r", "routes": "/a"}]})", "f: /rules/0/routes: must be an array, not \"/a\""},
-        {R"({"rules": [{"name": "r", "routes": ["/a", "b"]}]})", "f: /rules/0/routes/1: route 'b': must start with '/'"},
+        {R"({"rules": [{"name": "r", "routes": ["/a", "b"]}]})",
+         "f: /rules/0/routes/1: route 'b': must start with '/'"},
         {R"({"rules": [{"name": "r", "routes": ["/a"]}, {"name": "r", "routes": ["/b"]}]})",
          "f: two rules have the name 'r'"},
         {R"({"rules": [], "default": {"name": "d", "routes": ["/a"]}})",
          "f: /default: unknown member \"routes\"; known are name, limits, tiers, exempt, enforce_percent"},
-        {rule(R"(,"limit":[])"), "f: /rules/0: unknown member \"limit\"; known are name, routes, methods, limits, tiers, "
-                                 "exempt, enforce_percent"},
+        {rule(R"(,"limit":[])"),
+         "f: /rules/0: unknown member \"limit\"; known are name, routes, methods, limits, tiers, "
+         "exempt, enforce_percent"},
         {rule(R"(,"methods":["get"])"), "f: /rules/0/methods/0: must be a method in capital letters, not \"get\""},
-        {rule(R"(,"enforce_percent":101)"), "f: /rules/0/enforce_percent: must be a whole number from 0 to 100, not 101"},
+        {rule(R"(,"enforce_percent":101)"),
+         "f: /rules/0/enforce_percent: must be a whole number from 0 to 100, not 101"},
         {rule(R"(,"enforce_percent":-1)"), "f: /rules/0/enforce_percent: must be a whole number from 0 to 100, not -1"},
         {rule(R"(,"enforce_percent":"50")"),
          "f: /rules/0/enforce_percent: must be a whole number from 0 to 100, not \"50\""},
@@ -130,7 +133,8 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {rule(R"(,"exempt":{"keys":[]})"), "f: /rules/0/exempt: unknown member \"keys\"; known are networks, users"},
         {rule(R"(,"limits":[],"tiers":[])"), "f: /rules/0: has both \"limits\" and \"tiers\""},
         {rule(R"(,"tiers":[{"plan":"gold"}])"), "f: /rules/0/tiers/0: member \"limits\" is missing"},
-        {rule(R"(,"tiers":[{"plan":"gold","limits":[]}])"), "f: /rules/0: rule 'r': the last tier must take every caller"},
+        {rule(R"(,"tiers":[{"plan":"gold","limits":[]}])"),
+         "f: /rules/0: rule 'r': the last tier must take every caller"},
         {rule(R"(,"tiers":[{"authenticated":1,"limits":[]}])"),
          "f: /rules/0/tiers/0/authenticated: must be true or false, not 1"},
         {limit("7"), "f: /rules/0/limits/0: must be an object, not 7"},
@@ -146,8 +150,9 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {limit(good_limit + "," + good_limit + "," + good_limit + "," + good_limit + "," + good_limit),
          "f: /rules/0: rule 'r': a tier has at most 4 limits, not 5"},
         {policy(R"("token_bucket")"), "f: /rules/0/limits/0/policy: member \"kind\" is missing"},
-        {policy(R"({"kind":"bucket"})"), "f: /rules/0/limits/0/policy/kind: must be token_bucket, leaky_bucket, "
-                                         "fixed_window, sliding_window or sliding_window_counter, not \"bucket\""},
+        {policy(R"({"kind":"bucket"})"),
+         "f: /rules/0/limits/0/policy/kind: must be token_bucket, leaky_bucket, "
+         "fixed_window, sliding_window or sliding_window_counter, not \"bucket\""},
         {policy(R"({"kind":"token_bucket","capacity":0,"refill":"1/s"})"),
          "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not 0"},
         {policy(R"({"kind":"token_bucket","capacity":1.5,"refill":"1/s"})"),
@@ -157,7 +162,8 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {policy(R"({"kind":"token_bucket","capacity":99999999999999999999,"refill":"1/s"})"),
          "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not 1e+20"},
         {policy(R"({"kind":"token_bucket","capacity":1,"refill":"1"})"),
-         "f: /rules/0/limits/0/policy/refill: must be a rate such as \"10/s\" or \"1/5m\" (ns, us, ms, s, m, h, d), not \"1\""},
+         "f: /rules/0/limits/0/policy/refill: must be a rate such as \"10/s\" or \"1/5m\" (ns, us, ms, s, m, h, d), "
+         "not \"1\""},
         {policy(R"({"kind":"token_bucket","capacity":1,"refill":"0/s"})"),
          "f: /rules/0/limits/0/policy/refill: rate count must be from 1 to 9007199254740991, not 0"},
         {policy(R"({"kind":"token_bucket","capacity":1,"refill":"1/0s"})"),
@@ -166,10 +172,13 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
          "f: /rules/0/limits/0/policy: unknown member \"limit\"; known are kind, capacity, refill"},
         {policy(R"({"kind":"fixed_window","limit":1})"), "f: /rules/0/limits/0/policy: member \"window\" is missing"},
         {policy(R"({"kind":"fixed_window","limit":1,"window":"1 m"})"),
-         "f: /rules/0/limits/0/policy/window: must be a duration such as \"500ms\" (ns, us, ms, s, m, h, d), not \"1 m\""},
+         "f: /rules/0/limits/0/policy/window: must be a duration such as \"500ms\" (ns, us, ms, s, m, h, d), not \"1 "
+         "m\""},
         {policy(R"({"kind":"fixed_window","limit":1,"window":"999999d"})"),
-         "f: /rules/0/limits/0/policy/window: must be a duration such as \"500ms\" (ns, us, ms, s, m, h, d), not \"999999d\""},
-        {policy(R"({"kind":"sliding_window","limit":9999999,"window":"1s"})"), "f: /rules/0/limits/0/policy: limit must be"},
+         "f: /rules/0/limits/0/policy/window: must be a duration such as \"500ms\" (ns, us, ms, s, m, h, d), not "
+         "\"999999d\""},
+        {policy(R"({"kind":"sliding_window","limit":9999999,"window":"1s"})"),
+         "f: /rules/0/limits/0/policy: limit must be"},
     };
     STATIC_REQUIRE(std::size(rows) >= 40);
     const MemoryLimiters make{{.max_keys = 1000}};

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_HTTP_DETAIL_ADAPTER_HPP
+#define SLUICE_HTTP_DETAIL_ADAPTER_HPP
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <sluice/http/client_address.hpp>
+#include <sluice/http/rule.hpp>
+
+// What the adapters for web frameworks share.
+namespace sluice::http {
+
+/// Tells an adapter nothing about who sends a request: all are counted by address.
+struct Anonymous {
+    template <class Request>
+    Caller operator()(const Request&) const noexcept {
+        return {};
+    }
+};
+
+namespace detail {
+
+/// The lines of a header in the order they came. Some frameworks keep headers in an unordered map, which gives lines
+/// of one name in any order: several lines are then one that cannot be read, and so is too long a list.
+class HeaderLines {
+public:
+    template <class Headers>
+    HeaderLines(const Headers& headers, std::string_view name) {
+        if (name.empty()) return;
+        constexpr bool in_order = !requires { typename Headers::hasher; };
+        const auto [first, last] = headers.equal_range(std::string{name});
+        for (auto line = first; line != last; ++line) {
+            if (count_ == lines_.size() || (count_ == 1 && !in_order)) {
+                lines_[0] = unreadable;
+                count_ = 1;
+                return;
+            }
+            lines_[count_++] = line->second;
+        }
+    }
+
+    std::span<const std::string_view> lines() const noexcept { return {lines_.data(), count_}; }
+
+private:
+    static constexpr std::string_view unreadable = "";
+
+    std::array<std::string_view, ClientAddress::max_hops> lines_{};
+    std::size_t count_ = 0;
+};
+
+/// What the program says about the caller; nothing where it throws.
+template <class Identify, class Request>
+Caller identified(const Identify& identify, const Request& request) noexcept {
+    try {
+        return identify(request);
+    } catch (...) {
+        return {};
+    }
+}
+
+}  // namespace detail
+
+}  // namespace sluice::http
+
+#endif
