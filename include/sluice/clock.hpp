@@ -26,8 +26,10 @@ concept Clock = std::copyable<C> && requires(const C& clock) {
 /// as right as the wall clock was, or late, and buckets are never refilled twice. Else within 50 us of steady_clock.
 ///
 /// A call reads the processor's counter (x86-64 with an invariant TSC; less than half the cost of steady_clock) or
-/// steady_clock, and takes no lock. The counter is read without a fence: a processor may execute the reading ahead of
-/// loads that precede it, some 0.1 us, and by no more can a reading seem older than what another thread has seen.
+/// steady_clock, and takes no lock. The counter is read without a fence, which would double the cost: a processor may
+/// read it while loads that precede it are still under way, so a reading can seem older than what another thread has
+/// just published by the time that such a load takes, a few microseconds at worst. No policy minds. Readings of one
+/// thread never go back.
 class TscClock {
 public:
     std::chrono::nanoseconds now() const noexcept {
