@@ -2,11 +2,17 @@
 #ifndef SLUICE_TESTS_SUPPORT_CATCH_HPP
 #define SLUICE_TESTS_SUPPORT_CATCH_HPP
 
+#include <string>
+
 // Catch2, whichever of its two layouts is installed.
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
+
+inline auto contains_text(const std::string& text) { return Catch::Matchers::ContainsSubstring(text); }
 #else
 #include <catch2/catch.hpp>
+
+inline auto contains_text(const std::string& text) { return Catch::Matchers::Contains(text); }
 #endif
 
 #endif

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#include <sluice/clock.hpp>
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using std::chrono::nanoseconds;
+
+namespace {
+
+nanoseconds steady_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
+
+}  // namespace
+
+TEST_CASE("copies of a ManualClock share one time") {
+    const sluice::ManualClock clock{5s};
+    const sluice::ManualClock copy = clock;
+    CHECK(copy.now() == 5s);
+    clock.advance(2s);
+    CHECK(copy.now() == 7s);
+    copy.set(1s);
+    CHECK(clock.now() == 1s);
+    CHECK(sluice::ManualClock{}.now() == 0s);
+}
+
+TEMPLATE_TEST_CASE("a real clock tells the wall clock's time", "", sluice::TscClock, sluice::SteadyClock) {
+    STATIC_REQUIRE(sluice::Clock<TestType>);
+    const TestType clock;
+    const nanoseconds ours = clock.now();
+    const nanoseconds wall = std::chrono::system_clock::now().time_since_epoch();
+    CHECK(ours - wall < 100ms);
+    CHECK(wall - ours < 100ms);
+}
+
+// Each of our readings is taken between two of steady_clock, so how far it is ahead of that lies between `ours - after`
+// and `ours - before`, whatever time the thread lost in between. All these intervals must have values in common that
+// are less than 50 us apart.
+TEMPLATE_TEST_CASE("a real clock stays within 50 us of steady_clock", "", sluice::TscClock, sluice::SteadyClock) {
+    const TestType clock;
+    const nanoseconds begin = steady_now();
+    nanoseconds least_high = nanoseconds::max();
+    nanoseconds most_low = nanoseconds::min();
+    for (nanoseconds now = begin; now - begin < 1500ms; now = steady_now()) {
+        const nanoseconds before = steady_now();
+        const nanoseconds ours = clock.now();
+        const nanoseconds after = steady_now();
+        least_high = std::min(least_high, ours - before);
+        most_low = std::max(most_low, ours - after);
+    }
+    CHECK((most_low - least_high).count() < 50'000);
+}
+
+TEMPLATE_TEST_CASE("a real clock is monotonic across threads", "", sluice::TscClock, sluice::SteadyClock) {
+    std::atomic<std::int64_t> latest{0};
+    std::atomic<std::int64_t> worst{0};
+    const nanoseconds begin = steady_now();
+    std::vector<std::thread> threads;
+    for (int i = 0; i != 4; ++i) {
+        threads.emplace_back([&] {
+            const TestType clock;
+            while (steady_now() - begin < 500ms) {
+                for (int n = 0; n != 1000; ++n) {
+                    const std::int64_t seen = latest.load(std::memory_order_acquire);
+                    const std::int64_t mine = clock.now().count();
+                    if (mine < seen) {
+                        std::int64_t back = seen - mine;
+                        std::int64_t known = worst.load();
+                        while (back > known && !worst.compare_exchange_weak(known, back)) {}
+                    }
+                    latest.store(std::max(mine, seen), std::memory_order_release);
+                }
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    // TscClock lets a processor read its counter ahead of the load before it.
+    CHECK(worst.load() <= (std::is_same_v<TestType, sluice::TscClock> ? 50'000 : 0));
+}
+
+TEST_CASE("readings of one thread never go back") {
+    const sluice::TscClock clock;
+    nanoseconds last = clock.now();
+    const nanoseconds begin = steady_now();
+    bool monotonic = true;
+    while (steady_now() - begin < 300ms) {
+        for (int i = 0; i != 1000; ++i) {
+            const nanoseconds now = clock.now();
+            monotonic = monotonic && now >= last;
+            last = now;
+        }
+    }
+    CHECK(monotonic);
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <sluice/memory/memory_store.hpp>
+#include <sluice/sluice.hpp>
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::chrono::nanoseconds start{1'767'225'600'000'000'000};
+
+template <class P>
+using Store = sluice::MemoryStore<P, sluice::ManualClock>;
+
+}  // namespace
+
+TEST_CASE("max_keys is checked") {
+    using Bucket = Store<sluice::TokenBucket>;
+    CHECK(Bucket{}.max_keys() == 1'048'576);
+    CHECK(Bucket{{.max_keys = 1}}.max_keys() == 1);
+    CHECK_THROWS_WITH((Bucket{{.max_keys = 0}}), contains_text("max_keys must be from 1 to 4294967296, not 0"));
+    CHECK_THROWS_AS((Bucket{{.max_keys = (std::size_t{1} << 32) + 1}}), std::invalid_argument);
+}
+
+TEST_CASE("only what is limited now takes a place") {
+    const sluice::ManualClock clock{start};
+    const sluice::RateLimiter limiter{sluice::TokenBucket{2, sluice::per_second(1)}, Store<sluice::TokenBucket>{{}, clock}};
+    const auto keys = [&] { return limiter.store().keys(); };
+    CHECK(keys() == 0);
+    static_cast<void>(limiter.peek("a"));
+    static_cast<void>(limiter.refund("a", 1));
+    static_cast<void>(limiter.reset("a"));
+    static_cast<void>(limiter.try_consume("a", 0));
+    static_cast<void>(limiter.try_consume("a", 3));
+    CHECK(keys() == 0);  // nothing was consumed
+    CHECK(limiter.try_consume("a"));
+    CHECK(limiter.try_consume("a"));
+    CHECK(keys() == 1);
+    CHECK(limiter.try_consume("b"));
+    CHECK(keys() == 2);
+}
+
+TEST_CASE("a flood of keys that expire leaves no more memory than live keys need") {
+    const sluice::ManualClock clock{start};
+    const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::Rate{1, 1ms}}, Store<sluice::TokenBucket>{{}, clock}};
+    std::size_t most = 0;
+    for (int i = 0; i != 200'000; ++i) {
+        clock.advance(1us);  // a thousand live ones at any time
+        REQUIRE(limiter.try_consume("flood " + std::to_string(i)));
+        most = std::max(most, limiter.store().keys());
+    }
+    CHECK(limiter.store().reclaimed() >= 150'000);
+    CHECK(most < 100'000);
+    CHECK(limiter.store().overflowed() == 0);
+}
+
+TEST_CASE("max_keys holds exactly") {
+    for (const std::size_t max_keys : {1U, 2U, 3U, 63U, 64U, 65U, 1'000U, 4'096U, 10'000U}) {
+        const sluice::ManualClock clock{start};
+        const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::per_day(1)},
+                                          Store<sluice::TokenBucket>{{.max_keys = max_keys, .on_full = sluice::OnFull::deny}, clock}};
+        std::size_t admitted = 0;
+        for (std::size_t i = 0; i != 2 * max_keys; ++i) admitted += limiter.try_consume(std::to_string(i)).allowed ? 1 : 0;
+        CHECK(admitted == max_keys);
+        CHECK(limiter.store().keys() == max_keys);
+        CHECK(limiter.store().overflowed() == max_keys);
+    }
+}
+
+TEST_CASE("an overflow state is shared, and a key that moves to a slot gains one capacity at most") {
+    const sluice::ManualClock clock{start};
+    const sluice::RateLimiter limiter{sluice::TokenBucket{5, sluice::per_day(1)},
+                                      Store<sluice::TokenBucket>{{.max_keys = 1}, clock}};
+    REQUIRE(limiter.try_consume("first"));
+    for (std::uint64_t left = 5; left-- != 0;) {  // one overflow state for so small a store
+        const auto decision = limiter.try_consume("new " + std::to_string(left));
+        CHECK(decision.allowed);
+        CHECK_FALSE(decision.error);
+        CHECK(decision.remaining == left);
+    }
+    CHECK_FALSE(limiter.try_consume("late"));
+    CHECK(limiter.try_consume("first").remaining == 3);
+    static_cast<void>(limiter.reset("first"));
+    CHECK(limiter.try_consume("late").remaining == 4);
+}
+
+TEST_CASE("states of two policies of one type do not mix, whatever form they take") {
+    const sluice::ManualClock clock{start};
+    const sluice::FixedWindow word{1'000, 1s};
+    const sluice::FixedWindow wide{1'000'000'000, 1s};
+    REQUIRE(word.fits_word());
+    REQUIRE_FALSE(wide.fits_word());
+    const sluice::RateLimiter limiter{word, Store<sluice::FixedWindow>{{}, clock}};
+    CHECK(limiter.try_consume("key", 400).remaining == 600);
+    CHECK(limiter.try_consume("key", 400, wide).remaining == 999'999'600);
+    CHECK(limiter.try_consume("key", 400).remaining == 200);
+    CHECK(limiter.try_consume("key", 400, wide).remaining == 999'999'200);
+    clock.advance(1s);
+    CHECK(limiter.try_consume("key", 1'000).remaining == 0);
+    CHECK(limiter.peek("key", 1, wide).remaining == 1'000'000'000);
+}
+
+TEST_CASE("copies are handles of one store, and a store can be moved") {
+    const sluice::ManualClock clock{start};
+    const sluice::TokenBucket policy{1, sluice::per_day(1)};
+    Store<sluice::TokenBucket> store{{}, clock};
+    const Store<sluice::TokenBucket> copy = store;
+    const sluice::RateLimiter limiter{policy, std::move(store)};
+    CHECK(limiter.try_consume("key"));
+    CHECK(copy.keys() == 1);
+    CHECK_FALSE(sluice::RateLimiter{policy, copy}.try_consume("key"));
+    CHECK(copy.clock().now() == start);
+}
+
+TEST_CASE("the time may come from the caller") {
+    const sluice::TokenBucket policy{1, sluice::per_second(1)};
+    const Store<sluice::TokenBucket> store;
+    const sluice::Scope<sluice::TokenBucket> scope{"", policy};
+    CHECK(store.decide_at({scope, "key"}, 10s).allowed);
+    CHECK_FALSE(store.decide_at({scope, "key"}, 10s + 999ms).allowed);
+    CHECK(store.decide_at({scope, "key"}, 11s).allowed);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+
+#include <sluice/policies/sliding_window.hpp>
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using sluice::SlidingWindow;
+
+namespace {
+
+sluice::Decision step(const SlidingWindow& policy, SlidingWindow::State& state, std::chrono::nanoseconds now, std::uint64_t cost) {
+    policy.reserve(state, now, cost);
+    return policy.step(state, now, cost);
+}
+
+}  // namespace
+
+TEST_CASE("each unit leaves one window after it came") {
+    const SlidingWindow policy{3, 10s};
+    SlidingWindow::State state;
+    CHECK(step(policy, state, 1s, 1).remaining == 2);
+    CHECK(step(policy, state, 4s, 2).reset_after == 10s);
+    auto decision = step(policy, state, 5s, 1);
+    CHECK_FALSE(decision.allowed);
+    CHECK(decision.retry_after == 6s);
+    CHECK(decision.reset_after == 9s);
+    CHECK(step(policy, state, 5s, 2).retry_after == 9s);
+    CHECK(step(policy, state, 5s, 4).retry_after == sluice::Decision::never);
+    CHECK_FALSE(step(policy, state, 11s - 1ns, 1).allowed);
+    CHECK(step(policy, state, 11s, 1).allowed);
+    CHECK_FALSE(step(policy, state, 14s - 1ns, 1).allowed);
+    CHECK(step(policy, state, 14s, 2).allowed);
+}
+
+TEST_CASE("the newest entries are what a refund takes back") {
+    const SlidingWindow policy{3, 10s};
+    SlidingWindow::State state;
+    REQUIRE(step(policy, state, 1s, 1).allowed);
+    REQUIRE(step(policy, state, 2s, 2).allowed);
+    policy.refund(state, 3s, 2);
+    CHECK(step(policy, state, 3s, 0).remaining == 2);
+    CHECK(step(policy, state, 3s, 0).reset_after == 8s);
+    policy.refund(state, 3s, 100);
+    CHECK(step(policy, state, 3s, 0).remaining == 3);
+}
+
+TEST_CASE("entries from the future become entries of now") {
+    const SlidingWindow policy{2, 10s};
+    SlidingWindow::State state;
+    REQUIRE(step(policy, state, 1h, 2).allowed);
+    CHECK(policy.peek(state, 1min, 1).retry_after == 10s);
+    CHECK(step(policy, state, 1min, 1).retry_after == 10s);
+    CHECK(step(policy, state, 1min + 10s, 1).allowed);
+}
+
+TEST_CASE("a window at the first representable time forgets nothing") {
+    constexpr std::chrono::nanoseconds first{std::numeric_limits<std::int64_t>::min()};
+    const SlidingWindow policy{2, 10s};
+    SlidingWindow::State state;
+    REQUIRE(step(policy, state, first, 2).allowed);
+    CHECK_FALSE(step(policy, state, first, 1).allowed);
+    CHECK_FALSE(step(policy, state, first + 10s - 1ns, 1).allowed);
+    CHECK(step(policy, state, first + 10s, 1).allowed);
+}
+
+TEST_CASE("the log takes no more memory than its entries and gives it back") {
+    const SlidingWindow policy{1000, 10s};
+    SlidingWindow::State state;
+    CHECK(state.log.capacity() == 0);
+    REQUIRE(step(policy, state, 1s, 1).allowed);
+    CHECK(state.log.capacity() <= 4);
+    REQUIRE(step(policy, state, 2s, 999).allowed);
+    CHECK(state.log.capacity() == 1000);
+    REQUIRE(step(policy, state, 13s, 1).allowed);
+    CHECK(state.log.capacity() < 64);
+}
+
+TEST_CASE("a sliding window out of range is refused") {
+    CHECK_THROWS_AS((SlidingWindow{0, 1s}), std::invalid_argument);
+    CHECK_THROWS_AS((SlidingWindow{(1 << 20) + 1, 1s}), std::invalid_argument);
+    CHECK_NOTHROW(SlidingWindow{1 << 20, 1s});
+    CHECK_THROWS_AS((SlidingWindow{1, -1s}), std::invalid_argument);
+    CHECK((SlidingWindow{5, 15min}.quota()) == sluice::Quota{5, 15min});
+}
