@@ -40,12 +40,17 @@ support::Results measure_footprint(bool quick) {
 void print_footprint(const support::Results& results) {
     memory::print_head("memory and growth", results.columns());
     for (const std::string& row : results.rows()) {
-        memory::print_row(row, results.columns(), "%.1f", [&](const std::string& figure) { return results.at(row, figure); });
+        memory::print_row(row, results.columns(), "%.1f",
+                          [&](const std::string& figure) { return results.at(row, figure); });
     }
-    std::puts("\nB/key: resident memory after 1,000,000 keys. grow: ns per call from 0 to 10,000,000 keys (--quick: a tenth), and\n"
-              "worst: the longest single call, in us; again: the same calls again, when nothing grows; excess: worst less worst\n"
-              "again (sluice: medians of 5 runs). flood: ns per call for 20,000,000 keys that each come once and live for 1 ms,\n"
-              "and MB: the most memory that took.");
+    std::puts(
+        "\nB/key: resident memory after 1,000,000 keys. grow: ns per call from 0 to 10,000,000 keys (--quick: a "
+        "tenth), and\n"
+        "worst: the longest single call, in us; again: the same calls again, when nothing grows; excess: worst less "
+        "worst\n"
+        "again (sluice: medians of 5 runs). flood: ns per call for 20,000,000 keys that each come once and live for 1 "
+        "ms,\n"
+        "and MB: the most memory that took.");
 }
 
 }  // namespace
@@ -66,12 +71,14 @@ int main(int argc, char** argv) {
 
     // Memory first, while this process, which the measuring ones are copies of, has little of it.
     const support::Results footprint = measure_footprint(quick);
-    const memory::Effort effort = quick ? memory::Effort{3, 1'000'000, 300'000} : memory::Effort{7, 4'000'000, 1'000'000};
+    const memory::Effort effort =
+        quick ? memory::Effort{3, 1'000'000, 300'000} : memory::Effort{7, 4'000'000, 1'000'000};
     const support::Results contenders = memory::measure_contenders(effort);
     const support::Results policies = memory::measure_policies(effort);
 
-    std::printf("%s\n\n%s\nMedians of %d rounds, in each of which all contenders of a workload ran one after the other.\n",
-                support::machine().c_str(), memory::workloads_in_words, effort.rounds);
+    std::printf(
+        "%s\n\n%s\nMedians of %d rounds, in each of which all contenders of a workload ran one after the other.\n",
+        support::machine().c_str(), memory::workloads_in_words, effort.rounds);
     memory::print_times(contenders);
     memory::print_ratios(contenders);
     memory::print_times(policies);

@@ -70,14 +70,16 @@ inline std::vector<std::size_t> uniform(std::size_t keys, std::size_t draws) {
 inline std::vector<std::size_t> zipf(std::size_t keys, std::size_t draws, double exponent) {
     std::vector<double> below(keys);
     double sum = 0;
-    for (std::size_t rank = 0; rank != keys; ++rank) below[rank] = sum += std::pow(static_cast<double>(rank + 1), -exponent);
+    for (std::size_t rank = 0; rank != keys; ++rank)
+        below[rank] = sum += std::pow(static_cast<double>(rank + 1), -exponent);
     std::vector<std::size_t> scattered = each_once(keys);
     std::mt19937_64 random{2};
     std::shuffle(scattered.begin(), scattered.end(), random);
     std::uniform_real_distribution<double> draw{0, sum};
     std::vector<std::size_t> numbers(draws);
     for (std::size_t& number : numbers) {
-        const auto rank = static_cast<std::size_t>(std::lower_bound(below.begin(), below.end(), draw(random)) - below.begin());
+        const auto rank =
+            static_cast<std::size_t>(std::lower_bound(below.begin(), below.end(), draw(random)) - below.begin());
         number = scattered[std::min(rank, keys - 1)];
     }
     return numbers;

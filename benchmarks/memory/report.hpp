@@ -48,7 +48,8 @@ void print_row(const std::string& name, const std::vector<std::string>& columns,
 inline void print_times(const support::Results& results) {
     print_head("ns per decision and thread", results.columns());
     for (const std::string& row : results.rows()) {
-        print_row(row, results.columns(), "%.1f", [&](const std::string& workload) { return results.at(row, workload); });
+        print_row(row, results.columns(), "%.1f",
+                  [&](const std::string& workload) { return results.at(row, workload); });
     }
 }
 
@@ -78,9 +79,8 @@ inline void print_multiples(const support::Results& results) {
     const std::string& first = results.rows().front();
     print_head(("times as long as " + first).c_str(), results.columns());
     for (const std::string& row : results.rows()) {
-        print_row(row, results.columns(), "%.2f", [&](const std::string& workload) {
-            return results.at(row, workload) / results.at(first, workload);
-        });
+        print_row(row, results.columns(), "%.2f",
+                  [&](const std::string& workload) { return results.at(row, workload) / results.at(first, workload); });
     }
 }
 

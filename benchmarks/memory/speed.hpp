@@ -59,7 +59,8 @@ struct Shape {
 class Walk {
 public:
     Walk(const Keys& keys, const benchmark::State& state)
-        : keys_(keys), at_(keys.size() / static_cast<std::size_t>(state.threads()) * static_cast<std::size_t>(state.thread_index())) {}
+        : keys_(keys), at_(keys.size() / static_cast<std::size_t>(state.threads()) *
+                           static_cast<std::size_t>(state.thread_index())) {}
 
     const std::string_view& next() {
         const std::string_view& key = keys_[at_];
@@ -82,7 +83,8 @@ void add_workload(const std::string& name, std::shared_ptr<Contender> contender,
     const auto run = [=, &keys](benchmark::State& state) {
         support::pin_thread(static_cast<std::size_t>(state.thread_index()));
         Walk walk{keys, state};
-        for (std::int64_t i = 0; i < shape.decisions / 8; ++i) benchmark::DoNotOptimize(contender->try_consume(walk.next()).allowed);
+        for (std::int64_t i = 0; i < shape.decisions / 8; ++i)
+            benchmark::DoNotOptimize(contender->try_consume(walk.next()).allowed);
         Answers answers;
         for ([[maybe_unused]] auto _ : state) answers.add(contender->try_consume(walk.next()));
         answers.report(state, shape.expect);
@@ -105,7 +107,9 @@ void add_batches(const std::string& name, std::shared_ptr<Limiter> limiter, cons
         answers.report(state, shape.expect);
     };
     benchmark::RegisterBenchmark(name.c_str(), run)
-        ->Threads(shape.threads)->Iterations(shape.decisions / static_cast<std::int64_t>(batch))->UseRealTime();
+        ->Threads(shape.threads)
+        ->Iterations(shape.decisions / static_cast<std::int64_t>(batch))
+        ->UseRealTime();
 }
 
 }  // namespace memory

@@ -42,7 +42,8 @@ std::shared_ptr<Contender> filled(std::shared_ptr<Contender> contender, const Ke
 
 /// All contenders, token buckets. Nanoseconds per decision and thread.
 inline support::Results measure_contenders(const Effort& effort) {
-    const Keys hot{always_one()}, all{each_once(million)}, even{uniform(million, million)}, skewed{zipf(million, million, 0.99)};
+    const Keys hot{always_one()}, all{each_once(million)}, even{uniform(million, million)},
+        skewed{zipf(million, million, 0.99)};
     for_each_contender([&](auto kind) {
         const std::string name = std::string{"/"} + kind.name;
         const auto allowed = kind({1'000'000'000, 1'000'000'000});
@@ -62,8 +63,8 @@ inline support::Results measure_contenders(const Effort& effort) {
 
 /// Every policy of the library: `hot` never denies in W1, `even` in W2, `strict` denies in W6.
 template <class P>
-void add_policy(const std::string& name, const Effort& effort, const Keys& one, const Keys& all, const Keys& random, const P& hot,
-                const P& even, const P& strict) {
+void add_policy(const std::string& name, const Effort& effort, const Keys& one, const Keys& all, const Keys& random,
+                const P& hot, const P& even, const P& strict) {
     add_workload("W1/" + name, make_limiter(hot), one, {1, effort.hot});
     add_workload("W2/" + name, filled(make_limiter(even), all), random, {1, effort.spread});
     add_workload("W6/" + name, make_limiter(strict), one, {1, effort.hot, Expect::denied});
@@ -75,7 +76,8 @@ inline support::Results measure_policies(const Effort& effort) {
     constexpr auto day = 24h;
     constexpr auto century = 36'000 * day;  // long enough for a hot key's count never to start anew
     constexpr std::uint64_t huge = 100'000'000;
-    const TokenBucket fast{1'000'000'000, per_second(1'000'000'000)}, slow{million, per_second(1)}, strict{1, per_second(1)};
+    const TokenBucket fast{1'000'000'000, per_second(1'000'000'000)}, slow{million, per_second(1)},
+        strict{1, per_second(1)};
 
     const Keys one{always_one()}, all{each_once(million)}, random{uniform(million, million)};
     const auto add = [&](const std::string& name, const auto& hot, const auto& even, const auto& denying) {
@@ -85,9 +87,11 @@ inline support::Results measure_policies(const Effort& effort) {
     add("LeakyBucket", LeakyBucket{1'000'000'000, per_second(1'000'000'000)}, LeakyBucket{million, per_second(1)},
         LeakyBucket{1, per_second(1)});
     add("FixedWindow", FixedWindow{huge, century}, FixedWindow{million, day}, FixedWindow{1, day});
-    add("SlidingWindowCounter", SlidingWindowCounter{huge, century}, SlidingWindowCounter{million, day}, SlidingWindowCounter{1, day});
+    add("SlidingWindowCounter", SlidingWindowCounter{huge, century}, SlidingWindowCounter{million, day},
+        SlidingWindowCounter{1, day});
     add("SlidingWindow", SlidingWindow{10'000, 10us}, SlidingWindow{1'000, day}, SlidingWindow{1, day});
-    add("AllOf", AllOf{fast, FixedWindow{huge, century}}, AllOf{slow, FixedWindow{million, day}}, AllOf{strict, FixedWindow{1, day}});
+    add("AllOf", AllOf{fast, FixedWindow{huge, century}}, AllOf{slow, FixedWindow{million, day}},
+        AllOf{strict, FixedWindow{1, day}});
     return support::run_in_rounds({"W1", "W2", "W6"}, effort.rounds);
 }
 

@@ -24,7 +24,8 @@ public:
         Shard& shard = shards_[std::hash<std::string_view>{}(key) % shards_.size()];
         const std::lock_guard lock{shard.mutex};
         auto found = shard.buckets.find(key);
-        if (found == shard.buckets.end()) found = shard.buckets.try_emplace(std::string{key}, Bucket{limit_.capacity, now}).first;
+        if (found == shard.buckets.end())
+            found = shard.buckets.try_emplace(std::string{key}, Bucket{limit_.capacity, now}).first;
         return take_one(found->second, limit_, now);
     }
 

@@ -48,7 +48,8 @@ inline bool has_invariant_tsc() {
 /// One line that says what figures were measured on.
 inline std::string machine() {
     return processor_name() + ", " + std::to_string(std::thread::hardware_concurrency()) + " processors, " +
-           (has_invariant_tsc() ? "invariant TSC" : "no invariant TSC") + ", "
+           (has_invariant_tsc() ? "invariant TSC" : "no invariant TSC") +
+           ", "
 #if defined(__clang__)
            "clang " __clang_version__;
 #else

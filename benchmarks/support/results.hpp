@@ -46,7 +46,8 @@ public:
             for (const std::string& row : rows_) {
                 const auto found = values_.find({row, column});
                 if (found == values_.end()) continue;
-                out << between_rows << "\n      \"" << row << "\": {\"median\": " << median(found->second) << ", \"all\": ";
+                out << between_rows << "\n      \"" << row << "\": {\"median\": " << median(found->second)
+                    << ", \"all\": ";
                 const char* between = "[";
                 for (const double value : found->second) out << std::exchange(between, ", ") << value;
                 out << "]}";
