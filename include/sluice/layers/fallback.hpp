@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_LAYERS_FALLBACK_HPP
+#define SLUICE_LAYERS_FALLBACK_HPP
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <sluice/decision.hpp>
+#include <sluice/error.hpp>
+#include <sluice/policy.hpp>
+#include <sluice/store.hpp>
+
+namespace sluice {
+
+/// A store made of two: what the primary fails to decide, the secondary decides. A denial is no failure.
+///
+///     Fallback{RedisStore{"redis://..."}, PostgresStore{"host=..."}}
+///     Fallback{redis, Share{MemoryStore<TokenBucket>{}, 4}}                       // one of four processes, see Share
+///     Fallback{redis, Fallback{postgres, Share{MemoryStore<TokenBucket>{}, 4}}}   // as deep as you like
+///
+/// The secondary's answer is a real decision with the error Errc::degraded (or its own Errc::store_full): the limiter's
+/// failure mode does not touch it, and the observer sees it. Only if the secondary fails too is there a failure, its
+/// own. Every call asks the primary first, which is what brings it back: stores with a breaker answer at once while it
+/// is open, and let a probe through now and then. Until it opens, a call can take the time limits of both.
+///
+/// A refund goes to the store that answers. A reset goes to both, and fails where the primary's does: the key lives on
+/// there.
+///
+/// The most that can be admitted. Each store keeps to the policy on its own and knows nothing of what the other has
+/// admitted, so the sum is what counts: with capacity C and rate R, at most C + R * t in a time t in which one store
+/// decides, and one C more for each switch between stores in that time, but never above 2 * (C + R * t) with two stores;
+/// with windows, the limit once for each store in one window. A primary that comes back empty adds what a fresh key may
+/// have, as a restart without a fallback does. A request that timed out may have been charged by the primary and is then
+/// charged twice, which admits less, not more.
+///
+/// Copies share the states, and it is as thread-safe as its stores. Costs nothing while the primary answers.
+template <class Primary, class Secondary>
+class Fallback {
+public:
+    Fallback(Primary primary, Secondary secondary) : primary_(std::move(primary)), secondary_(std::move(secondary)) {}
+
+    template <Policy P>
+    requires Store<Primary, P> && Store<Secondary, P> Decision decide(const Request<P>& request)
+    const noexcept {
+        return decide(request, [&](const auto& store) { return store.decide(request); });
+    }
+
+    template <Policy P>
+    requires TimedStore<Primary, P> && TimedStore<Secondary, P> Decision decide_at(const Request<P>& request,
+                                                                                   std::chrono::nanoseconds now)
+    const noexcept {
+        return decide(request, [&](const auto& store) { return store.decide_at(request, now); });
+    }
+
+    /// Keys in a row that the primary failed go to the secondary together.
+    template <Policy P>
+    requires BatchStore<Primary, P> && BatchStore<Secondary, P>
+    void decide_many(const Request<P>& request, std::span<const std::string_view> keys,
+                     std::span<Decision> out) const noexcept {
+        primary_.decide_many(request, keys, out);
+        for (std::size_t begin = 0, end = 0; begin != out.size(); begin = end) {
+            end = begin + 1;
+            if (!is_failure(out[begin].error)) continue;
+            while (end != out.size() && is_failure(out[end].error)) ++end;
+            const auto failed = out.subspan(begin, end - begin);
+            secondary_.decide_many(request, keys.subspan(begin, end - begin), failed);
+            for (Decision& decision : failed) mark(decision);
+        }
+    }
+
+    /// Throws what a store throws that cannot run the policy.
+    template <Policy P>
+    void check(const Scope<P>& scope) const {
+        if constexpr (requires { primary_.check(scope); }) primary_.check(scope);
+        if constexpr (requires { secondary_.check(scope); }) secondary_.check(scope);
+    }
+
+    const Primary& primary() const noexcept { return primary_; }
+    const Secondary& secondary() const noexcept { return secondary_; }
+
+private:
+    template <Policy P, class Ask>
+    Decision decide(const Request<P>& request, Ask ask) const noexcept {
+        Decision decision = ask(primary_);
+        if (request.operation == Operation::reset) {
+            const Decision second = ask(secondary_);
+            return decision.error ? decision : second;
+        }
+        if (!is_failure(decision.error)) return decision;
+        decision = ask(secondary_);
+        mark(decision);
+        return decision;
+    }
+
+    static void mark(Decision& decision) noexcept {
+        if (!decision.error) decision.error = Errc::degraded;
+    }
+
+    Primary primary_;
+    Secondary secondary_;
+};
+
+}  // namespace sluice
+
+#endif

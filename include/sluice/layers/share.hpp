@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_LAYERS_SHARE_HPP
+#define SLUICE_LAYERS_SHARE_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include <sluice/decision.hpp>
+#include <sluice/detail/checked.hpp>
+#include <sluice/detail/int128.hpp>
+#include <sluice/policies/all_of.hpp>
+#include <sluice/policies/fixed_window.hpp>
+#include <sluice/policies/leaky_bucket.hpp>
+#include <sluice/policies/sliding_window.hpp>
+#include <sluice/policies/sliding_window_counter.hpp>
+#include <sluice/policies/token_bucket.hpp>
+#include <sluice/policy.hpp>
+#include <sluice/rate.hpp>
+#include <sluice/store.hpp>
+
+namespace sluice {
+
+// share_of(policy, instances): what each of so many processes enforces, so that all together keep to `policy`. Limits
+// are rounded down but stay 1 at least, so that a limit below the number of instances admits that number. A policy of
+// your own takes part with an overload in its namespace.
+
+/// Exact, unless the period becomes longer than 100 years.
+inline Rate share_of(const Rate& rate, std::uint32_t instances) noexcept {
+    const auto period = detail::uint128{static_cast<std::uint64_t>(rate.period().count())} * instances;
+    const auto chosen = std::min(period, static_cast<detail::uint128>(detail::max_period_ns));
+    const auto count = (rate.count() * chosen + period - 1) / period;  // rounded up: never slower than the share
+    return {static_cast<std::uint64_t>(count), std::chrono::nanoseconds{static_cast<std::int64_t>(chosen)}};
+}
+inline std::uint64_t share_of(std::uint64_t limit, std::uint32_t instances) noexcept {
+    return std::max<std::uint64_t>(1, limit / instances);
+}
+
+inline TokenBucket share_of(const TokenBucket& policy, std::uint32_t instances) noexcept {
+    return {share_of(policy.capacity(), instances), share_of(policy.refill(), instances)};
+}
+inline LeakyBucket share_of(const LeakyBucket& policy, std::uint32_t instances) noexcept {
+    return {share_of(policy.queue(), instances), share_of(policy.drain(), instances)};
+}
+inline FixedWindow share_of(const FixedWindow& policy, std::uint32_t instances) noexcept {
+    return {share_of(policy.limit(), instances), policy.window()};
+}
+inline SlidingWindow share_of(const SlidingWindow& policy, std::uint32_t instances) noexcept {
+    return {share_of(policy.limit(), instances), policy.window()};
+}
+inline SlidingWindowCounter share_of(const SlidingWindowCounter& policy, std::uint32_t instances) noexcept {
+    return {share_of(policy.limit(), instances), policy.window()};
+}
+template <Policy... Policies>
+AllOf<Policies...> share_of(const AllOf<Policies...>& policy, std::uint32_t instances) noexcept {
+    return std::apply([&](const auto&... part) { return AllOf<Policies...>{share_of(part, instances)...}; },
+                      policy.policies());
+}
+
+/// A store in which each of `instances` processes enforces its share of every policy: a store of a process' own behind a
+/// shared one.
+///
+///     Fallback{redis, Share{MemoryStore<TokenBucket>{}, 4}}
+///
+/// Exact where requests are spread evenly over the processes; a client that always meets the same one gets a share. The
+/// Decision is that of the share (`limit` and `remaining` too), except that a cost that only the whole limit could
+/// hold is denied until the share is idle, not for ever. Computes the share anew in each call, tens of nanoseconds.
+/// Copies share the states, and it is as thread-safe as its store.
+template <class S>
+class Share {
+public:
+    /// Throws std::invalid_argument for fewer than 1 or more than 2^20 instances.
+    template <detail::Integer I>
+    Share(S store, I instances)
+        : store_(std::move(store)),
+          instances_(static_cast<std::uint32_t>(detail::checked_units("instances", instances, 1U << 20))) {}
+
+    template <Policy P>
+    requires Store<S, P> Decision decide(const Request<P>& request)
+    const noexcept {
+        return decide(request, [&](const Request<P>& shared) { return store_.decide(shared); });
+    }
+
+    template <Policy P>
+    requires TimedStore<S, P> Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now)
+    const noexcept {
+        return decide(request, [&](const Request<P>& shared) { return store_.decide_at(shared, now); });
+    }
+
+    template <Policy P>
+    requires BatchStore<S, P>
+    void decide_many(const Request<P>& request, std::span<const std::string_view> keys,
+                     std::span<Decision> out) const noexcept {
+        const P share = share_of(request.scope.policy, instances_);
+        store_.decide_many(Request<P>{{request.scope.name, share}, {}, request.units, request.operation}, keys, out);
+        for (Decision& decision : out) settle(decision, request, share);
+    }
+
+    const S& store() const noexcept { return store_; }
+    std::uint32_t instances() const noexcept { return instances_; }
+
+private:
+    template <Policy P, class Ask>
+    Decision decide(const Request<P>& request, Ask ask) const noexcept {
+        const P share = share_of(request.scope.policy, instances_);
+        Decision decision = ask({{request.scope.name, share}, request.key, request.units, request.operation});
+        settle(decision, request, share);
+        return decision;
+    }
+
+    template <Policy P>
+    static void settle(Decision& decision, const Request<P>& request, const P& share) noexcept {
+        if (decision.retry_after != Decision::never || request.units > request.scope.policy.quota().limit) return;
+        decision.retry_after = share.quota().window;
+    }
+
+    S store_;
+    std::uint32_t instances_;
+};
+
+}  // namespace sluice
+
+#endif
