@@ -31,6 +31,13 @@ public:
     constexpr Quota quota() const noexcept { return bucket_.quota(); }
     constexpr auto parameters() const noexcept { return bucket_.parameters(); }
 
+    /// The same policy, counting time on a coarser grid, for stores that keep time so.
+    constexpr LeakyBucket at_resolution(std::chrono::nanoseconds resolution) const noexcept {
+        LeakyBucket coarser = *this;
+        coarser.bucket_ = bucket_.at_resolution(resolution);
+        return coarser;
+    }
+
     [[gnu::always_inline]] Decision step(State& state, std::chrono::nanoseconds now,
                                          std::uint64_t cost) const noexcept {
         std::uint64_t debt_before = 0;

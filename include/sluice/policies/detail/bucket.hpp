@@ -42,6 +42,15 @@ public:
         full_ = capacity_ * per_unit_.value();
     }
 
+    /// The same, counting on a coarser grid.
+    constexpr Bucket at_resolution(std::chrono::nanoseconds resolution) const noexcept {
+        Bucket coarser = *this;
+        coarser.ticks_ = Ticks{rate_, resolution};
+        coarser.per_unit_ = Divisor{coarser.ticks_.per_unit()};
+        coarser.full_ = capacity_ * coarser.ticks_.per_unit();
+        return coarser;
+    }
+
     constexpr std::uint64_t capacity() const noexcept { return capacity_; }
     constexpr const Rate& rate() const noexcept { return rate_; }
     constexpr Quota quota() const noexcept { return {capacity_, std::chrono::nanoseconds{fill_ns_}}; }
