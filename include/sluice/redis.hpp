@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_HPP
+#define SLUICE_REDIS_HPP
+
+// The Redis store, beside <sluice/sluice.hpp>. Needs hiredis 0.14 or later.
+
+#include <sluice/redis/redis_options.hpp>
+#include <sluice/redis/redis_policy.hpp>
+#include <sluice/redis/redis_stats.hpp>
+#include <sluice/redis/redis_store.hpp>
+#include <sluice/redis/redis_url.hpp>
+#include <sluice/redis/scripts/all_of.hpp>
+#include <sluice/redis/scripts/bucket.hpp>
+#include <sluice/redis/scripts/fixed_window.hpp>
+#include <sluice/redis/scripts/sliding_window.hpp>
+#include <sluice/redis/scripts/sliding_window_counter.hpp>
+
+#endif

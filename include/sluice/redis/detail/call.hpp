@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_DETAIL_CALL_HPP
+#define SLUICE_REDIS_DETAIL_CALL_HPP
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <system_error>
+
+#include <sluice/redis/detail/command.hpp>
+#include <sluice/redis/detail/script.hpp>
+
+namespace sluice::redis {
+
+/// One thread's request to the server: some decisions of one policy, in RESP but for the frame around them. It lies on
+/// the thread's stack until it is done.
+struct Call {
+    // What is asked. A call without scripts is a PING.
+    const Script* single = nullptr;
+    const Script* batch = nullptr;
+    const Arguments* common = nullptr;  ///< the time and the policy's arguments
+    std::string_view keys{};            ///< of all decisions, as RESP arguments
+    std::string_view units{};           ///< one RESP argument for each decision
+    std::size_t keys_each = 1;
+    std::size_t values_each = 1;  ///< integers in one answer
+    std::size_t decisions = 0;
+
+    // What was answered: `values_each` integers for each decision; the first is `foreign` where a key is not ours.
+    std::span<std::int64_t> values{};
+    std::error_code error{};
+    bool is_answered = false;
+
+    // How it is led there, under the pool's mutex.
+    enum class Phase { waiting, leading, followed, done };
+    Phase phase = Phase::waiting;
+    void* lane = nullptr;  ///< to lead on
+    Call* next = nullptr;
+    Call* previous = nullptr;
+    std::condition_variable wake{};
+
+    static constexpr std::int64_t foreign = -1;
+    static constexpr std::int64_t max_value = std::int64_t{1} << 53;  // scripts answer with exact doubles
+
+    /// Both may be answered by one run of one script.
+    bool joins(const Call& other) const noexcept {
+        return batch != nullptr && batch == other.batch && common->bytes == other.common->bytes;
+    }
+
+    void fail(std::error_code why) noexcept {
+        error = why;
+        is_answered = true;
+    }
+
+    /// Takes this call's answers off the front of `from`; false if they do not fit what was asked.
+    bool take(std::span<const std::int64_t>& from) noexcept {
+        for (std::size_t i = 0; i != decisions; ++i) {
+            if (from.empty()) return false;
+            const std::size_t count = from.front() == foreign ? 1 : values_each;
+            if (from.size() < count) return false;
+            const auto answer = from.first(count);
+            if (count != 1 || answer.front() != foreign) {
+                const auto is_wrong = [](std::int64_t value) { return value < 0 || value > max_value; };
+                if (std::any_of(answer.begin(), answer.end(), is_wrong)) return false;
+            }
+            std::copy(answer.begin(), answer.end(), values.begin() + static_cast<std::ptrdiff_t>(i * values_each));
+            from = from.subspan(count);
+        }
+        is_answered = true;
+        return true;
+    }
+};
+
+}  // namespace sluice::redis
+
+#endif

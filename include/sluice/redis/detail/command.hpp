@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_DETAIL_COMMAND_HPP
+#define SLUICE_REDIS_DETAIL_COMMAND_HPP
+
+#include <charconv>
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sluice::redis {
+
+inline void append_number(std::string& out, std::integral auto number) {
+    char digits[24];
+    out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+}
+
+// RESP2 requests, built by appending: an array's head, then so many arguments.
+
+inline void append_head(std::string& out, std::size_t arguments) {
+    out += '*';
+    append_number(out, arguments);
+    out += "\r\n";
+}
+
+inline void append_argument(std::string& out, std::string_view bytes) {
+    out += '$';
+    append_number(out, bytes.size());
+    out += "\r\n";
+    out += bytes;
+    out += "\r\n";
+}
+
+inline void append_argument(std::string& out, std::integral auto number) {
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+    append_argument(out, std::string_view{digits, static_cast<std::size_t>(end - digits)});
+}
+
+/// Arguments in their RESP form, with their number.
+struct Arguments {
+    std::string bytes{};
+    std::size_t count = 0;
+
+    void add(std::string_view argument) {
+        append_argument(bytes, argument);
+        ++count;
+    }
+    void add(std::integral auto number) {
+        append_argument(bytes, number);
+        ++count;
+    }
+};
+
+}  // namespace sluice::redis
+
+#endif

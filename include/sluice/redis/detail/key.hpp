@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_DETAIL_KEY_HPP
+#define SLUICE_REDIS_DETAIL_KEY_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sluice::redis {
+
+inline constexpr std::size_t max_key_bytes = 1'024;
+
+/// `%` and the characters in `special` as %XX: different texts stay different, and none of `special` is left.
+inline void append_escaped(std::string& out, std::string_view text, std::string_view special) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    for (const char c : text) {
+        if (c == '%' || special.find(c) != std::string_view::npos) {
+            out += '%';
+            out += digits[static_cast<unsigned char>(c) >> 4];
+            out += digits[static_cast<unsigned char>(c) & 15];
+        } else {
+            out += c;
+        }
+    }
+}
+
+/// What the keys of one limiter and policy begin with: prefix:limiter:id: with the id of limiter, policy and parameters
+/// as 16 digits. Where a decision takes several keys, a hash tag opens before the id, so that they lie in one slot.
+inline std::string key_space(std::string_view prefix, std::string_view limiter, std::uint64_t id, bool tagged) {
+    std::string space{prefix};
+    space += ':';
+    append_escaped(space, limiter, ":{}");
+    space += tagged ? ":{" : ":";
+    for (int shift = 60; shift >= 0; shift -= 4) space += "0123456789abcdef"[id >> shift & 15];
+    space += ':';
+    return space;
+}
+
+/// The user's key without braces: they would choose the hash slot, and many users could be made to share one.
+inline void append_user_key(std::string& out, std::string_view key) { append_escaped(out, key, "{}"); }
+
+}  // namespace sluice::redis
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_DETAIL_QUESTIONS_HPP
+#define SLUICE_REDIS_DETAIL_QUESTIONS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <sluice/detail/checked.hpp>
+#include <sluice/redis/detail/command.hpp>
+#include <sluice/redis/detail/key.hpp>
+#include <sluice/store.hpp>
+
+namespace sluice::redis {
+
+/// What a call asks of each of its keys, as the RESP arguments that scripts take: the keys, and the units. Keys that
+/// are too long are left out.
+class Questions {
+public:
+    Questions(const std::string& space, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
+              std::uint64_t units) {
+        std::string number;
+        switch (operation) {
+            case Operation::peek: number = "?"; break;
+            case Operation::consume: break;
+            case Operation::refund: number = "-"; break;
+            case Operation::reset: number = "-", units = detail::max_units; break;
+        }
+        append_number(number, std::min(units, detail::max_units));
+
+        std::string full;
+        for (const std::string_view key : keys) {
+            if (key.size() > max_key_bytes) continue;
+            full = space;
+            append_user_key(full, key);
+            if (parts > 1) full += "}0";
+            for (std::size_t part = 0; part != parts; ++part) {
+                if (parts > 1) full.back() = static_cast<char>('0' + part);
+                append_argument(keys_, full);
+            }
+            append_argument(units_, number);
+            ++count_;
+        }
+    }
+
+    std::string_view keys() const noexcept { return keys_; }
+    std::string_view units() const noexcept { return units_; }
+    std::size_t count() const noexcept { return count_; }
+
+private:
+    std::string keys_;
+    std::string units_;
+    std::size_t count_ = 0;
+};
+
+}  // namespace sluice::redis
+
+#endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_DETAIL_SCRIPT_HPP
+#define SLUICE_REDIS_DETAIL_SCRIPT_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <sluice/redis/detail/sha1.hpp>
+
+namespace sluice::redis {
+
+/// One policy's part of a script, in Lua, with the frame's variables and those that it declares itself. The names of
+/// the latter end in @, which becomes the part's number, so that several parts make one script; $1, $2 ... are the
+/// part's own arguments.
+///
+/// It finds `now` in us since the epoch, `n` units (> 0 to consume or look at, < 0 to give back), `key@`, and if it is
+/// a string `v@`, the key's value or false. It may use call, format, floor, BAD (the key is not ours: no answer) and,
+/// if it is a string, SAVE@, which stores v@ for life@ milliseconds.
+struct ScriptPart {
+    std::size_t arguments = 0;  ///< that it takes from ARGV
+    bool is_string = true;      ///< the key holds a string, which the frame reads and saves
+    std::string_view setup{};   ///< once per run: arguments, times
+    std::string_view look{};    ///< per decision: reads the state, declares fits@; writes nothing
+    std::string_view take{};    ///< consumes: all parts fit
+    std::string_view deny{};    ///< some part does not fit: only repairs what a clock gone back left in the future
+    std::string_view give{};    ///< gives -n units back
+    std::string_view answer{};  ///< expressions, separated by commas: the state before, as integers from 0
+    std::string_view stored = "format('%d', v@)";                         ///< v@ as the string to store
+    std::string_view save = "call('SET', key@, STORED@, 'PX', life@)\n";  ///< SAVE@ of a single decision
+};
+
+/// A script's text and the name that Redis gives it.
+struct Script {
+    explicit Script(std::string source) : text(std::move(source)), sha(sha1_hex(text)) {}
+    std::string text;
+    std::string sha;
+};
+
+/// Builds the scripts of a policy out of its parts.
+class ScriptFrame {
+public:
+    explicit ScriptFrame(std::span<const ScriptPart> parts) : parts_(parts) {
+        for (const ScriptPart& part : parts_) arguments_ += part.arguments;
+    }
+
+    /// One decision. KEYS: one per part. ARGV: time in us or '' for the server's; the parts' arguments; units to
+    /// consume or, below 0, to give back; behind a ? only to look at. Reply: the answers, as an array if there are several;
+    /// -1 where a key holds something else.
+    std::string single() const {
+        std::string text{prelude};
+        text += units("ARGV[" + std::to_string(arguments_ + 1) + ']') + each(&ScriptPart::setup);
+        text += each_line("local key@ = KEYS[@]\n", false) + each_line("local v@ = call('GET', key@)\n");
+        text += each(&ScriptPart::look) + act() + (answers() == 1 ? "return " + answer() : "return {" + answer() + '}');
+        for (std::size_t i = 1; i <= parts_.size(); ++i)
+            replace(text, "SAVE" + std::to_string(i), numbered(parts_[i - 1].save, i));
+        return finished(std::move(text), "return -1");
+    }
+
+    /// Any number of decisions, one after the other. KEYS: one per part for each. ARGV: as above, with units for each.
+    /// Reply: an array of all the answers, in order, each -1 alone where a key holds something else; then the numbers
+    /// (from 1) of those that do not count because such a key was noticed only when it was to be saved.
+    std::string batch() const {
+        const std::string count = std::to_string(parts_.size());
+        std::string text{prelude};
+        // known: values that the decisions so far have changed, saved at the end. born: keys that did not exist.
+        text += each(&ScriptPart::setup) + each_line("local known@, born@ = {}, {}\n");
+        if (has_strings()) text += "local seen = call('MGET', unpack(KEYS))\n";
+        text += "local out, o, a = {}, 0, " + std::to_string(arguments_) + "\n";
+        text += "for i = 0, #KEYS - 1, " + count + " do repeat\na = a + 1\n" + units("ARGV[a]");
+        text += each_line("local key@ = KEYS[i + @]\n", false);
+        text += each_line(
+            "local v@ = known@[key@]\n"
+            "if v@ == nil then v@ = seen[i + @] if not v@ then born@[key@] = true end end\n");
+        text += each(&ScriptPart::look) + act();
+        for (std::size_t i = 1; i <= answers(); ++i)
+            text += (i == 1 ? "out[o + " : ", out[o + ") + std::to_string(i) + ']';
+        text += " = " + answer() + "\no = o + " + std::to_string(answers()) + "\nuntil true end\n";
+        for (std::size_t i = 1; i <= parts_.size(); ++i)
+            replace(text, "SAVE" + std::to_string(i), numbered("known@[key@] = v@\n", i));
+        text += "local bad\n" + each_line(flush);
+        text += "if bad then for i = 1, #KEYS do\nif bad[KEYS[i]] then o = o + 1 out[o] = floor((i - 1) / " + count +
+                ") + 1 end\nend end\nreturn out";
+        return finished(std::move(text), "o = o + 1 out[o] = -1 break");
+    }
+
+private:
+    static constexpr std::string_view prelude = R"(local call, format, floor = redis.call, string.format, math.floor
+local now = ARGV[1]
+if now == '' then
+  now = call('TIME')
+  now = now[1] * 1000000 + now[2]
+else
+  now = now + 0
+end
+)";
+    static constexpr std::string_view flush = R"(for key@, v@ in pairs(known@) do
+  if not born@[key@] then
+    call('SET', key@, STORED@, 'PX', life@)
+  elseif not call('SET', key@, STORED@, 'PX', life@, 'NX') then
+    bad = bad or {}
+    bad[key@] = true
+  end
+end
+)";
+
+    static void replace(std::string& text, std::string_view from, std::string_view to) {
+        for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+            text.replace(at, from.size(), to);
+        }
+    }
+
+    static std::string numbered(std::string_view snippet, std::size_t number) {
+        std::string text{snippet};
+        replace(text, "@", std::to_string(number));
+        return text;
+    }
+
+    static std::string units(const std::string& argument) {
+        return "local n, dry = tonumber(" + argument +
+               "), false\n"
+               "if not n then n, dry = string.sub(" +
+               argument + ", 2) + 0, true end\n";
+    }
+
+    /// A snippet of every part, with its arguments.
+    std::string each(std::string_view ScriptPart::*snippet, std::string_view separator = "") const {
+        std::string all;
+        std::size_t before = 1;  // ARGV[1] is the time
+        for (std::size_t i = 0; i != parts_.size(); ++i) {
+            std::string text = numbered(parts_[i].*snippet, i + 1);
+            for (std::size_t a = parts_[i].arguments; a != 0; --a) {
+                replace(text, '$' + std::to_string(a), "ARGV[" + std::to_string(before + a) + ']');
+            }
+            before += parts_[i].arguments;
+            if (i != 0) all += separator;
+            all += text;
+        }
+        return all;
+    }
+
+    /// The same snippet for every part, or every one that is a string.
+    std::string each_line(std::string_view snippet, bool strings_only = true) const {
+        std::string all;
+        for (std::size_t i = 0; i != parts_.size(); ++i) {
+            if (parts_[i].is_string || !strings_only) all += numbered(snippet, i + 1);
+        }
+        return all;
+    }
+
+    std::string act() const {
+        std::string all_fit;
+        for (std::size_t i = 1; i <= parts_.size(); ++i) all_fit += (i == 1 ? "fits" : " and fits") + std::to_string(i);
+        return "if dry or n == 0 then\nelseif n < 0 then\n" + each(&ScriptPart::give) + "elseif " + all_fit +
+               " then\n" + each(&ScriptPart::take) + "else\n" + each(&ScriptPart::deny) + "end\n";
+    }
+
+    /// Several parts count their times from a common now, which then comes first.
+    std::string answer() const { return (parts_.size() == 1 ? "" : "now, ") + each(&ScriptPart::answer, ", "); }
+    std::size_t answers() const {
+        const std::string all = answer();
+        return static_cast<std::size_t>(std::count(all.begin(), all.end(), ',')) + 1;
+    }
+
+    std::string finished(std::string text, std::string_view bad) const {
+        for (std::size_t i = 1; i <= parts_.size(); ++i)
+            replace(text, "STORED" + std::to_string(i), numbered(parts_[i - 1].stored, i));
+        replace(text, "BAD", bad);
+        return text;
+    }
+
+    bool has_strings() const {
+        return std::any_of(parts_.begin(), parts_.end(), [](const ScriptPart& part) { return part.is_string; });
+    }
+
+    std::span<const ScriptPart> parts_;
+    std::size_t arguments_ = 1;  // in ARGV before the units
+};
+
+}  // namespace sluice::redis
+
+#endif

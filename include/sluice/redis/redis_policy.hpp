@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_REDIS_POLICY_HPP
+#define SLUICE_REDIS_REDIS_POLICY_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include <sluice/policy.hpp>
+#include <sluice/redis/detail/command.hpp>
+#include <sluice/redis/detail/script.hpp>
+
+namespace sluice {
+
+/// How a policy runs in Redis: specialised for each policy that can. The script answers with the state as it was before
+/// the request, and the policy itself, or a view of it on Redis' grid of microseconds, makes the Decision out of it.
+///
+///     static constexpr std::size_t keys;                         // that one decision takes
+///     static constexpr std::size_t values;                       // integers in an answer, of its state alone
+///     static constexpr std::array<redis::ScriptPart, keys> parts
+///     static std::string_view problem(const P&);                 // why it can't be exact in Redis, or empty
+///     static void arguments(const P&, std::int64_t min_life_ms, redis::Arguments&);
+///     static auto view(const P&);                                // a Policy that steps a state on the grid
+///     static State state(const P&, const std::int64_t* values, std::chrono::nanoseconds now)
+///     static nanoseconds now(const P&, const std::int64_t* values)   // some time for which `values` can be a state
+template <Policy P>
+struct RedisPolicy {
+    static_assert(!std::is_same_v<P, P>,
+                  "sluice: RedisStore has no script for this policy: it knows TokenBucket, LeakyBucket, "
+                  "FixedWindow, SlidingWindow, SlidingWindowCounter and AllOf of these");
+};
+
+namespace redis {
+
+inline constexpr std::chrono::nanoseconds resolution = std::chrono::microseconds{1};
+
+/// Lua's numbers are doubles: whole numbers up to here are exact.
+inline constexpr std::int64_t max_exact = std::int64_t{1} << 53;
+
+/// The latest time that scripts count with, in us since the epoch: the year 2100.
+inline constexpr std::int64_t max_time_us = 4'102'444'800'000'000;
+
+/// How long to keep a key whose state is that of a fresh one after `span`: a second longer, in milliseconds.
+inline std::int64_t life_ms(std::chrono::nanoseconds span, std::int64_t least) noexcept {
+    return std::max(least, std::chrono::ceil<std::chrono::milliseconds>(span).count() + 1'000);
+}
+
+inline std::chrono::nanoseconds from_us(std::int64_t us) noexcept { return std::chrono::microseconds{us}; }
+
+/// A count that a script told: within the limit, whatever a server says.
+inline std::uint64_t units_within(std::uint64_t limit, std::int64_t told) noexcept {
+    return std::min(limit, static_cast<std::uint64_t>(told));
+}
+
+}  // namespace redis
+
+}  // namespace sluice
+
+#endif

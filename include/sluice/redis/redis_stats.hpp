@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_REDIS_STATS_HPP
+#define SLUICE_REDIS_REDIS_STATS_HPP
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <system_error>
+
+#include <sluice/error.hpp>
+
+namespace sluice {
+
+/// What a RedisStore has done since it was made, all copies together. A snapshot; the numbers are read one by one.
+struct RedisStats {
+    std::uint64_t decisions = 0;    ///< answered by the server
+    std::uint64_t failures = 0;     ///< answered with an error, all classes together
+    std::uint64_t round_trips = 0;  ///< requests written and answered, each with one or more scripts
+    std::uint64_t scripts = 0;      ///< runs of a script; decisions / scripts is the mean batch
+    std::uint64_t dials = 0;        ///< connections begun, successfully or not
+    std::uint64_t breaker_openings = 0;
+    bool breaker_is_open = false;
+    std::size_t connections = 0;  ///< open at the moment
+
+    /// Decisions that failed with `errc`.
+    std::uint64_t errors(Errc errc) const noexcept { return errors_[static_cast<std::size_t>(errc)]; }
+
+    static constexpr std::size_t classes = static_cast<std::size_t>(Errc::server_error) + 1;
+    std::array<std::uint64_t, classes> errors_{};
+};
+
+namespace redis {
+
+struct Counters {
+    std::atomic<std::uint64_t> decisions{0};
+    std::atomic<std::uint64_t> round_trips{0};
+    std::atomic<std::uint64_t> scripts{0};
+    std::atomic<std::uint64_t> dials{0};
+    std::array<std::atomic<std::uint64_t>, RedisStats::classes> errors{};
+
+    static void add(std::atomic<std::uint64_t>& counter, std::uint64_t count) noexcept {
+        counter.fetch_add(count, std::memory_order_relaxed);
+    }
+    void failed(const std::error_code& error) noexcept {
+        const auto index = static_cast<std::size_t>(error.value());
+        if (error.category() == error_category() && index < errors.size()) add(errors[index], 1);
+    }
+
+    RedisStats snapshot() const noexcept {
+        RedisStats stats;
+        stats.decisions = decisions.load(std::memory_order_relaxed);
+        stats.round_trips = round_trips.load(std::memory_order_relaxed);
+        stats.scripts = scripts.load(std::memory_order_relaxed);
+        stats.dials = dials.load(std::memory_order_relaxed);
+        for (std::size_t i = 0; i != errors.size(); ++i) {
+            stats.errors_[i] = errors[i].load(std::memory_order_relaxed);
+            stats.failures += stats.errors_[i];
+        }
+        return stats;
+    }
+};
+
+}  // namespace redis
+
+}  // namespace sluice
+
+#endif

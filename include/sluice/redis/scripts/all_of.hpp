@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_SCRIPTS_ALL_OF_HPP
+#define SLUICE_REDIS_SCRIPTS_ALL_OF_HPP
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <sluice/policies/all_of.hpp>
+#include <sluice/redis/redis_policy.hpp>
+
+namespace sluice {
+
+/// One key for each part, all in one hash slot; the script looks at all before it writes any.
+template <class... Policies>
+struct RedisPolicy<AllOf<Policies...>> {
+    using All = AllOf<Policies...>;
+    static constexpr std::size_t keys = (RedisPolicy<Policies>::keys + ...);
+    static constexpr std::size_t values = (RedisPolicy<Policies>::values + ...);
+    static_assert(keys <= 9, "sluice: RedisStore runs an AllOf of nine policies at most");
+
+    static constexpr auto parts = [] {
+        std::array<redis::ScriptPart, keys> all{};
+        std::size_t count = 0;
+        const auto append = [&](const auto& more) {
+            for (const redis::ScriptPart& part : more) all[count++] = part;
+        };
+        (append(RedisPolicy<Policies>::parts), ...);
+        return all;
+    }();
+
+    static std::string_view problem(const All& policy) {
+        std::string_view first;
+        for_each(policy, [&]<class P>(const P& part) {
+            if (first.empty()) first = RedisPolicy<P>::problem(part);
+        });
+        return first;
+    }
+
+    static void arguments(const All& policy, std::int64_t min_life_ms, redis::Arguments& out) {
+        for_each(policy, [&]<class P>(const P& part) { RedisPolicy<P>::arguments(part, min_life_ms, out); });
+    }
+
+    using View = AllOf<std::remove_cvref_t<decltype(RedisPolicy<Policies>::view(std::declval<const Policies&>()))>...>;
+    static View view(const All& policy) {
+        return std::apply([](const auto&... part) { return View{RedisPolicy<Policies>::view(part)...}; },
+                          policy.policies());
+    }
+    /// Of a single part, which tells no now of its own.
+    static std::chrono::nanoseconds now(const All& policy,
+                                        const std::int64_t* before) requires(sizeof...(Policies) == 1 && keys == 1) {
+        return std::apply([&]<class P>(const P& part) { return RedisPolicy<P>::now(part, before); }, policy.policies());
+    }
+    static typename View::State state(const All& policy, const std::int64_t* before, std::chrono::nanoseconds now) {
+        const auto next = [&]<class P>(const P& part) {
+            const auto* const mine = std::exchange(before, before + RedisPolicy<P>::values);
+            return RedisPolicy<P>::state(part, mine, now);
+        };
+        // Braces, because they are evaluated from left to right.
+        return std::apply([&](const auto&... part) { return typename View::State{next(part)...}; }, policy.policies());
+    }
+
+private:
+    template <class Visit>
+    static void for_each(const All& policy, Visit visit) {
+        std::apply([&](const auto&... part) { (visit(part), ...); }, policy.policies());
+    }
+};
+
+}  // namespace sluice
+
+#endif

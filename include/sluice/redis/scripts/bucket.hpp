@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_SCRIPTS_BUCKET_HPP
+#define SLUICE_REDIS_SCRIPTS_BUCKET_HPP
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include <sluice/detail/ticks.hpp>
+#include <sluice/policies/leaky_bucket.hpp>
+#include <sluice/policies/token_bucket.hpp>
+#include <sluice/redis/redis_policy.hpp>
+
+namespace sluice {
+
+namespace redis {
+
+/// TokenBucket and LeakyBucket. The key is one integer: the tick (detail::Ticks at 1 us, counted from the epoch) at
+/// which the bucket is full. The answer is the debt: the ticks until then.
+///
+/// A time t in us lies in tick floor(t * a / b), a / b being ticks per us in lowest terms. The product exceeds a
+/// double, so with k = floor(a / b) and j = a - k * b it is taken apart into
+/// t * k + floor(t / b) * j + floor((t % b) * j / b), or the same with k + 1 and j - b, whichever j is smaller. Most
+/// rates have a tick of exactly 1 us: then $4 is empty.
+template <class P>
+struct BucketScript {
+    static constexpr std::size_t keys = 1;
+    static constexpr std::size_t values = 1;
+    static constexpr std::array<ScriptPart, 1> parts{{{
+        .arguments = 6,
+        .setup = R"(local unit@, full@, life@, tick@ = $1 + 0, $2 + 0, $3, now
+if $4 ~= '' then
+  local periods = floor(now / $4)
+  tick@ = now * $5 + periods * $6 + floor((now - periods * $4) * $6 / $4)
+end
+)",
+        .look = R"(local at@ = tonumber(v@ or 0)
+if not at@ then BAD end
+local debt@, fits@ = at@ - tick@, false
+local ahead@ = debt@ > full@
+if ahead@ then debt@ = full@ elseif not (debt@ > 0) then debt@ = 0 end
+fits@ = debt@ + n * unit@ <= full@
+)",
+        .take = "v@ = tick@ + debt@ + n * unit@\nSAVE@",
+        .deny = "if ahead@ then\nv@ = tick@ + full@\nSAVE@end\n",
+        .give = "if debt@ > 0 then\nv@ = tick@ + math.max(0, debt@ + n * unit@)\nSAVE@end\n",
+        .answer = "debt@",
+    }}};
+
+    static std::string_view problem(const P& policy) {
+        const Grid grid{rate(policy)};
+        const detail::uint128 full = detail::uint128{policy.quota().limit} * grid.ticks.per_unit();
+        const auto now = static_cast<detail::uint128>(detail::int128{max_time_us} * grid.numerator / grid.denominator);
+        if (now + full > static_cast<detail::uint128>(max_exact))
+            return "takes more than two million units a second, or too many at once";
+        if (grid.numerator != grid.denominator && detail::int128{grid.denominator} * std::abs(grid.step) > max_exact) {
+            return "has a rate whose fraction needs more than 53 bits: choose a rounder count or period";
+        }
+        return {};
+    }
+
+    static void arguments(const P& policy, std::int64_t min_life_ms, Arguments& out) {
+        const Grid grid{rate(policy)};
+        out.add(grid.ticks.per_unit());
+        out.add(policy.quota().limit * grid.ticks.per_unit());
+        out.add(life_ms(policy.quota().window, min_life_ms));
+        if (grid.numerator == grid.denominator) {
+            for (int i = 0; i != 3; ++i) out.add(std::string_view{});
+        } else {
+            out.add(grid.denominator);
+            out.add(grid.whole);
+            out.add(grid.step);
+        }
+    }
+
+    static P view(const P& policy) noexcept { return policy.at_resolution(resolution); }
+    static constexpr std::chrono::nanoseconds now(const P&, const std::int64_t*) noexcept { return {}; }
+    static typename P::State state(const P& policy, const std::int64_t* values_before,
+                                   std::chrono::nanoseconds now) noexcept {
+        if (values_before[0] == 0) return {};
+        const detail::Ticks ticks{rate(policy), resolution};
+        return {ticks.start_of(ticks.at(now.count()) + values_before[0])};
+    }
+
+private:
+    static const Rate& rate(const P& policy) noexcept {
+        if constexpr (requires { policy.refill(); }) {
+            return policy.refill();
+        } else {
+            return policy.drain();
+        }
+    }
+
+    /// Ticks per us as numerator / denominator = whole + step / denominator, with the smaller step of the two possible.
+    struct Grid {
+        explicit Grid(const Rate& rate) noexcept : ticks(rate, resolution) {
+            const detail::uint128 per_period = detail::uint128{ticks.per_period()} * 1'000;
+            detail::uint128 a = per_period;
+            detail::uint128 b = ticks.period_ns();
+            while (b != 0) {
+                const auto rest = a % b;
+                a = b;
+                b = rest;
+            }
+            numerator = static_cast<std::int64_t>(per_period / a);
+            denominator = static_cast<std::int64_t>(ticks.period_ns() / a);
+            whole = numerator / denominator;
+            step = numerator % denominator;
+            if (step > denominator / 2) {
+                ++whole;
+                step -= denominator;
+            }
+        }
+        detail::Ticks ticks;
+        std::int64_t numerator = 1;
+        std::int64_t denominator = 1;
+        std::int64_t whole = 1;
+        std::int64_t step = 0;
+    };
+};
+
+}  // namespace redis
+
+template <>
+struct RedisPolicy<TokenBucket> : redis::BucketScript<TokenBucket> {};
+template <>
+struct RedisPolicy<LeakyBucket> : redis::BucketScript<LeakyBucket> {};
+
+}  // namespace sluice
+
+#endif

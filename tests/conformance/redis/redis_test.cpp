@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+
+#include "conformance/redis_kit.hpp"
+#include "conformance/suite.hpp"
+
+TEST_CASE("the Redis store conforms") { conformance::suite<conformance::RedisKit>(); }

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_TESTS_SUPPORT_REDIS_SERVER_HPP
+#define SLUICE_TESTS_SUPPORT_REDIS_SERVER_HPP
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <initializer_list>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <hiredis/hiredis.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/// A redis-server of the test's own, on a free port of 127.0.0.1 and on a unix socket, in a temporary folder, without
+/// persistence. Ends with the object.
+class RedisServer {
+public:
+    /// `options` are further arguments of redis-server. Throws where it does not start.
+    explicit RedisServer(std::vector<std::string> options = {}) : options_(std::move(options)) {
+        std::string folder = (std::filesystem::temp_directory_path() / "sluice-redis-XXXXXX").string();
+        if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error{"cannot make a temporary folder"};
+        folder_ = folder;
+        for (int attempt = 0; attempt != 5; ++attempt) {
+            port_ = free_port();
+            if (start()) return;
+        }
+        std::filesystem::remove_all(folder_);
+        throw std::runtime_error{"redis-server does not start: is it installed? (Debian and Ubuntu: redis-server)"};
+    }
+    ~RedisServer() {
+        kill();
+        std::error_code ignored;
+        std::filesystem::remove_all(folder_, ignored);
+    }
+    RedisServer(const RedisServer&) = delete;
+    RedisServer& operator=(const RedisServer&) = delete;
+
+    std::string url() const { return "unix://" + socket_path(); }
+    std::string tcp_url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+    int port() const noexcept { return port_; }
+    pid_t pid() const noexcept { return pid_; }
+    std::string socket_path() const { return folder_ + "/redis.sock"; }
+    const std::string& folder() const noexcept { return folder_; }
+
+    /// As kill -9: what was in memory is lost.
+    void kill() noexcept {
+        if (pid_ <= 0) return;
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+        pid_ = -1;
+    }
+    /// Starts again after kill(), empty, on the same port and path. Returns when it answers.
+    void restart() {
+        if (!start()) throw std::runtime_error{"redis-server does not start again"};
+    }
+    void freeze() noexcept { ::kill(pid_, SIGSTOP); }
+    void thaw() noexcept { ::kill(pid_, SIGCONT); }
+
+    /// Runs a command on a connection of its own, as the default user. The reply as text, elements separated by
+    /// spaces; an error as it is; nothing without a connection.
+    std::string command(std::initializer_list<std::string_view> arguments) const {
+        const timeval patience{2, 0};
+        const std::unique_ptr<redisContext, void (*)(redisContext*)> context{
+            redisConnectUnixWithTimeout(socket_path().c_str(), patience), redisFree};
+        if (!context || context->err != 0 || redisSetTimeout(context.get(), patience) != REDIS_OK) return {};
+        std::vector<const char*> texts;
+        std::vector<std::size_t> sizes;
+        for (const auto argument : arguments) {
+            texts.push_back(argument.data());
+            sizes.push_back(argument.size());
+        }
+        auto* const reply = static_cast<redisReply*>(
+            redisCommandArgv(context.get(), static_cast<int>(texts.size()), texts.data(), sizes.data()));
+        if (reply == nullptr) return {};
+        const std::unique_ptr<redisReply, void (*)(void*)> owner{reply, freeReplyObject};
+        return text_of(*reply);
+    }
+
+    /// The number behind `name:` in INFO.
+    std::string info(const std::string& name) const {
+        const auto all = command({"INFO", "everything"});
+        const auto at = all.find("\n" + name + ":");
+        if (at == std::string::npos) return {};
+        const auto begin = at + name.size() + 2;
+        return all.substr(begin, all.find('\r', begin) - begin);
+    }
+
+    static int free_port() {
+        const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        const bool done = ::bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+                          ::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+        ::close(probe);
+        if (!done) throw std::runtime_error{"no free port"};
+        return ntohs(address.sin_port);
+    }
+
+private:
+    bool start() {
+        const std::string port = std::to_string(port_);
+        const std::string path = socket_path();
+        std::vector<std::string> words = {
+            "redis-server",  "--port", port, "--bind",       "127.0.0.1", "--unixsocket", path, "--dir",
+            folder_,         "--save", "",   "--appendonly", "no",        "--daemonize",  "no", "--logfile",
+            folder_ + "/log"};
+        words.insert(words.end(), options_.begin(), options_.end());
+        std::vector<char*> arguments;
+        for (std::string& word : words) arguments.push_back(word.data());
+        arguments.push_back(nullptr);
+        std::filesystem::remove(path);
+
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            const int null = ::open("/dev/null", O_RDWR);
+            for (int fd = 0; fd != 3; ++fd) ::dup2(null, fd);
+            ::execvp(arguments[0], arguments.data());
+            ::_exit(127);
+        }
+        for (int attempt = 0; attempt != 1'000; ++attempt) {
+            const auto answer = command({"PING"});
+            if (answer == "PONG" || answer.rfind("NOAUTH", 0) == 0) return true;
+            if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
+                pid_ = -1;
+                return false;
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds{10});
+        }
+        kill();
+        return false;
+    }
+
+    static std::string text_of(const redisReply& reply) {
+        if (reply.type == REDIS_REPLY_INTEGER) return std::to_string(reply.integer);
+        if (reply.type != REDIS_REPLY_ARRAY)
+            return reply.str == nullptr ? std::string{} : std::string{reply.str, static_cast<std::size_t>(reply.len)};
+        std::string all;
+        for (std::size_t i = 0; i != static_cast<std::size_t>(reply.elements); ++i) {
+            all += (i == 0 ? "" : " ") + text_of(*reply.element[i]);
+        }
+        return all;
+    }
+
+    std::vector<std::string> options_;
+    std::string folder_;
+    int port_ = 0;
+    pid_t pid_ = -1;
+};
+
+#endif
