@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <system_error>
 
 #include <sluice/decision.hpp>
 #include <sluice/policy.hpp>
@@ -70,6 +71,13 @@ concept BatchStore = Store<S, P> && requires(const S& store, const Request<P>& r
     { store.decide_many(request, keys, out) }
     noexcept;
 };
+
+/// What a store returns that could not decide.
+inline Decision failure(std::error_code error) noexcept {
+    Decision decision;
+    decision.error = error;
+    return decision;
+}
 
 }  // namespace sluice
 

@@ -32,8 +32,8 @@ namespace sluice {
 /// background thread: a state that has expired equals a fresh one, and its slot is used again by the next new key.
 ///
 /// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and
-/// no allocation: one cache line is read, one compare-and-swap writes an admission, and a denial writes nothing. New
-/// keys, refund and reset take a shard's mutex for a moment, and larger states (the exact log, AllOf, policies of
+/// no allocation: one cache line is read, one compare-and-swap writes an admission, and a denial or peek writes nothing.
+/// New keys, refund and reset take a shard's mutex for a moment, and larger states (the exact log, AllOf, policies of
 /// your own) do on every call. A shard is rebuilt now and then as keys come and go, some 20 us for its 4,096 slots;
 /// nothing ever moves the whole table.
 ///
@@ -79,8 +79,8 @@ public:
             }
             const auto now = clock_.now();
             for (std::size_t i = 0; i != count; ++i) {
-                out[done + i] =
-                    decide({request.scope, keys[done + i], request.units, request.operation}, places[i], now);
+                const Request<P> one{request.scope, keys[done + i], request.units, request.operation};
+                out[done + i] = decide(one, places[i], now);
             }
         }
     }
@@ -116,16 +116,12 @@ private:
     };
 
     [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
-        bool node = shared_->options.full_keys;
-        if constexpr (WordPolicy<P>) {
-            node = node || !policy.fits_word();
-        } else {
-            static_cast<void>(policy);
-            node = true;
-        }
+        const bool node = shared_->options.full_keys || !detail::fits_word(policy);
         const std::uint64_t owner = (hash & ~std::uint64_t{1}) | (node ? 1 : 0);
-        Place place{
-            .owner = owner > Slot::removed ? owner : owner + 2, .shard = shared_->table.shard_of(hash), .spare = spare};
+        Place place;
+        place.owner = owner > Slot::removed ? owner : owner + 2;
+        place.shard = shared_->table.shard_of(hash);
+        place.spare = spare;
         place.guard = shared_->table.guard(place.shard);
         place.home = shared_->table.home(place.shard, place.guard, place.owner);
         return place;
@@ -138,22 +134,31 @@ private:
         if constexpr (WordPolicy<P>) {
             if (request.operation == Operation::consume && !detail::is_node(place.owner)) [[likely]] {
                 Decision decision;
-                if (consume_unlocked(request.scope.policy, place, request.units, now, decision)) [[likely]]
+                const P& policy = request.scope.policy;
+                const auto consume = [&](State & state) __attribute__((always_inline)) {
+                    return policy.step(state, now, request.units);
+                };
+                if (step_unlocked(policy, place, consume, decision)) [[likely]]
                     return decision;
             }
         }
-        return decide_locked(request, place, now);
+        return decide_slowly(request, place, now);
     }
 
-    // Arguments by value, so that the request above can live in registers.
-    [[gnu::noinline]] Decision decide_locked(Request<P> request, Place place,
+    /// What is not consuming from a known key's word. Arguments by value, so that the caller's live in registers.
+    [[gnu::noinline]] Decision decide_slowly(Request<P> request, Place place,
                                              std::chrono::nanoseconds now) const noexcept {
         const P& policy = request.scope.policy;
         const auto consume = [&](State& state) { return policy.step(state, now, request.units); };
         const auto peek = [&](State& state) { return sluice::peek(policy, state, now, request.units); };
         switch (request.operation) {
             case Operation::consume: return run_locked(request, place, now, consume);
-            case Operation::peek: return run_locked(request, place, now, peek);
+            case Operation::peek:
+                if constexpr (WordPolicy<P>) {
+                    Decision decision;
+                    if (!detail::is_node(place.owner) && step_unlocked(policy, place, peek, decision)) return decision;
+                }
+                return run_locked(request, place, now, peek);
             case Operation::refund:
                 if constexpr (RefundablePolicy<P>) {
                     return run_locked(request, place, now, [&](State& state) {
@@ -171,10 +176,10 @@ private:
         return failure(Errc::invalid_argument);
     }
 
-    /// Consumes from the word of a known key. False, and nothing done, where the key is not found or its slot is
-    /// changing hands.
-    [[gnu::always_inline]] bool consume_unlocked(const P& policy, const Place& place, std::uint64_t cost,
-                                                 std::chrono::nanoseconds now, Decision& decision) const noexcept {
+    /// Steps the word of a known key. False, and nothing done, where the key is not found or its slot is changing hands.
+    template <class Step>
+    [[gnu::always_inline]] bool step_unlocked(const P& policy, const Place& place, Step step,
+                                              Decision& decision) const noexcept {
         Table& table = shared_->table;
         while (!place.guard.is_closed()) {
             Slot* const slot =
@@ -184,7 +189,7 @@ private:
             // The guard vouches that the word is this key's; from here to the swap its XORed form does.
             if (stored == Slot::frozen || !table.is_unchanged(place.shard, place.guard)) return false;
             State state = policy.unpack(stored ^ place.owner);
-            decision = policy.step(state, now, cost);
+            decision = step(state);
             const std::uint64_t word = policy.pack(state);
             if ((word ^ place.owner) == stored || slot->swap(stored, place.owner, word)) return true;
         }
@@ -282,12 +287,6 @@ private:
         constexpr std::uint64_t apart_from_keys = 0x6f766572666c6f77;
         const auto index = static_cast<char>(place.owner / 2 % shared_->table.spare_keys());
         return place_of(shared_->hash(request.scope.id ^ apart_from_keys, {&index, 1}), request.scope.policy, true);
-    }
-
-    static Decision failure(Errc error) noexcept {
-        Decision decision;
-        decision.error = error;
-        return decision;
     }
 
     std::shared_ptr<Shared> shared_;

@@ -26,6 +26,12 @@ struct Node {
 
 constexpr bool is_node(std::uint64_t owner) noexcept { return (owner & 1) != 0; }
 
+template <Policy P>
+constexpr bool fits_word(const P& policy) noexcept {
+    if constexpr (WordPolicy<P>) return policy.fits_word();
+    return false;
+}
+
 /// What the words of a table mean whose states are those of policy P.
 template <Policy P>
 struct Words {
