@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 #
 # The target Crow::Crow, for `#include <crow.h>`: from Crow's own CMake package, or from its sources with
-# -DCROW_INCLUDE_DIR=<the folder of crow.h> and Asio (Debian and Ubuntu: libasio-dev), where nothing is installed.
+# -DCROW_INCLUDE_DIR=<the folder of crow.h>, or that in the environment, and Asio (Debian and Ubuntu: libasio-dev).
 
-if(NOT TARGET Crow::Crow AND NOT CROW_INCLUDE_DIR)
+if(NOT TARGET Crow::Crow AND NOT CROW_INCLUDE_DIR AND NOT DEFINED ENV{CROW_INCLUDE_DIR})
     find_package(Crow CONFIG QUIET)
 endif()
 if(NOT TARGET Crow::Crow)
-    find_path(CROW_INCLUDE_DIR crow.h DOC "The folder of crow.h")
+    find_path(CROW_INCLUDE_DIR crow.h HINTS ENV CROW_INCLUDE_DIR DOC "The folder of crow.h")
     find_path(ASIO_INCLUDE_DIR asio.hpp)
     mark_as_advanced(ASIO_INCLUDE_DIR)
     find_package(Threads QUIET)

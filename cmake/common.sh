@@ -64,7 +64,6 @@ build() {
     local name="$1" preset="$2" options=() targets=() argument
     local dir="$build_dir/$name" log="$build_dir/$name.log"
     shift 2
-    [ -z "${CROW_INCLUDE_DIR:-}" ] || options+=(-DCROW_INCLUDE_DIR="$CROW_INCLUDE_DIR")
     for argument in "$@"; do
         case "$argument" in
             -D*) options+=("$argument") ;;

@@ -22,11 +22,11 @@ enum class HeaderStyle {
     none,
     x_ratelimit,  ///< X-RateLimit-Limit, -Remaining, -Reset: of the limit that binds; Reset counts seconds from now
     ratelimit,    ///< RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers, with every limit
-    both,
+    both,         ///< costs a server most, in bytes and in time
 };
 
 struct HeaderOptions {
-    HeaderStyle style = HeaderStyle::both;
+    HeaderStyle style = HeaderStyle::x_ratelimit;
     /// Adds up to so many percent to Retry-After, at random, so that denied clients do not all come back at once.
     unsigned retry_jitter_percent = 0;
 };
@@ -75,20 +75,20 @@ public:
     /// are no true numbers for them. What `set` and std::string throw goes through.
     template <class Set>
     void write(std::span<const PolicyAnswer> answers, Set&& set) const {
-        if (const auto wait = longest_retry(answers)) set("Retry-After", std::to_string(jittered(*wait)));
         const bool known = std::any_of(answers.begin(), answers.end(), is_known);
-        if (!known || options_.style == HeaderStyle::none) return;
-        if (options_.style != HeaderStyle::ratelimit) {
-            const PolicyAnswer& bound = *binding(answers);
-            if (is_known(bound)) {
-                set("X-RateLimit-Limit", std::to_string(bound.decision.limit));
-                set("X-RateLimit-Remaining", std::to_string(bound.decision.remaining));
-                set("X-RateLimit-Reset", std::to_string(ceil_seconds(bound.decision.reset_after)));
-            }
-        }
-        if (options_.style != HeaderStyle::x_ratelimit) {
-            set("RateLimit-Policy", list(answers, append_policy));
+        const bool ratelimit = options_.style == HeaderStyle::ratelimit || options_.style == HeaderStyle::both;
+        const bool x_ratelimit = options_.style == HeaderStyle::x_ratelimit || options_.style == HeaderStyle::both;
+        if (known && ratelimit) {
             set("RateLimit", list(answers, append_state));
+            set("RateLimit-Policy", list(answers, append_policy));
+        }
+        if (const auto wait = longest_retry(answers)) set("Retry-After", std::to_string(jittered(*wait)));
+        if (known && x_ratelimit) {
+            const PolicyAnswer& bound = *binding(answers);
+            if (!is_known(bound)) return;
+            set("X-RateLimit-Limit", std::to_string(bound.decision.limit));
+            set("X-RateLimit-Remaining", std::to_string(bound.decision.remaining));
+            set("X-RateLimit-Reset", std::to_string(ceil_seconds(bound.decision.reset_after)));
         }
     }
 

@@ -2,6 +2,7 @@
 #ifndef SLUICE_HTTP_ROUTE_PATTERN_HPP
 #define SLUICE_HTTP_ROUTE_PATTERN_HPP
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -30,7 +31,7 @@ public:
 
     /// Whether `path` matches, without its query. Linear in the path.
     bool matches(std::string_view path) const noexcept {
-        path = path.substr(0, path.find_first_of("?#"));
+        path = path.substr(0, std::min(path.find('?'), path.find('#')));
         if (path.empty() || path.front() != '/') return false;  // "OPTIONS *"
         std::string_view pattern = pattern_;
         while (!pattern.empty()) {

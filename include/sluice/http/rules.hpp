@@ -69,7 +69,7 @@ public:
     }
 
     std::shared_ptr<const RuleSet> current() const noexcept {
-        // A mutex rather than std::atomic<std::shared_ptr>, which not every standard library has, nor has without a lock.
+        // A mutex, since not every standard library has std::atomic<std::shared_ptr>, nor has it without a lock.
         const std::lock_guard lock{mutex_};
         return current_;
     }

@@ -28,12 +28,15 @@ Rule limited(const std::string& name, const std::string& route, int capacity) {
     return rule;
 }
 
+GuardOptions all_headers() { return {.headers = {HeaderStyle::both, 0}}; }
+const GuardOptions behind_proxy{.client_address = ClientAddress{{.trusted_proxies = {Network{"127.0.0.1"}}}}};
+
 /// A server on a port of its own.
 class LoopbackServer {
 public:
-    explicit LoopbackServer(GuardOptions options = {})
+    explicit LoopbackServer(GuardOptions options = all_headers())
         : app_{Limiter{Guard{rules(), std::move(options)}},
-               LocalLimiter{Guard{RuleSet{{limited("local", "/local", 1)}}}}} {
+               LocalLimiter{Guard{RuleSet{{limited("local", "/local", 1)}}, all_headers()}}} {
         app_.loglevel(crow::LogLevel::Critical);
         for (const char* path : {"/two", "/one", "/free"}) {
             app_.route_dynamic(path).methods("GET"_method, "POST"_method)([this](const crow::request& request) {
@@ -210,7 +213,7 @@ TEST_CASE("crow: only a trusted proxy names another client", "[crow]") {
         CHECK(ask(client, from + "203.0.113.2") == 429);
     }
     SECTION("trusted") {
-        LoopbackServer server{{.client_address = ClientAddress{{.trusted_proxies = {Network{"127.0.0.1"}}}}}};
+        LoopbackServer server{behind_proxy};
         RawClient client{server.port};
         CHECK(ask(client, from + "203.0.113.1") == 200);
         CHECK(ask(client, from + "203.0.113.2") == 200);

@@ -26,11 +26,14 @@ Rule limited(const std::string& name, const std::string& route, int capacity) {
     return rule;
 }
 
+GuardOptions all_headers() { return {.headers = {HeaderStyle::both, 0}}; }
+const GuardOptions behind_proxy{.client_address = ClientAddress{{.trusted_proxies = {Network{"127.0.0.1"}}}}};
+
 /// A server on a port of its own. /two allows two requests and /one one, /route is guarded in its handler, every
 /// other path shares ten.
 class LoopbackServer {
 public:
-    explicit LoopbackServer(GuardOptions options = {})
+    explicit LoopbackServer(GuardOptions options = all_headers())
         : guard_(RuleSet{{limited("two", "/two", 2), limited("one", "/one", 1), limited("throw", "/throw", 2)},
                          limited("default", "/", 10)},
                  std::move(options)) {
@@ -216,7 +219,7 @@ TEST_CASE("httplib: only a trusted proxy names another client", "[httplib]") {
         CHECK(ask(client, "REMOTE_ADDR: 203.0.113.3") == 429);
     }
     SECTION("trusted") {
-        LoopbackServer server{{.client_address = ClientAddress{{.trusted_proxies = {Network{"127.0.0.1"}}}}}};
+        LoopbackServer server{behind_proxy};
         RawClient client{server.port};
         CHECK(ask(client, from + "203.0.113.1") == 200);
         CHECK(ask(client, from + "203.0.113.2") == 200);

@@ -49,7 +49,7 @@ struct Local {
 
 namespace {
 
-Guard one_per_hour(GuardOptions options = {}) {
+Guard one_per_hour(GuardOptions options = {.headers = {HeaderStyle::ratelimit, 0}}) {
     Rule rule{.name = "r", .routes = {RoutePattern{"/a"}}, .methods = {"GET"}};
     rule.tiers = {{.limits = {{RateLimiter{TokenBucket{1, sluice::per_hour(1)}, {.name = "burst"}}, {KeyPart::user}}}}};
     return Guard{RuleSet{{rule}}, std::move(options)};
