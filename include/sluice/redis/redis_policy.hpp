@@ -19,14 +19,18 @@ namespace sluice {
 /// How a policy runs in Redis: specialised for each policy that can. The script answers with the state as it was before
 /// the request, and the policy itself, or a view of it on Redis' grid of microseconds, makes the Decision out of it.
 ///
-///     static constexpr std::size_t keys;                         // that one decision takes
-///     static constexpr std::size_t values;                       // integers in an answer, of its state alone
-///     static constexpr std::array<redis::ScriptPart, keys> parts
-///     static std::string_view problem(const P&);                 // why it can't be exact in Redis, or empty
-///     static void arguments(const P&, std::int64_t min_life_ms, redis::Arguments&);
-///     static auto view(const P&);                                // a Policy that steps a state on the grid
-///     static State state(const P&, const std::int64_t* values, std::chrono::nanoseconds now)
-///     static nanoseconds now(const P&, const std::int64_t* values)   // some time for which `values` can be a state
+/// A policy may have several forms of its script: the first works for all parameters and is the one that AllOf uses,
+/// others are cheaper where the parameters allow. Answers are integers from 0 to 2^53.
+///
+///     static constexpr std::size_t keys;                          // that one decision takes
+///     static constexpr std::array<std::size_t, forms> values;     // integers in an answer (of several keys: behind now)
+///     static constexpr std::array<std::array<redis::ScriptPart, keys>, forms> parts;
+///     static std::size_t form(const P&);
+///     static std::string_view problem(const P&);                  // why it can't be exact in Redis, or empty
+///     static void arguments(const P&, std::size_t form, std::int64_t min_life_ms, redis::Arguments&);
+///     static auto view(const P&);                                 // a Policy that steps a state on the grid
+///     static State state(const P&, std::size_t form, const std::int64_t* answer, std::chrono::nanoseconds now);
+///     static nanoseconds now(const P&, std::size_t form, const std::int64_t* answer);  // one that suits the answer
 template <Policy P>
 struct RedisPolicy {
     static_assert(!std::is_same_v<P, P>,

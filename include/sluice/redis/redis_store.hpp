@@ -15,6 +15,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <sluice/error.hpp>
 #include <sluice/net/deadline.hpp>
@@ -131,16 +132,19 @@ private:
     void run(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
              std::optional<std::chrono::nanoseconds> now, const net::Deadline& deadline) const noexcept {
         using Script = RedisPolicy<P>;
-        // A script of several parts tells their common now first.
-        constexpr std::size_t width = Script::values + (Script::keys == 1 ? 0 : 1);
-        std::array<std::int64_t, most * width> values;
+        constexpr std::size_t most_values =
+            *std::max_element(Script::values.begin(), Script::values.end()) + common_now<P>;
+        const P& policy = request.scope.policy;
+        const std::size_t form = Script::form(policy);
+        const std::size_t width = Script::values[form] + common_now<P>;
+        std::array<std::int64_t, most * most_values> values;
         std::error_code error;
         try {
-            error = ask(request, keys, values, width, now, deadline);
+            error = ask(request, form, keys, values, now, deadline);
         } catch (...) {
             error = Errc::no_memory;
         }
-        const auto view = Script::view(request.scope.policy);
+        const auto view = Script::view(policy);
         const std::int64_t* answer = values.data();
         for (std::size_t i = 0; i != keys.size(); ++i) {
             if (keys[i].size() > redis::max_key_bytes) {
@@ -148,7 +152,7 @@ private:
             } else if (error) {
                 out[i] = failure(error);
             } else {
-                out[i] = conclude(request, view, std::exchange(answer, answer + width));
+                out[i] = conclude(request, view, form, std::exchange(answer, answer + width));
             }
             if (out[i].error) client_->counters().failed(out[i].error);
         }
@@ -156,65 +160,69 @@ private:
 
     /// Sends what is asked of the keys that are not too long; without an error their answers are in `values`.
     template <Policy P>
-    std::error_code ask(const Request<P>& request, std::span<const std::string_view> keys,
-                        std::span<std::int64_t> values, std::size_t width, std::optional<std::chrono::nanoseconds> now,
+    std::error_code ask(const Request<P>& request, std::size_t form, std::span<const std::string_view> keys,
+                        std::span<std::int64_t> values, std::optional<std::chrono::nanoseconds> now,
                         const net::Deadline& deadline) const {
+        using Script = RedisPolicy<P>;
         const P& policy = request.scope.policy;
-        if (!RedisPolicy<P>::problem(policy).empty()) return Errc::invalid_argument;
+        if (!Script::problem(policy).empty()) return Errc::invalid_argument;
 
         redis::Arguments common;
-        if (now) {
-            common.add(std::clamp<std::int64_t>(*now / redis::resolution, 0, redis::max_time_us));
-        } else {
-            common.add(std::string_view{});
-        }
-        RedisPolicy<P>::arguments(policy, now ? min_replay_life_ms : 0, common);
+        if (now) common.add(std::clamp<std::int64_t>(*now / redis::resolution, 0, redis::max_time_us));
+        Script::arguments(policy, form, now ? min_replay_life_ms : 0, common);
         const redis::Questions questions{
-            redis::key_space(client_->options().prefix, request.scope.name, request.scope.id, RedisPolicy<P>::keys > 1),
-            RedisPolicy<P>::keys, keys, request.operation, request.units};
+            redis::key_space(client_->options().prefix, request.scope.name, request.scope.id, Script::keys > 1),
+            Script::keys, keys, request.operation, request.units};
         if (questions.count() == 0) return {};
 
         redis::Call call;
-        call.single = &single_script<P>();
-        call.batch = &batch_script<P>();
+        call.scripts = &scripts<P>(form, now.has_value());
         call.common = &common;
         call.keys = questions.keys();
         call.units = questions.units();
-        call.keys_each = RedisPolicy<P>::keys;
-        call.values_each = width;
+        call.keys_each = Script::keys;
+        call.values_each = Script::values[form] + common_now<P>;
         call.decisions = questions.count();
         call.values = values;
-
         client_->run(call, deadline);
         return call.error;
     }
 
     template <Policy P, class View>
-    static Decision conclude(const Request<P>& request, const View& view, const std::int64_t* answer) noexcept {
+    static Decision conclude(const Request<P>& request, const View& view, std::size_t form,
+                             const std::int64_t* answer) noexcept {
         if (*answer == redis::Call::foreign) return failure(Errc::wrong_type);
         if (request.operation >= Operation::refund) return Decision{};
         const P& policy = request.scope.policy;
         std::chrono::nanoseconds now{0};
-        if constexpr (RedisPolicy<P>::keys == 1) {
-            now = RedisPolicy<P>::now(policy, answer);
+        if constexpr (common_now<P> == 0) {
+            now = RedisPolicy<P>::now(policy, form, answer);
         } else {
             now = redis::from_us(*answer++);
         }
-        auto state = RedisPolicy<P>::state(policy, answer, now);
+        auto state = RedisPolicy<P>::state(policy, form, answer, now);
         if (request.operation == Operation::peek) return sluice::peek(view, state, now, request.units);
         return view.step(state, now, request.units);
     }
 
-    // Made once and never destroyed: static objects of the program may still use a store.
+    /// The integers in front of an answer that tell its time: what has several parts cannot do with times of each.
     template <Policy P>
-    static const redis::Script& single_script() {
-        static const auto& script = *new redis::Script(redis::ScriptFrame{RedisPolicy<P>::parts}.single());
-        return script;
-    }
+    static constexpr std::size_t common_now = RedisPolicy<P>::keys == 1 ? 0 : 1;
+
+    /// Made once for each policy, and never destroyed: static objects of the program may still use a store.
     template <Policy P>
-    static const redis::Script& batch_script() {
-        static const auto& script = *new redis::Script(redis::ScriptFrame{RedisPolicy<P>::parts}.batch());
-        return script;
+    static const redis::Scripts& scripts(std::size_t form, bool timed) {
+        constexpr auto& parts = RedisPolicy<P>::parts;
+        using Forms = std::vector<std::array<redis::Scripts, 2>>;
+        static const Forms& all = *[] {
+            auto made = std::make_unique<Forms>();
+            for (const auto& one : parts) {
+                made->push_back(
+                    {redis::Scripts{redis::ScriptFrame{one, false}}, redis::Scripts{redis::ScriptFrame{one, true}}});
+            }
+            return made.release();
+        }();
+        return all[form][timed ? 1 : 0];
     }
 
     static Decision failure(std::error_code error) noexcept {

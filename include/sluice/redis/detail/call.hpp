@@ -19,9 +19,8 @@ namespace sluice::redis {
 /// the thread's stack until it is done.
 struct Call {
     // What is asked. A call without scripts is a PING.
-    const Script* single = nullptr;
-    const Script* batch = nullptr;
-    const Arguments* common = nullptr;  ///< the time and the policy's arguments
+    const Scripts* scripts = nullptr;
+    const Arguments* common = nullptr;  ///< of all decisions: the policy's, and the time if it is not the server's
     std::string_view keys{};            ///< of all decisions, as RESP arguments
     std::string_view units{};           ///< one RESP argument for each decision
     std::size_t keys_each = 1;
@@ -46,7 +45,7 @@ struct Call {
 
     /// Both may be answered by one run of one script.
     bool joins(const Call& other) const noexcept {
-        return batch != nullptr && batch == other.batch && common->bytes == other.common->bytes;
+        return scripts != nullptr && scripts == other.scripts && common->bytes == other.common->bytes;
     }
 
     void fail(std::error_code why) noexcept {

@@ -90,12 +90,12 @@ private:
     void append(const Run& run, bool with_text) {
         const auto calls = calls_of(run);
         const Call& first = *calls.front();
-        if (first.batch == nullptr) {
+        if (first.scripts == nullptr) {
             append_head(request_, 1);
             append_argument(request_, std::string_view{"PING"});
             return;
         }
-        const Script& script = run.decisions == 1 ? *first.single : *first.batch;
+        const Script& script = run.decisions == 1 ? first.scripts->single : first.scripts->batch;
         const std::size_t keys = run.decisions * first.keys_each;
         append_head(request_, 3 + keys + first.common->count + run.decisions);
         append_argument(request_, std::string_view{with_text ? "EVAL" : "EVALSHA"});
@@ -157,7 +157,7 @@ private:
             if (error != Errc::wrong_type) server_trouble_ = error;
             return {};
         }
-        if (calls.front()->batch == nullptr) {
+        if (calls.front()->scripts == nullptr) {
             if (reply->kind != Reply::Kind::status) return Errc::protocol;
             calls.front()->is_answered = true;
             return {};

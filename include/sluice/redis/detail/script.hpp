@@ -29,8 +29,13 @@ struct ScriptPart {
     std::string_view deny{};    ///< some part does not fit: only repairs what a clock gone back left in the future
     std::string_view give{};    ///< gives -n units back
     std::string_view answer{};  ///< expressions, separated by commas: the state before, as integers from 0
-    std::string_view stored = "format('%d', v@)";                         ///< v@ as the string to store
-    std::string_view save = "call('SET', key@, STORED@, 'PX', life@)\n";  ///< SAVE@ of a single decision
+    std::string_view stored = "format('%d', v@)";  ///< v@ as the string to store
+    // How a single decision saves, and how a batch does: remembers at once, and writes at the end. WRITE@ is the
+    // plain way to write.
+    std::string_view save = "WRITE@";
+    std::string_view remember = "known@[key@] = v@\n";
+    std::string_view write_known = "WRITE@";
+    std::string_view setup_batch{};
 };
 
 /// A script's text and the name that Redis gives it.
@@ -43,20 +48,20 @@ struct Script {
 /// Builds the scripts of a policy out of its parts.
 class ScriptFrame {
 public:
-    explicit ScriptFrame(std::span<const ScriptPart> parts) : parts_(parts) {
+    /// `timed`: the time is the first argument, in us, instead of the server's. For tests.
+    ScriptFrame(std::span<const ScriptPart> parts, bool timed)
+        : parts_(parts), timed_(timed), arguments_(timed ? 1 : 0) {
         for (const ScriptPart& part : parts_) arguments_ += part.arguments;
     }
 
-    /// One decision. KEYS: one per part. ARGV: time in us or '' for the server's; the parts' arguments; units to
-    /// consume or, below 0, to give back; behind a ? only to look at. Reply: the answers, as an array if there are several;
-    /// -1 where a key holds something else.
+    /// One decision. KEYS: one per part. ARGV: the parts' arguments; units to consume or, below 0, to give back; behind
+    /// a ? only to look at. Reply: the answers, as an array if there are several; -1 where a key holds something else.
     std::string single() const {
-        std::string text{prelude};
+        std::string text = prelude();
         text += units("ARGV[" + std::to_string(arguments_ + 1) + ']') + each(&ScriptPart::setup);
         text += each_line("local key@ = KEYS[@]\n", false) + each_line("local v@ = call('GET', key@)\n");
         text += each(&ScriptPart::look) + act() + (answers() == 1 ? "return " + answer() : "return {" + answer() + '}');
-        for (std::size_t i = 1; i <= parts_.size(); ++i)
-            replace(text, "SAVE" + std::to_string(i), numbered(parts_[i - 1].save, i));
+        for (std::size_t i = 1; i <= parts_.size(); ++i) expand(text, "SAVE", i, parts_[i - 1].save);
         return finished(std::move(text), "return -1");
     }
 
@@ -65,9 +70,9 @@ public:
     /// (from 1) of those that do not count because such a key was noticed only when it was to be saved.
     std::string batch() const {
         const std::string count = std::to_string(parts_.size());
-        std::string text{prelude};
+        std::string text = prelude();
         // known: values that the decisions so far have changed, saved at the end. born: keys that did not exist.
-        text += each(&ScriptPart::setup) + each_line("local known@, born@ = {}, {}\n");
+        text += each(&ScriptPart::setup) + each_line("local known@, born@ = {}, {}\n") + each(&ScriptPart::setup_batch);
         if (has_strings()) text += "local seen = call('MGET', unpack(KEYS))\n";
         text += "local out, o, a = {}, 0, " + std::to_string(arguments_) + "\n";
         text += "for i = 0, #KEYS - 1, " + count + " do repeat\na = a + 1\n" + units("ARGV[a]");
@@ -78,34 +83,38 @@ public:
         text += each(&ScriptPart::look) + act();
         for (std::size_t i = 1; i <= answers(); ++i)
             text += (i == 1 ? "out[o + " : ", out[o + ") + std::to_string(i) + ']';
-        text += " = " + answer() + "\no = o + " + std::to_string(answers()) + "\nuntil true end\n";
-        for (std::size_t i = 1; i <= parts_.size(); ++i)
-            replace(text, "SAVE" + std::to_string(i), numbered("known@[key@] = v@\n", i));
-        text += "local bad\n" + each_line(flush);
+        text += " = " + answer() + "\no = o + " + std::to_string(answers()) + "\nuntil true end\nlocal bad\n" +
+                each_line(flush);
         text += "if bad then for i = 1, #KEYS do\nif bad[KEYS[i]] then o = o + 1 out[o] = floor((i - 1) / " + count +
                 ") + 1 end\nend end\nreturn out";
+        for (std::size_t i = 1; i <= parts_.size(); ++i) {
+            expand(text, "SAVE", i, parts_[i - 1].remember);
+            expand(text, "KNOWN", i, parts_[i - 1].write_known);
+        }
         return finished(std::move(text), "o = o + 1 out[o] = -1 break");
     }
 
 private:
-    static constexpr std::string_view prelude = R"(local call, format, floor = redis.call, string.format, math.floor
-local now = ARGV[1]
-if now == '' then
-  now = call('TIME')
-  now = now[1] * 1000000 + now[2]
-else
-  now = now + 0
-end
-)";
+    std::string prelude() const {
+        std::string text = "local call, format, floor = redis.call, string.format, math.floor\n";
+        if (timed_) return text + "local now = ARGV[1] + 0\n";
+        return text + "local now = call('TIME')\nnow = now[1] * 1000000 + now[2]\n";
+    }
+
     static constexpr std::string_view flush = R"(for key@, v@ in pairs(known@) do
   if not born@[key@] then
-    call('SET', key@, STORED@, 'PX', life@)
+    KNOWN@
   elseif not call('SET', key@, STORED@, 'PX', life@, 'NX') then
     bad = bad or {}
     bad[key@] = true
   end
 end
 )";
+
+    /// `macro`i in `text` becomes `snippet` of part i.
+    static void expand(std::string& text, std::string_view macro, std::size_t i, std::string_view snippet) {
+        replace(text, std::string{macro} + std::to_string(i), numbered(snippet, i));
+    }
 
     static void replace(std::string& text, std::string_view from, std::string_view to) {
         for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
@@ -120,16 +129,15 @@ end
     }
 
     static std::string units(const std::string& argument) {
-        return "local n, dry = tonumber(" + argument +
-               "), false\n"
-               "if not n then n, dry = string.sub(" +
-               argument + ", 2) + 0, true end\n";
+        return "local units = " + argument +
+               "\nlocal n, dry = tonumber(units), false\n"
+               "if not n then n, dry = string.sub(units, 2) + 0, true end\n";
     }
 
     /// A snippet of every part, with its arguments.
     std::string each(std::string_view ScriptPart::*snippet, std::string_view separator = "") const {
         std::string all;
-        std::size_t before = 1;  // ARGV[1] is the time
+        std::size_t before = timed_ ? 1 : 0;
         for (std::size_t i = 0; i != parts_.size(); ++i) {
             std::string text = numbered(parts_[i].*snippet, i + 1);
             for (std::size_t a = parts_[i].arguments; a != 0; --a) {
@@ -166,8 +174,10 @@ end
     }
 
     std::string finished(std::string text, std::string_view bad) const {
-        for (std::size_t i = 1; i <= parts_.size(); ++i)
-            replace(text, "STORED" + std::to_string(i), numbered(parts_[i - 1].stored, i));
+        for (std::size_t i = 1; i <= parts_.size(); ++i) {
+            expand(text, "WRITE", i, "call('SET', key@, STORED@, 'PX', life@)\n");
+            expand(text, "STORED", i, parts_[i - 1].stored);
+        }
         replace(text, "BAD", bad);
         return text;
     }
@@ -177,7 +187,15 @@ end
     }
 
     std::span<const ScriptPart> parts_;
-    std::size_t arguments_ = 1;  // in ARGV before the units
+    bool timed_;
+    std::size_t arguments_;  // in ARGV before the units
+};
+
+/// Both scripts of a policy.
+struct Scripts {
+    explicit Scripts(const ScriptFrame& frame) : single(frame.single()), batch(frame.batch()) {}
+    Script single;
+    Script batch;
 };
 
 }  // namespace sluice::redis

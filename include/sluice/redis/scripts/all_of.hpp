@@ -21,19 +21,20 @@ template <class... Policies>
 struct RedisPolicy<AllOf<Policies...>> {
     using All = AllOf<Policies...>;
     static constexpr std::size_t keys = (RedisPolicy<Policies>::keys + ...);
-    static constexpr std::size_t values = (RedisPolicy<Policies>::values + ...);
+    static constexpr std::array<std::size_t, 1> values{(RedisPolicy<Policies>::values[0] + ...)};
     static_assert(keys <= 9, "sluice: RedisStore runs an AllOf of nine policies at most");
 
-    static constexpr auto parts = [] {
-        std::array<redis::ScriptPart, keys> all{};
+    static constexpr std::array<std::array<redis::ScriptPart, keys>, 1> parts = [] {
+        std::array<std::array<redis::ScriptPart, keys>, 1> all{};
         std::size_t count = 0;
         const auto append = [&](const auto& more) {
-            for (const redis::ScriptPart& part : more) all[count++] = part;
+            for (const redis::ScriptPart& part : more) all[0][count++] = part;
         };
-        (append(RedisPolicy<Policies>::parts), ...);
+        (append(RedisPolicy<Policies>::parts[0]), ...);
         return all;
     }();
 
+    static constexpr std::size_t form(const All&) noexcept { return 0; }
     static std::string_view problem(const All& policy) {
         std::string_view first;
         for_each(policy, [&]<class P>(const P& part) {
@@ -42,8 +43,8 @@ struct RedisPolicy<AllOf<Policies...>> {
         return first;
     }
 
-    static void arguments(const All& policy, std::int64_t min_life_ms, redis::Arguments& out) {
-        for_each(policy, [&]<class P>(const P& part) { RedisPolicy<P>::arguments(part, min_life_ms, out); });
+    static void arguments(const All& policy, std::size_t, std::int64_t min_life_ms, redis::Arguments& out) {
+        for_each(policy, [&]<class P>(const P& part) { RedisPolicy<P>::arguments(part, 0, min_life_ms, out); });
     }
 
     using View = AllOf<std::remove_cvref_t<decltype(RedisPolicy<Policies>::view(std::declval<const Policies&>()))>...>;
@@ -53,13 +54,15 @@ struct RedisPolicy<AllOf<Policies...>> {
     }
     /// Of a single part, which tells no now of its own.
     static std::chrono::nanoseconds now(const All& policy,
-                                        const std::int64_t* before) requires(sizeof...(Policies) == 1 && keys == 1) {
-        return std::apply([&]<class P>(const P& part) { return RedisPolicy<P>::now(part, before); }, policy.policies());
+                                        const std::int64_t* answer) requires(sizeof...(Policies) == 1 && keys == 1) {
+        return std::apply([&]<class P>(const P& part) { return RedisPolicy<P>::now(part, 0, answer); },
+                          policy.policies());
     }
-    static typename View::State state(const All& policy, const std::int64_t* before, std::chrono::nanoseconds now) {
+    static typename View::State state(const All& policy, std::size_t, const std::int64_t* answer,
+                                      std::chrono::nanoseconds now) {
         const auto next = [&]<class P>(const P& part) {
-            const auto* const mine = std::exchange(before, before + RedisPolicy<P>::values);
-            return RedisPolicy<P>::state(part, mine, now);
+            const auto* const mine = std::exchange(answer, answer + RedisPolicy<P>::values[0]);
+            return RedisPolicy<P>::state(part, 0, mine, now);
         };
         // Braces, because they are evaluated from left to right.
         return std::apply([&](const auto&... part) { return typename View::State{next(part)...}; }, policy.policies());

@@ -23,31 +23,38 @@ namespace redis {
 /// A time t in us lies in tick floor(t * a / b), a / b being ticks per us in lowest terms. The product exceeds a
 /// double, so with k = floor(a / b) and j = a - k * b it is taken apart into
 /// t * k + floor(t / b) * j + floor((t % b) * j / b), or the same with k + 1 and j - b, whichever j is smaller. Most
-/// rates have a tick of exactly 1 us: then $4 is empty.
+/// rates have a tick of exactly 1 us, and a form without all that.
 template <class P>
 struct BucketScript {
     static constexpr std::size_t keys = 1;
-    static constexpr std::size_t values = 1;
-    static constexpr std::array<ScriptPart, 1> parts{{{
+    static constexpr std::array<std::size_t, 2> values{1, 1};
+    static constexpr ScriptPart general{
         .arguments = 6,
-        .setup = R"(local unit@, full@, life@, tick@ = $1 + 0, $2 + 0, $3, now
-if $4 ~= '' then
-  local periods = floor(now / $4)
-  tick@ = now * $5 + periods * $6 + floor((now - periods * $4) * $6 / $4)
-end
+        .setup = R"(local unit@, full@, life@ = $1 + 0, $2 + 0, $3
+local periods = floor(now / $4)
+local tick@ = now * $5 + periods * $6 + floor((now - periods * $4) * $6 / $4)
 )",
-        .look = R"(local at@ = tonumber(v@ or 0)
-if not at@ then BAD end
-local debt@, fits@ = at@ - tick@, false
+        .look = R"(local debt@ = tonumber(v@ or 0)
+if not debt@ then BAD end
+debt@ = debt@ - tick@
 local ahead@ = debt@ > full@
 if ahead@ then debt@ = full@ elseif not (debt@ > 0) then debt@ = 0 end
-fits@ = debt@ + n * unit@ <= full@
+local fits@ = debt@ + n * unit@ <= full@
 )",
         .take = "v@ = tick@ + debt@ + n * unit@\nSAVE@",
         .deny = "if ahead@ then\nv@ = tick@ + full@\nSAVE@end\n",
         .give = "if debt@ > 0 then\nv@ = tick@ + math.max(0, debt@ + n * unit@)\nSAVE@end\n",
         .answer = "debt@",
-    }}};
+    };
+    static constexpr ScriptPart microseconds = [] {
+        ScriptPart part = general;
+        part.arguments = 3;
+        part.setup = "local unit@, full@, life@, tick@ = $1 + 0, $2 + 0, $3, now\n";
+        return part;
+    }();
+    static constexpr std::array<std::array<ScriptPart, 1>, 2> parts{{{general}, {microseconds}}};
+
+    static std::size_t form(const P& policy) noexcept { return Grid{rate(policy)}.is_microseconds() ? 1 : 0; }
 
     static std::string_view problem(const P& policy) {
         const Grid grid{rate(policy)};
@@ -61,27 +68,24 @@ fits@ = debt@ + n * unit@ <= full@
         return {};
     }
 
-    static void arguments(const P& policy, std::int64_t min_life_ms, Arguments& out) {
+    static void arguments(const P& policy, std::size_t form, std::int64_t min_life_ms, Arguments& out) {
         const Grid grid{rate(policy)};
         out.add(grid.ticks.per_unit());
         out.add(policy.quota().limit * grid.ticks.per_unit());
         out.add(life_ms(policy.quota().window, min_life_ms));
-        if (grid.numerator == grid.denominator) {
-            for (int i = 0; i != 3; ++i) out.add(std::string_view{});
-        } else {
-            out.add(grid.denominator);
-            out.add(grid.whole);
-            out.add(grid.step);
-        }
+        if (form == 1) return;
+        out.add(grid.denominator);
+        out.add(grid.whole);
+        out.add(grid.step);
     }
 
     static P view(const P& policy) noexcept { return policy.at_resolution(resolution); }
-    static constexpr std::chrono::nanoseconds now(const P&, const std::int64_t*) noexcept { return {}; }
-    static typename P::State state(const P& policy, const std::int64_t* values_before,
+    static constexpr std::chrono::nanoseconds now(const P&, std::size_t, const std::int64_t*) noexcept { return {}; }
+    static typename P::State state(const P& policy, std::size_t, const std::int64_t* answer,
                                    std::chrono::nanoseconds now) noexcept {
-        if (values_before[0] == 0) return {};
+        if (*answer == 0) return {};
         const detail::Ticks ticks{rate(policy), resolution};
-        return {ticks.start_of(ticks.at(now.count()) + values_before[0])};
+        return {ticks.start_of(ticks.at(now.count()) + *answer)};
     }
 
 private:
@@ -113,6 +117,8 @@ private:
                 step -= denominator;
             }
         }
+        bool is_microseconds() const noexcept { return numerator == denominator; }
+
         detail::Ticks ticks;
         std::int64_t numerator = 1;
         std::int64_t denominator = 1;

@@ -14,25 +14,26 @@
 namespace sluice {
 
 /// The key is one integer, w * (limit + 1) + used in window w since the epoch: while the window lasts it is only
-/// incremented. The answer is `used`, and the us until its window ends.
+/// incremented. The answer is `used`, and the us until its window ends; where that fits one integer, both in one, since
+/// an array costs Redis more than a command.
 template <>
 struct RedisPolicy<FixedWindow> {
     static constexpr std::size_t keys = 1;
-    static constexpr std::size_t values = 2;
-    static constexpr std::array<redis::ScriptPart, 1> parts{{{
+    static constexpr std::array<std::size_t, 2> values{2, 1};
+    static constexpr redis::ScriptPart general{
         .arguments = 3,
         .setup = R"(local size@, most@, life@ = $1 + 0, $2 + 1, $3
 local rest@ = size@ - now % size@
 local first@ = floor(now / size@) * most@
 )",
         // A state of the next window is the present within the last millisecond of this one (a clock that trembles),
-        // else its clock was ahead, and its count is taken along.
-        .look = R"(local at@ = tonumber(v@ or 0)
-if not at@ then BAD end
-local base@, left@, used@, ahead@ = first@, rest@, at@ - first@, false
-local same@ = v@ ~= false and used@ >= 0
-if not same@ then
-  used@ = 0
+        // else its clock was ahead, and its count is taken along. same@: the key may be incremented.
+        .look = R"(local used@ = tonumber(v@ or 0)
+if not used@ then BAD end
+used@ = used@ - first@
+local base@, left@, same@, ahead@ = first@, rest@, v@, false
+if used@ < 0 then
+  used@, same@ = 0, false
 elseif used@ >= most@ then
   if used@ < 2 * most@ and rest@ <= 1000 then
     base@, left@, used@ = first@ + most@, rest@ + size@, used@ - most@
@@ -44,10 +45,32 @@ local fits@ = used@ + n < most@
 )",
         .take = "v@ = base@ + used@ + n\nSAVE@",
         .deny = "if ahead@ and not fits@ then\nv@ = base@ + used@\nSAVE@end\n",
-        .give = "if used@ > 0 then\nv@ = base@ + math.max(0, used@ + n)\nsame@ = false\nSAVE@end\n",
+        .give = "if used@ > 0 then\nv@, same@ = base@ + math.max(0, used@ + n), false\nSAVE@end\n",
         .answer = "used@, left@",
-        .save = "if same@ then call('INCRBY', key@, n) else call('SET', key@, STORED@, 'PX', life@) end\n",
-    }}};
+        .save = "if same@ then call('INCRBY', key@, units) else WRITE@ end\n",
+        // grown: by how much what the key holds has grown, false once it has to be written anew.
+        .remember = R"(known@[key@] = v@
+if not same@ then
+  grown@[key@] = false
+elseif grown@[key@] ~= false then
+  grown@[key@] = grown@[key@] and grown@[key@] + n or units
+end
+)",
+        .write_known = "if grown@[key@] then call('INCRBY', key@, grown@[key@]) else WRITE@ end\n",
+        .setup_batch = "local grown@ = {}\n",
+    };
+    static constexpr redis::ScriptPart packed = [] {
+        redis::ScriptPart part = general;
+        part.answer = "left@ * most@ + used@";
+        return part;
+    }();
+    static constexpr std::array<std::array<redis::ScriptPart, 1>, 2> parts{{{general}, {packed}}};
+
+    static std::size_t form(const FixedWindow& policy) noexcept {
+        const auto most_left = static_cast<std::uint64_t>(policy.window() / redis::resolution + 1'000);
+        return detail::uint128{most_left} * (policy.limit() + 1) < static_cast<detail::uint128>(redis::max_exact) ? 1
+                                                                                                                  : 0;
+    }
 
     static std::string_view problem(const FixedWindow& policy) noexcept {
         if (policy.window() % redis::resolution != std::chrono::nanoseconds{0})
@@ -60,20 +83,30 @@ local fits@ = used@ + n < most@
         return {};
     }
 
-    static void arguments(const FixedWindow& policy, std::int64_t min_life_ms, redis::Arguments& out) {
+    static void arguments(const FixedWindow& policy, std::size_t, std::int64_t min_life_ms, redis::Arguments& out) {
         out.add(policy.window() / redis::resolution);
         out.add(policy.limit());
         out.add(redis::life_ms(policy.window(), min_life_ms));
     }
 
     static const FixedWindow& view(const FixedWindow& policy) noexcept { return policy; }
-    static std::chrono::nanoseconds now(const FixedWindow& policy, const std::int64_t* before) noexcept {
-        return policy.window() - redis::from_us(before[1]);
+    static std::chrono::nanoseconds now(const FixedWindow& policy, std::size_t form,
+                                        const std::int64_t* answer) noexcept {
+        return policy.window() - redis::from_us(left(policy, form, answer));
     }
-    static FixedWindow::State state(const FixedWindow& policy, const std::int64_t* before,
+    static FixedWindow::State state(const FixedWindow& policy, std::size_t form, const std::int64_t* answer,
                                     std::chrono::nanoseconds now) noexcept {
-        return {detail::add(now.count(), redis::from_us(before[1]).count()),
-                redis::units_within(policy.limit(), before[0])};
+        const auto used = form == 0 ? answer[0] : answer[0] % most(policy);
+        return {detail::add(now.count(), redis::from_us(left(policy, form, answer)).count()),
+                redis::units_within(policy.limit(), used)};
+    }
+
+private:
+    static std::int64_t most(const FixedWindow& policy) noexcept {
+        return static_cast<std::int64_t>(policy.limit()) + 1;
+    }
+    static std::int64_t left(const FixedWindow& policy, std::size_t form, const std::int64_t* answer) noexcept {
+        return form == 0 ? answer[1] : answer[0] / most(policy);
     }
 };
 

@@ -62,8 +62,8 @@ private:
 template <>
 struct RedisPolicy<SlidingWindow> {
     static constexpr std::size_t keys = 1;
-    static constexpr std::size_t values = 3;
-    static constexpr std::array<redis::ScriptPart, 1> parts{{{
+    static constexpr std::array<std::size_t, 1> values{3};
+    static constexpr std::array<std::array<redis::ScriptPart, 1>, 1> parts{{{{{
         .arguments = 3,
         .is_string = false,
         .setup = R"(local size@, limit@, life@ = $1 + 0, $2 + 0, $3
@@ -136,25 +136,28 @@ else
 end
 )",
         .answer = "used@, reset@, retry@",
-    }}};
+    }}}}};
 
+    static constexpr std::size_t form(const SlidingWindow&) noexcept { return 0; }
     static std::string_view problem(const SlidingWindow& policy) noexcept {
         if (policy.window() % redis::resolution != std::chrono::nanoseconds{0})
             return "has a window that is no whole number of microseconds";
         return {};
     }
 
-    static void arguments(const SlidingWindow& policy, std::int64_t min_life_ms, redis::Arguments& out) {
+    static void arguments(const SlidingWindow& policy, std::size_t, std::int64_t min_life_ms, redis::Arguments& out) {
         out.add(policy.window() / redis::resolution);
         out.add(policy.limit());
         out.add(redis::life_ms(2 * policy.window(), min_life_ms));
     }
 
     static redis::LogSummary view(const SlidingWindow& policy) noexcept { return redis::LogSummary{policy}; }
-    static constexpr std::chrono::nanoseconds now(const SlidingWindow&, const std::int64_t*) noexcept { return {}; }
-    static redis::LogSummary::State state(const SlidingWindow& policy, const std::int64_t* before,
+    static constexpr std::chrono::nanoseconds now(const SlidingWindow&, std::size_t, const std::int64_t*) noexcept {
+        return {};
+    }
+    static redis::LogSummary::State state(const SlidingWindow& policy, std::size_t, const std::int64_t* answer,
                                           std::chrono::nanoseconds) noexcept {
-        return {redis::units_within(policy.limit(), before[0]), redis::from_us(before[1]), redis::from_us(before[2])};
+        return {redis::units_within(policy.limit(), answer[0]), redis::from_us(answer[1]), redis::from_us(answer[2])};
     }
 };
 

@@ -18,8 +18,8 @@ namespace sluice {
 template <>
 struct RedisPolicy<SlidingWindowCounter> {
     static constexpr std::size_t keys = 1;
-    static constexpr std::size_t values = 3;
-    static constexpr std::array<redis::ScriptPart, 1> parts{{{
+    static constexpr std::array<std::size_t, 1> values{3};
+    static constexpr std::array<std::array<redis::ScriptPart, 1>, 1> parts{{{{{
         .arguments = 3,
         .setup = R"(local size@, limit@, life@ = $1 + 0, $2 + 0, $3
 local rest@ = size@ - now % size@
@@ -70,8 +70,9 @@ SAVE@end
 )",
         .answer = "old@, new@, left@",
         .stored = "v@",
-    }}};
+    }}}}};
 
+    static constexpr std::size_t form(const SlidingWindowCounter&) noexcept { return 0; }
     static std::string_view problem(const SlidingWindowCounter& policy) noexcept {
         if (policy.window() % redis::resolution != std::chrono::nanoseconds{0})
             return "has a window that is no whole number of microseconds";
@@ -80,20 +81,22 @@ SAVE@end
         return {};
     }
 
-    static void arguments(const SlidingWindowCounter& policy, std::int64_t min_life_ms, redis::Arguments& out) {
+    static void arguments(const SlidingWindowCounter& policy, std::size_t, std::int64_t min_life_ms,
+                          redis::Arguments& out) {
         out.add(policy.window() / redis::resolution);
         out.add(policy.limit());
         out.add(redis::life_ms(2 * policy.window(), min_life_ms));
     }
 
     static const SlidingWindowCounter& view(const SlidingWindowCounter& policy) noexcept { return policy; }
-    static std::chrono::nanoseconds now(const SlidingWindowCounter& policy, const std::int64_t* before) noexcept {
-        return policy.window() - redis::from_us(before[2]);
+    static std::chrono::nanoseconds now(const SlidingWindowCounter& policy, std::size_t,
+                                        const std::int64_t* answer) noexcept {
+        return policy.window() - redis::from_us(answer[2]);
     }
-    static SlidingWindowCounter::State state(const SlidingWindowCounter& policy, const std::int64_t* before,
-                                             std::chrono::nanoseconds now) noexcept {
-        return {detail::add(now.count(), redis::from_us(before[2]).count()),
-                redis::units_within(policy.limit(), before[0]), redis::units_within(policy.limit(), before[1])};
+    static SlidingWindowCounter::State state(const SlidingWindowCounter& policy, std::size_t,
+                                             const std::int64_t* answer, std::chrono::nanoseconds now) noexcept {
+        return {detail::add(now.count(), redis::from_us(answer[2]).count()),
+                redis::units_within(policy.limit(), answer[0]), redis::units_within(policy.limit(), answer[1])};
     }
 };
 
