@@ -111,17 +111,14 @@ private:
         std::uint64_t owner = 0;  // 64 bits of hash, but for the lowest, which tells that the word is a Node
         std::size_t shard = 0;
         detail::Guard guard{0};  // as found; if slots change hands later, the lookup starts anew under the mutex
-        detail::Line* home = nullptr;
+        Slot* home = nullptr;
         bool spare = false;  // an overflow state
     };
 
     [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
         const bool node = shared_->options.full_keys || !detail::fits_word(policy);
         const std::uint64_t owner = (hash & ~std::uint64_t{1}) | (node ? 1 : 0);
-        Place place;
-        place.owner = owner > Slot::removed ? owner : owner + 2;
-        place.shard = shared_->table.shard_of(hash);
-        place.spare = spare;
+        Place place{owner > Slot::removed ? owner : owner + 2, shared_->table.shard_of(hash), {0}, nullptr, spare};
         place.guard = shared_->table.guard(place.shard);
         place.home = shared_->table.home(place.shard, place.guard, place.owner);
         return place;
@@ -142,11 +139,14 @@ private:
                     return decision;
             }
         }
-        return decide_slowly(request, place, now);
+        // Copied member by member, here alone, so that both can live in registers until then; no use for the name.
+        return decide_slowly(
+            {{{}, request.scope.policy, request.scope.id}, request.key, request.units, request.operation},
+            {place.owner, place.shard, place.guard, place.home, place.spare}, now);
     }
 
-    /// What is not consuming from a known key's word. Arguments by value, so that the caller's live in registers.
-    [[gnu::noinline]] Decision decide_slowly(Request<P> request, Place place,
+    /// What is not consuming from a known key's word.
+    [[gnu::noinline]] Decision decide_slowly(const Request<P>& request, const Place& place,
                                              std::chrono::nanoseconds now) const noexcept {
         const P& policy = request.scope.policy;
         const auto consume = [&](State& state) { return policy.step(state, now, request.units); };

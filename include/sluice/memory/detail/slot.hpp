@@ -2,7 +2,6 @@
 #ifndef SLUICE_MEMORY_DETAIL_SLOT_HPP
 #define SLUICE_MEMORY_DETAIL_SLOT_HPP
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -51,22 +50,20 @@ private:
     std::atomic<std::uint64_t> word_{frozen};
 };
 
-/// What one step of a probe reads from memory.
-struct alignas(64) Line {
-    static constexpr std::size_t size = 4;
-    std::array<Slot, size> slots;
-};
+inline constexpr std::size_t line_slots = 64 / sizeof(Slot);  // what one access to memory brings along
 
 /// A shard's size and version in one word, so that a lookup can tell that no slot changed hands while it read:
 /// `is_closed` or a changed value means that it must take the mutex instead.
 struct Guard {
     std::uint64_t value;
 
-    static constexpr std::uint64_t closed_bit = 64;
-    static constexpr std::uint64_t version_step = 128;
+    static constexpr std::uint64_t mask_bits = 0xffff;
+    static constexpr std::uint64_t closed_bit = 0x1'0000;
+    static constexpr std::uint64_t version_step = 0x2'0000;
 
     bool is_closed() const noexcept { return (value & closed_bit) != 0; }
-    std::uint64_t lines() const noexcept { return std::uint64_t{1} << (value & 63); }
+    std::size_t mask() const noexcept { return static_cast<std::size_t>(value & mask_bits); }  // slots - 1
+    std::size_t slots() const noexcept { return mask() + 1; }
 };
 
 }  // namespace sluice::detail

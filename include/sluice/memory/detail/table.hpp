@@ -11,20 +11,19 @@
 #include <mutex>
 #include <new>
 
-#include <sluice/detail/int128.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/memory/detail/pages.hpp>
 #include <sluice/memory/detail/slot.hpp>
 
 namespace sluice::detail {
 
-/// A hash table in shards, each probed line by line from a key's home up to the first empty slot. Lookups take no
+/// A hash table in shards, each probed cache line by cache line from a key's home up to the first empty slot. Lookups take no
 /// lock; whatever lets slots change hands (a new key, reclaiming, growing) runs under the shard's mutex with its
 /// guard closed.
 ///
 /// All shards lie in one reservation of address space that is large enough for `max_keys`; the system gives pages as
 /// shards grow and takes them back when they shrink. Addresses never change, so nothing has to outlive a reader, and
-/// a shard is rebuilt in place: never more than `max_shard_lines` at a time, whatever the size of the table.
+/// a shard is rebuilt in place: never more than `max_shard_slots` at a time, whatever the size of the table.
 ///
 /// `Words` knows what words mean: expires_at(owner, word), and destroy(owner, word) of what a word refers to.
 template <class Words>
@@ -37,20 +36,20 @@ public:
         // All guarded by the mutex, but `earliest` may be read without it.
         std::size_t used = 0;                           // slots that are not empty
         std::size_t taken_over = 0;                     // since the last rebuild
-        std::size_t constructed = 0;                    // lines that have ever been in use
+        std::size_t constructed = 0;                    // slots that have ever been in use
         std::atomic<std::int64_t> earliest{int64_max};  // no state expires before, in ns
     };
 
-    static constexpr std::size_t max_shard_lines = 1024;  // 64 KiB: rebuilt in some 20 us
-    static constexpr std::size_t min_shard_lines = page_size / sizeof(Line);
+    static constexpr std::size_t max_shard_slots = 4096;  // 64 KiB: rebuilt in some 20 us
+    static constexpr std::size_t min_shard_slots = page_size / sizeof(Slot);
 
     explicit Table(std::size_t max_keys)
         : max_keys_(max_keys), spare_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
-          shard_lines_(std::min(max_shard_lines, lines_for(max_keys, spare_keys_))),
-          shard_count_(lines_for(max_keys, spare_keys_) / shard_lines_),
-          shards_(std::make_unique<Shard[]>(shard_count_)),
+          shard_slots_(std::min(max_shard_slots, slots_for(max_keys, spare_keys_))),
+          shard_count_(slots_for(max_keys, spare_keys_) / shard_slots_),
+          shard_shift_(63 - std::countr_zero(shard_count_)), shards_(std::make_unique<Shard[]>(shard_count_)),
           guards_(std::make_unique<std::atomic<std::uint64_t>[]>(shard_count_)),
-          lines_(static_cast<Line*>(::operator new(shard_count_* shard_lines_ * sizeof(Line), alignment))) {
+          slots_(static_cast<Slot*>(::operator new(shard_count_* shard_slots_ * sizeof(Slot), alignment))) {
         for (std::size_t i = 0; i != shard_count_; ++i) guards_[i].store(Guard::closed_bit, std::memory_order_relaxed);
     }
     Table(const Table&) = delete;
@@ -59,11 +58,11 @@ public:
         for (std::size_t i = 0; i != shard_count_; ++i) {
             for_each_owned(i, [](Slot& slot) { Words::destroy(slot.owner(), slot.word()); });
         }
-        ::operator delete(lines_, alignment);
+        ::operator delete(slots_, alignment);
     }
 
     std::size_t shard_of(std::uint64_t hash) const noexcept {
-        return static_cast<std::size_t>((uint128{hash} * shard_count_) >> 64);
+        return static_cast<std::size_t>(hash >> 1 >> shard_shift_);
     }
     Shard& shard(std::size_t index) noexcept { return shards_[index]; }
     Guard guard(std::size_t index) const noexcept { return {guards_[index].load(std::memory_order_acquire)}; }
@@ -72,23 +71,23 @@ public:
         return guards_[index].load(std::memory_order_relaxed) == seen.value;
     }
 
-    /// The first line of the owner's probe.
-    Line* home(std::size_t index, Guard guard, std::uint64_t owner) const noexcept {
-        return begin(index) + (home_of(owner) & (guard.lines() - 1));
+    /// The first slot of the owner's probe.
+    Slot* home(std::size_t index, Guard guard, std::uint64_t owner) const noexcept {
+        return begin(index) + (home_of(owner) & guard.mask());
     }
 
     /// The slot of `owner` that `matches`, or null. Without the mutex the answer holds only while the guard does.
     template <class Matches>
-    Slot* find(std::size_t index, Guard guard, Line* home, std::uint64_t owner, Matches matches) const noexcept {
-        Line* line = home;
-        do {
-            for (Slot& slot : line->slots) {
-                const std::uint64_t seen = slot.owner();
-                if (seen == owner && matches(slot)) return &slot;
-                if (seen == Slot::empty) return nullptr;
-            }
-            if (++line == begin(index) + guard.lines()) line = begin(index);
-        } while (line != home);
+    Slot* find(std::size_t index, Guard guard, Slot* home, std::uint64_t owner, Matches matches) const noexcept {
+        // Most keys are found at home: told apart, so that the processor expects so and goes on to the next request.
+        if (home->owner() == owner && matches(*home)) [[likely]]
+            return home;
+        for (std::size_t step = 0; step != guard.slots(); ++step) {
+            Slot& slot = begin(index)[nth(home_of(owner), step, guard.mask())];
+            const std::uint64_t seen = slot.owner();
+            if (seen == owner && matches(slot)) return &slot;
+            if (seen == Slot::empty) return nullptr;
+        }
         return nullptr;
     }
 
@@ -124,9 +123,7 @@ private:
         }
         Closed(const Closed&) = delete;
         ~Closed() { guard_.store((value_ & ~Guard::closed_bit) + Guard::version_step, std::memory_order_release); }
-        void resize(std::size_t lines) noexcept {
-            value_ = (value_ & ~std::uint64_t{63}) | static_cast<std::uint64_t>(std::countr_zero(lines));
-        }
+        void resize(std::size_t slots) noexcept { value_ = (value_ & ~Guard::mask_bits) | (slots - 1); }
 
     private:
         std::atomic<std::uint64_t>& guard_;
@@ -134,23 +131,26 @@ private:
     };
 
     static constexpr std::align_val_t alignment{page_size};
-    static std::size_t lines_for(std::size_t max_keys, std::size_t spare) noexcept {
-        return std::max<std::size_t>(1, std::bit_ceil(max_keys + max_keys / 2 + 2 * spare) / Line::size);
+    static std::size_t slots_for(std::size_t max_keys, std::size_t spare) noexcept {
+        return std::max(line_slots, std::bit_ceil(max_keys + max_keys / 2 + 2 * spare));
     }
     // Bit 0 of an owner tells the kind of its word; the shard comes from the high bits of the hash.
-    static std::uint64_t home_of(std::uint64_t owner) noexcept { return owner >> 1; }
-    Line* begin(std::size_t index) const noexcept { return lines_ + index * shard_lines_; }
-    std::size_t lines_in(std::size_t index) const noexcept {
-        return shards_[index].constructed == 0 ? 0 : static_cast<std::size_t>(guard(index).lines());
+    static std::size_t home_of(std::uint64_t owner) noexcept { return static_cast<std::size_t>(owner >> 1); }
+    /// Where the probe from `home` comes after so many steps: around home's line first, then around the next one.
+    static std::size_t nth(std::size_t home, std::size_t step, std::size_t mask) noexcept {
+        constexpr std::size_t within = line_slots - 1;
+        return (((home & ~within) + step) & mask & ~within) | ((home + step) & within);
+    }
+    Slot* begin(std::size_t index) const noexcept { return slots_ + index * shard_slots_; }
+    std::size_t slots_in(std::size_t index) const noexcept {
+        return shards_[index].constructed == 0 ? 0 : guard(index).slots();
     }
 
     template <class Visit>
     void for_each_owned(std::size_t index, Visit visit) noexcept {
-        const std::size_t lines = lines_in(index);
-        for (Line* line = begin(index); line != begin(index) + lines; ++line) {
-            for (Slot& slot : line->slots) {
-                if (slot.is_owned()) visit(slot);
-            }
+        const std::size_t slots = slots_in(index);
+        for (Slot* slot = begin(index); slot != begin(index) + slots; ++slot) {
+            if (slot->is_owned()) visit(*slot);
         }
     }
 
@@ -159,18 +159,20 @@ private:
         keys_.fetch_sub(expired, std::memory_order_relaxed);
         reclaimed_.fetch_add(expired, std::memory_order_relaxed);
     }
+    bool free_in_line(const Slot* slot, std::int64_t now) noexcept;
     bool is_crowded(std::size_t index) const noexcept;
     bool rebuild(std::size_t index, std::int64_t now) noexcept;
     std::size_t sweep(std::size_t index, std::int64_t now) noexcept;
 
     std::size_t max_keys_;
     std::size_t spare_keys_;
-    std::size_t shard_lines_;
-    std::size_t shard_count_;
+    std::size_t shard_slots_;
+    std::size_t shard_count_;  // like shard_slots_ a power of two
+    int shard_shift_;
     std::unique_ptr<Shard[]> shards_;
     // Apart from the shards, so that the guards of a million keys fit the first-level cache.
     std::unique_ptr<std::atomic<std::uint64_t>[]> guards_;
-    Line* lines_;
+    Slot* slots_;
     alignas(64) std::atomic<std::size_t> keys_{0};
     std::atomic<std::uint64_t> reclaimed_{0};
     std::atomic<std::size_t> next_sweep_{0};

@@ -15,34 +15,49 @@ bool Table<Words>::add_key(bool spare) noexcept {
     return false;
 }
 
+/// Frees a slot whose state has expired in the line of `slot`, for a new key to be counted in its stead.
+template <class Words>
+bool Table<Words>::free_in_line(const Slot* slot, std::int64_t now) noexcept {
+    const auto at = static_cast<std::size_t>(slot - slots_);
+    for (Slot* other = slots_ + at / line_slots * line_slots; other != slots_ + (at / line_slots + 1) * line_slots;
+         ++other) {
+        const std::uint64_t owner = other->owner();
+        const std::uint64_t stored = other->stored();
+        if (owner <= Slot::removed || Words::expires_at(owner, stored ^ owner) > now || !other->freeze(stored))
+            continue;
+        Words::destroy(owner, stored ^ owner);
+        other->vacate(Slot::removed);
+        reclaimed_.fetch_add(1, std::memory_order_relaxed);
+        return true;
+    }
+    return false;
+}
+
 template <class Words>
 auto Table<Words>::place(std::size_t index, std::uint64_t owner, std::uint64_t word, std::int64_t now,
                          bool spare) noexcept -> Placed {
     Shard& shard = shards_[index];
     // Without memory for the move, a shard that is not quite full goes on as it is.
-    if (is_crowded(index) && !rebuild(index, now) && shard.used == lines_in(index) * Line::size)
-        return Placed::no_memory;
-    const std::uint64_t mask = lines_in(index) - 1;
-    const std::uint64_t home = home_of(owner);
+    if (is_crowded(index) && !rebuild(index, now) && shard.used == slots_in(index)) return Placed::no_memory;
+    const std::size_t slots = slots_in(index);
     const Closed closed{*this, index};
-    for (std::uint64_t step = 0; step <= mask; ++step) {
-        for (Slot& slot : begin(index)[(home + step) & mask].slots) {
-            const std::uint64_t seen = slot.owner();
-            if (seen <= Slot::removed) {
-                if (!add_key(spare)) return Placed::full;
-                if (seen == Slot::empty) ++shard.used;
-            } else {
-                // An expired state equals a fresh one: its slot is free, unless its key takes it up again right now.
-                const std::uint64_t stored = slot.stored();
-                if (Words::expires_at(seen, stored ^ seen) > now || !slot.freeze(stored)) continue;
-                Words::destroy(seen, stored ^ seen);
-                ++shard.taken_over;
-                reclaimed_.fetch_add(1, std::memory_order_relaxed);
-            }
-            slot.give(owner, word);
-            expires(shard, Words::expires_at(owner, word));
-            return Placed::done;
+    for (std::size_t step = 0; step != slots; ++step) {
+        Slot& slot = begin(index)[nth(home_of(owner), step, slots - 1)];
+        const std::uint64_t seen = slot.owner();
+        if (seen <= Slot::removed) {
+            if (!add_key(spare) && !free_in_line(&slot, now)) return Placed::full;
+            if (seen == Slot::empty) ++shard.used;
+        } else {
+            // An expired state equals a fresh one: its slot is free, unless its key takes it up again right now.
+            const std::uint64_t stored = slot.stored();
+            if (Words::expires_at(seen, stored ^ seen) > now || !slot.freeze(stored)) continue;
+            Words::destroy(seen, stored ^ seen);
+            ++shard.taken_over;
+            reclaimed_.fetch_add(1, std::memory_order_relaxed);
         }
+        slot.give(owner, word);
+        expires(shard, Words::expires_at(owner, word));
+        return Placed::done;
     }
     return Placed::full;
 }
@@ -52,18 +67,18 @@ auto Table<Words>::place(std::size_t index, std::uint64_t owner, std::uint64_t w
 template <class Words>
 bool Table<Words>::is_crowded(std::size_t index) const noexcept {
     const Shard& shard = shards_[index];
-    const std::size_t slots = lines_in(index) * Line::size;
-    const std::size_t crowded = lines_in(index) == shard_lines_ ? slots - slots / 16 : slots / 4 * 3;
+    const std::size_t slots = slots_in(index);
+    const std::size_t crowded = slots == shard_slots_ ? slots - slots / 16 : slots / 4 * 3;
     return shard.used >= crowded || shard.taken_over >= slots;
 }
 
-/// Moves the live states into as many lines as they need, half full at most. False without memory for the move.
+/// Moves the live states into as many slots as they need, half full at most. False without memory for the move.
 template <class Words>
 bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
     Shard& shard = shards_[index];
     const std::unique_ptr<Entry[]> kept{new (std::nothrow) Entry[shard.used]};
     if (!kept) return false;
-    const std::size_t old_lines = lines_in(index);
+    const std::size_t old_slots = slots_in(index);
     Closed closed{*this, index};
 
     std::size_t live = 0;
@@ -82,35 +97,29 @@ bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
     });
     forget(expired);
 
-    std::size_t lines = std::min(min_shard_lines, shard_lines_);
-    while (lines < shard_lines_ && live + 1 > lines * Line::size / 2) lines *= 2;
-    Line* const first = begin(index);
-    for (std::size_t i = 0; i != std::max(lines, old_lines); ++i) {
+    std::size_t slots = std::min(min_shard_slots, shard_slots_);
+    while (slots < shard_slots_ && live + 1 > slots / 2) slots *= 2;
+    Slot* const first = begin(index);
+    for (std::size_t i = 0; i != std::max(slots, old_slots); ++i) {
         if (i >= shard.constructed) {
-            new (&first[i]) Line;
+            new (&first[i]) Slot;
         } else {
-            for (Slot& slot : first[i].slots) slot.vacate(Slot::empty);
+            first[i].vacate(Slot::empty);
         }
     }
-    shard.constructed = std::max(shard.constructed, lines);
-    if (lines < old_lines) release_pages(first + lines, (old_lines - lines) * sizeof(Line));
+    shard.constructed = std::max(shard.constructed, slots);
+    if (slots < old_slots) release_pages(first + slots, (old_slots - slots) * sizeof(Slot));
 
     for (std::size_t i = 0; i != live; ++i) {
-        Slot* free = nullptr;
-        for (std::uint64_t step = home_of(kept[i].owner); free == nullptr; ++step) {
-            for (Slot& slot : first[step & (lines - 1)].slots) {
-                if (slot.owner() == Slot::empty) {
-                    free = &slot;
-                    break;
-                }
-            }
-        }
-        free->give(kept[i].owner, kept[i].word);
+        std::size_t step = 0;
+        const auto slot = [&]() -> Slot& { return first[nth(home_of(kept[i].owner), step, slots - 1)]; };
+        while (slot().owner() != Slot::empty) ++step;
+        slot().give(kept[i].owner, kept[i].word);
     }
     shard.used = live;
     shard.taken_over = 0;
     shard.earliest.store(earliest, std::memory_order_relaxed);
-    closed.resize(lines);
+    closed.resize(slots);
     return true;
 }
 
