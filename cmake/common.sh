@@ -8,12 +8,20 @@ say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 missing_packages=()
+wanted_packages=()
 
 # need PACKAGE TEST...: PACKAGE (its Debian name) is missing where the command TEST fails.
 need() {
     local package="$1"
     shift
     "$@" >/dev/null 2>&1 || missing_packages+=("$package")
+}
+
+# want PACKAGE TEST...: the same for a package that one can do without, since not every system has it.
+want() {
+    local package="$1"
+    shift
+    "$@" >/dev/null 2>&1 || wanted_packages+=("$package")
 }
 
 have() { command -v "$1"; }
@@ -25,23 +33,34 @@ need_build_tools() {
     need ninja-build have ninja
 }
 
-# Installs what `need` found missing, as root or through sudo; without apt it can only name it.
+# Installs what `need` found missing, as root or through sudo; where it cannot, it names it. Then what `want` did.
 install_missing() {
-    [ ${#missing_packages[@]} -gt 0 ] || return 0
-    local packages="${missing_packages[*]}" as_root=()
-    have apt-get >/dev/null || die "please install (Debian names): $packages"
+    [ $((${#missing_packages[@]} + ${#wanted_packages[@]})) -gt 0 ] || return 0
+    local packages="${missing_packages[*]}" as_root=() reason= package
+    have apt-get >/dev/null || reason="there is no apt-get"
     if [ "$(id -u)" -ne 0 ]; then
-        have sudo >/dev/null || die "please install: apt-get install $packages (neither root nor sudo here)"
+        have sudo >/dev/null || reason="neither root nor sudo here"
         as_root=(sudo)
     fi
-    say "Installing: $packages"
+    if [ -n "$reason" ]; then
+        [ -z "$packages" ] || die "please install (Debian names): $packages ($reason)"
+        say "Going on without: ${wanted_packages[*]} ($reason)"
+        return 0
+    fi
+    say "Installing: $packages ${wanted_packages[*]}"
     local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3
                -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
     # A source that cannot be refreshed need not be the one that holds the packages.
     "${apt[@]}" update >/dev/null || say "apt-get update reported errors; trying to install all the same"
-    "${apt[@]}" install --no-install-recommends "${missing_packages[@]}" >/dev/null ||
-        die "apt-get could not install: $packages"
+    if [ -n "$packages" ]; then
+        "${apt[@]}" install --no-install-recommends "${missing_packages[@]}" >/dev/null ||
+            die "apt-get could not install: $packages"
+    fi
+    for package in "${wanted_packages[@]}"; do
+        "${apt[@]}" install --no-install-recommends "$package" >/dev/null || say "Going on without: $package"
+    done
     missing_packages=()
+    wanted_packages=()
 }
 
 # choose_build_dir: sets build_dir. It lies outside the sources, and is a source folder's and a user's own.
