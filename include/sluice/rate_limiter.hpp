@@ -179,7 +179,10 @@ void RateLimiter<P, S>::try_consume_many(std::span<const std::string_view> keys,
         const auto start =
             options_.observer ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
         store_.decide_many(Request<P>{mine, {}, 1, Operation::consume}, keys, out);
-        for (Decision& decision : out) settle(decision, policy_, 1);
+        for (Decision& decision : out) {
+            if (decision.error) [[unlikely]]
+                settle(decision, policy_, 1);
+        }
         if (!options_.observer || keys.empty()) return;
         const auto each = (std::chrono::steady_clock::now() - start) / static_cast<std::int64_t>(keys.size());
         for (std::size_t i = 0; i != keys.size(); ++i) report(keys[i], 1, out[i], each);
