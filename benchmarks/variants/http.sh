@@ -3,6 +3,7 @@
 # Option: --seconds N    of each of the ten runs (default 5)
 
 variant_targets=(http_benchmark)
+servers=()  # not local: the trap outlives the function
 
 variant_needs() {
     need pkg-config have pkg-config
@@ -33,7 +34,7 @@ requests_per_second() {
 }
 
 variant_run() {
-    local seconds=5 servers=() plain limited url run a b ratios=() median
+    local seconds=5 plain limited url run a b ratios=() median
     case "${1:-}" in
         "") ;;
         --seconds) seconds="$2" ;;
