@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_POSTGRES_DETAIL_CONNECTION_HPP
+#define SLUICE_POSTGRES_DETAIL_CONNECTION_HPP
+
+#include <libpq-fe.h>
+#include <netdb.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <sluice/error.hpp>
+#include <sluice/net/address.hpp>
+#include <sluice/net/deadline.hpp>
+#include <sluice/postgres/detail/errors.hpp>
+#include <sluice/postgres/detail/target.hpp>
+
+namespace sluice::postgres {
+
+/// What came of a statement: an error, or the one value that it returned.
+struct Answer {
+    std::error_code error{};
+    std::string sqlstate{};  ///< of an error that the server reported
+    std::string value{};     ///< as text; empty for none and for null
+};
+
+/// One libpq connection that never blocks longer than a deadline: all calls are the non-blocking ones, with poll(2) in
+/// between. A connection on which anything is left open is closed and never used again, since a late answer would be
+/// taken for the next. One thread at a time.
+class Connection {
+public:
+    Connection() = default;
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection() { close(); }
+
+    bool is_open() const noexcept { return connection_.load(std::memory_order_relaxed) != nullptr; }
+    void close() noexcept {
+        if (PGconn* const open = connection_.exchange(nullptr)) PQfinish(open);
+    }
+    /// In a forked child: without a farewell on the socket, which the parent goes on using. The memory is lost.
+    void abandon() noexcept {
+        if (PGconn* const open = connection_.exchange(nullptr)) ::close(PQsocket(open));
+    }
+
+    /// The server has closed an idle connection, or sent what nobody asked for.
+    bool is_stale() const noexcept {
+        pollfd item{PQsocket(get()), POLLIN, 0};
+        return ::poll(&item, 1, 0) != 0;
+    }
+
+    /// Connects and logs in. May throw std::bad_alloc.
+    std::error_code dial(const Target& target, const Place& place, const net::Deadline& deadline) {
+        close();
+        connection_ = target.start(place);
+        if (!is_open()) return Errc::no_memory;
+        PQsetErrorVerbosity(get(), PQERRORS_SQLSTATE);  // else the message of a refusal is one in the server's language
+        PQsetNoticeReceiver(
+            get(), [](void*, const PGresult*) {}, nullptr);
+        auto error = log_in(deadline);
+        if (!error && PQsetnonblocking(get(), 1) != 0) error = Errc::disconnected;
+        if (error) close();
+        return error;
+    }
+
+    /// Runs what `send` sends, which returns 1 if it could. Closes the connection unless it may be used again. May throw
+    /// std::bad_alloc.
+    template <class Send>
+    void run(Send send, const net::Deadline& deadline, Answer& answer) {
+        answer = {};
+        if (send(get()) != 1) {
+            answer.error = Errc::disconnected;
+        } else {
+            answer.error = receive(deadline, answer);
+        }
+        const bool is_usable = PQstatus(get()) == CONNECTION_OK && PQtransactionStatus(get()) == PQTRANS_IDLE;
+        if (!is_usable || ends_connection(answer.sqlstate)) close();
+    }
+
+private:
+    PGconn* get() const noexcept { return connection_.load(std::memory_order_relaxed); }
+
+    std::error_code log_in(const net::Deadline& deadline) {
+        if (PQstatus(get()) == CONNECTION_BAD) return Errc::refused;
+        for (PostgresPollingStatusType status = PGRES_POLLING_WRITING; status != PGRES_POLLING_OK;) {
+            if (status == PGRES_POLLING_FAILED) return refusal();
+            if (const auto error = wait(status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) return error;
+            status = PQconnectPoll(get());
+        }
+        return {};
+    }
+
+    Errc refusal() const {
+        if (const auto sqlstate = sqlstate_in(PQerrorMessage(get())); !sqlstate.empty()) return classify(sqlstate);
+        if (PQconnectionNeedsPassword(get()) != 0) return Errc::authentication;
+        // Logged in, and yet not what was asked for: target_session_attrs.
+        if (PQparameterStatus(get(), "server_version") != nullptr) return Errc::read_only;
+        return Errc::refused;
+    }
+
+    std::error_code receive(const net::Deadline& deadline, Answer& answer) {
+        for (int unsent = PQflush(get()); unsent != 0; unsent = PQflush(get())) {
+            if (unsent < 0) return Errc::disconnected;
+            if (const auto error = wait(POLLIN | POLLOUT, deadline)) return error;
+            if (PQconsumeInput(get()) != 1) return Errc::disconnected;
+        }
+        std::error_code error;
+        for (;;) {
+            while (PQisBusy(get()) != 0) {
+                if (const auto late = wait(POLLIN, deadline)) return late;
+                if (PQconsumeInput(get()) != 1) return Errc::disconnected;
+            }
+            const std::unique_ptr<PGresult, void (*)(PGresult*)> result{PQgetResult(get()), PQclear};
+            if (!result) return error;
+            if (!error) error = read(*result, answer);
+        }
+    }
+
+    static std::error_code read(const PGresult& result, Answer& answer) {
+        switch (PQresultStatus(&result)) {
+            case PGRES_COMMAND_OK: return {};
+            case PGRES_TUPLES_OK:
+                if (PQntuples(&result) == 1 && PQnfields(&result) == 1) {
+                    answer.value.assign(PQgetvalue(&result, 0, 0),
+                                        static_cast<std::size_t>(PQgetlength(&result, 0, 0)));
+                }
+                return {};
+            case PGRES_FATAL_ERROR: {
+                const char* const sqlstate = PQresultErrorField(&result, PG_DIAG_SQLSTATE);
+                if (sqlstate == nullptr) return Errc::disconnected;
+                answer.sqlstate = sqlstate;
+                return classify(answer.sqlstate);
+            }
+            default: return Errc::protocol;
+        }
+    }
+
+    std::error_code wait(int events, const net::Deadline& deadline) const noexcept {
+        for (;;) {
+            pollfd item{PQsocket(get()), static_cast<short>(events), 0};
+            if (item.fd < 0) return Errc::disconnected;
+            const int ready = ::poll(&item, 1, deadline.poll_ms());
+            if (ready > 0) return {};  // errors and hang-ups show in the call that follows
+            if (ready < 0 && errno != EINTR) return Errc::disconnected;
+            if (deadline.has_passed()) return Errc::timeout;
+        }
+    }
+
+    std::atomic<PGconn*> connection_{nullptr};  // atomic for the sake of is_open() in statistics
+};
+
+}  // namespace sluice::postgres
+
+#endif

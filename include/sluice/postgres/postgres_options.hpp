@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_POSTGRES_POSTGRES_OPTIONS_HPP
+#define SLUICE_POSTGRES_POSTGRES_OPTIONS_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include <sluice/detail/checked.hpp>
+#include <sluice/net/breaker.hpp>
+
+namespace sluice {
+
+struct PostgresOptions {
+    /// For one call from beginning to end: waiting for a connection, dialling, logging in, the statement. 1 ms .. 1 min.
+    std::chrono::milliseconds timeout{100};
+    /// Connections at most, 1 .. 64, made as they are needed; so many calls run at once.
+    std::size_t connections = 4;
+    /// The Postgres schema that holds our table and functions: 1 to 40 of a-z, 0-9 and _, no digit first.
+    std::string schema = "sluice";
+    /// Makes ensure_schema() create a table that survives a crash of the server and is replicated. Every decision then
+    /// waits for the disk, unless the server or the user has synchronous_commit off.
+    bool logged = false;
+    net::BreakerOptions breaker{};
+
+    /// *this, or std::invalid_argument.
+    const PostgresOptions& checked() const {
+        check("timeout", timeout.count(), 60'000);
+        check("connections", connections, 64);
+        check("breaker.failures_to_open", breaker.failures_to_open, 1'000'000);
+        check("breaker.first_pause", breaker.first_pause.count(), 60'000);
+        check("breaker.longest_pause", breaker.longest_pause.count(), 3'600'000);
+        const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
+        const auto is_valid = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); };
+        if (schema.empty() || schema.size() > 40 || !is_letter(schema.front()) ||
+            !std::all_of(schema.begin(), schema.end(), is_valid)) {
+            detail::throw_invalid("PostgresOptions::schema", "'" + schema + "'",
+                                  "1 to 40 of a-z, 0-9 and _, no digit first");
+        }
+        return *this;
+    }
+
+private:
+    template <detail::Integer I>
+    static void check(const char* what, I value, std::uint64_t most) {
+        static_cast<void>(detail::checked_units((std::string{"PostgresOptions::"} + what).c_str(), value, most));
+    }
+};
+
+}  // namespace sluice
+
+#endif

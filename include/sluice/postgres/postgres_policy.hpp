@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_POSTGRES_POSTGRES_POLICY_HPP
+#define SLUICE_POSTGRES_POSTGRES_POLICY_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include <sluice/detail/ticks.hpp>
+#include <sluice/policies/all_of.hpp>
+#include <sluice/policies/fixed_window.hpp>
+#include <sluice/policies/leaky_bucket.hpp>
+#include <sluice/policies/sliding_window.hpp>
+#include <sluice/policies/sliding_window_counter.hpp>
+#include <sluice/policies/token_bucket.hpp>
+#include <sluice/policy.hpp>
+#include <sluice/rate.hpp>
+
+namespace sluice {
+
+namespace postgres {
+
+/// What describes policies to the server: five numbers each (see step_1 in detail/schema_text.hpp).
+using Parts = std::vector<std::int64_t>;
+
+/// The numbers of a state that the server saw, taken one after the other; 0 where there are too few.
+class Seen {
+public:
+    explicit Seen(std::span<const std::int64_t> numbers) noexcept : numbers_(numbers) {}
+
+    std::int64_t time() noexcept {
+        if (next_ == numbers_.size()) return 0;
+        return numbers_[next_++];
+    }
+    /// A count, within the limit whatever the server says.
+    std::uint64_t count(std::uint64_t limit) noexcept {
+        return std::min(limit, static_cast<std::uint64_t>(std::max<std::int64_t>(0, time())));
+    }
+
+private:
+    std::span<const std::int64_t> numbers_;
+    std::size_t next_ = 0;
+};
+
+inline void add_part(Parts& parts, int kind, std::uint64_t limit, std::uint64_t span, std::uint64_t per_unit = 0,
+                     std::uint64_t per_period = 0) {
+    parts.push_back(kind);
+    for (const std::uint64_t number : {limit, span, per_unit, per_period}) {
+        parts.push_back(static_cast<std::int64_t>(number));
+    }
+}
+
+inline void add_bucket(Parts& parts, std::uint64_t capacity, const Rate& rate) {
+    const detail::Ticks ticks{rate};
+    add_part(parts, 1, capacity, ticks.period_ns(), ticks.per_unit(), ticks.per_period());
+}
+
+template <Policy P>
+void add_window(Parts& parts, int kind, const P& policy) {
+    add_part(parts, kind, policy.limit(), static_cast<std::uint64_t>(policy.window().count()));
+}
+
+}  // namespace postgres
+
+/// How a policy runs in Postgres: specialised for each policy that can. The server answers with the state as it was
+/// before the request, and the policy itself makes the Decision out of it.
+///
+///     static void parts(const P&, postgres::Parts&);          // may throw std::bad_alloc
+///     static State state(const P&, postgres::Seen&);          // the same
+template <Policy P>
+struct PostgresPolicy {
+    static_assert(!std::is_same_v<P, P>,
+                  "sluice: PostgresStore does not know this policy: it knows TokenBucket, LeakyBucket, FixedWindow, "
+                  "SlidingWindow, SlidingWindowCounter and AllOf of these");
+};
+
+template <>
+struct PostgresPolicy<TokenBucket> {
+    static void parts(const TokenBucket& policy, postgres::Parts& parts) {
+        postgres::add_bucket(parts, policy.capacity(), policy.refill());
+    }
+    static TokenBucket::State state(const TokenBucket&, postgres::Seen& seen) { return {seen.time()}; }
+};
+
+template <>
+struct PostgresPolicy<LeakyBucket> {
+    static void parts(const LeakyBucket& policy, postgres::Parts& parts) {
+        postgres::add_bucket(parts, policy.queue(), policy.drain());
+    }
+    static LeakyBucket::State state(const LeakyBucket&, postgres::Seen& seen) { return {seen.time()}; }
+};
+
+template <>
+struct PostgresPolicy<FixedWindow> {
+    static void parts(const FixedWindow& policy, postgres::Parts& parts) { postgres::add_window(parts, 2, policy); }
+    static FixedWindow::State state(const FixedWindow& policy, postgres::Seen& seen) {
+        const std::int64_t end = seen.time();
+        return {end, seen.count(policy.limit())};
+    }
+};
+
+template <>
+struct PostgresPolicy<SlidingWindowCounter> {
+    static void parts(const SlidingWindowCounter& policy, postgres::Parts& parts) {
+        postgres::add_window(parts, 3, policy);
+    }
+    static SlidingWindowCounter::State state(const SlidingWindowCounter& policy, postgres::Seen& seen) {
+        const std::int64_t end = seen.time();
+        const std::uint64_t previous = seen.count(policy.limit());
+        return {end, previous, seen.count(policy.limit())};
+    }
+};
+
+/// The server tells three numbers of a log: its size, the time that has to leave before the request fits, and the
+/// newest. A log of that size, all times but the newest being the one that has to leave, decides as the real one does.
+template <>
+struct PostgresPolicy<SlidingWindow> {
+    static void parts(const SlidingWindow& policy, postgres::Parts& parts) { postgres::add_window(parts, 4, policy); }
+    static SlidingWindow::State state(const SlidingWindow& policy, postgres::Seen& seen) {
+        const auto size = static_cast<std::size_t>(seen.count(policy.limit()));
+        const std::int64_t leaving = seen.time();
+        const std::int64_t newest = seen.time();
+        SlidingWindow::State state;
+        if (size == 0) return state;
+        state.log.reserve(size, static_cast<std::size_t>(policy.limit()));
+        state.log.append(std::min(leaving, newest), size - 1);
+        state.log.append(newest, 1);
+        return state;
+    }
+};
+
+template <Policy... Policies>
+struct PostgresPolicy<AllOf<Policies...>> {
+    static void parts(const AllOf<Policies...>& policy, postgres::Parts& parts) {
+        std::apply([&](const auto&... part) { (PostgresPolicy<Policies>::parts(part, parts), ...); },
+                   policy.policies());
+    }
+    static typename AllOf<Policies...>::State state(const AllOf<Policies...>& policy, postgres::Seen& seen) {
+        // Braces: evaluated from left to right, as the numbers come.
+        return std::apply(
+            [&](const auto&... part) {
+                return typename AllOf<Policies...>::State{PostgresPolicy<Policies>::state(part, seen)...};
+            },
+            policy.policies());
+    }
+};
+
+}  // namespace sluice
+
+#endif
