@@ -60,6 +60,7 @@ public:
         ::kill(pid_, SIGKILL);
         ::waitpid(pid_, nullptr, 0);
         pid_ = -1;
+        admin_.reset();
     }
     /// Starts again after kill(), empty, on the same port and path. Returns when it answers.
     void restart() {
@@ -68,13 +69,14 @@ public:
     void freeze() noexcept { ::kill(pid_, SIGSTOP); }
     void thaw() noexcept { ::kill(pid_, SIGCONT); }
 
-    /// Runs a command on a connection of its own, as the default user. The reply as text, elements separated by
-    /// spaces; an error as it is; nothing without a connection.
+    /// Runs a command as the default user, on a connection that is kept. The reply as text, elements separated by
+    /// spaces; an error as it is; nothing without a connection or an answer within two seconds.
     std::string command(std::initializer_list<std::string_view> arguments) const {
-        const timeval patience{2, 0};
-        const std::unique_ptr<redisContext, void (*)(redisContext*)> context{
-            redisConnectUnixWithTimeout(socket_path().c_str(), patience), redisFree};
-        if (!context || context->err != 0 || redisSetTimeout(context.get(), patience) != REDIS_OK) return {};
+        if (!admin_ || admin_->err != 0) {
+            const timeval patience{2, 0};
+            admin_.reset(redisConnectUnixWithTimeout(socket_path().c_str(), patience));
+            if (!admin_ || admin_->err != 0 || redisSetTimeout(admin_.get(), patience) != REDIS_OK) return {};
+        }
         std::vector<const char*> texts;
         std::vector<std::size_t> sizes;
         for (const auto argument : arguments) {
@@ -82,7 +84,7 @@ public:
             sizes.push_back(argument.size());
         }
         auto* const reply = static_cast<redisReply*>(
-            redisCommandArgv(context.get(), static_cast<int>(texts.size()), texts.data(), sizes.data()));
+            redisCommandArgv(admin_.get(), static_cast<int>(texts.size()), texts.data(), sizes.data()));
         if (reply == nullptr) return {};
         const std::unique_ptr<redisReply, void (*)(void*)> owner{reply, freeReplyObject};
         return text_of(*reply);
@@ -155,7 +157,12 @@ private:
         return all;
     }
 
+    struct Free {
+        void operator()(redisContext* context) const noexcept { redisFree(context); }
+    };
+
     std::vector<std::string> options_;
+    mutable std::unique_ptr<redisContext, Free> admin_;
     std::string folder_;
     int port_ = 0;
     pid_t pid_ = -1;

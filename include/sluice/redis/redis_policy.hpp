@@ -23,7 +23,7 @@ namespace sluice {
 /// others are cheaper where the parameters allow. Answers are integers from 0 to 2^53.
 ///
 ///     static constexpr std::size_t keys;                          // that one decision takes
-///     static constexpr std::array<std::size_t, forms> values;     // integers in an answer (of several keys: behind now)
+///     static constexpr std::array<std::size_t, forms> values;     // integers in an answer, behind a common now
 ///     static constexpr std::array<std::array<redis::ScriptPart, keys>, forms> parts;
 ///     static std::size_t form(const P&);
 ///     static std::string_view problem(const P&);                  // why it can't be exact in Redis, or empty

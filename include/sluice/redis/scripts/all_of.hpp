@@ -28,7 +28,7 @@ struct RedisPolicy<AllOf<Policies...>> {
         std::array<std::array<redis::ScriptPart, keys>, 1> all{};
         std::size_t count = 0;
         const auto append = [&](const auto& more) {
-            for (const redis::ScriptPart& part : more) all[0][count++] = part;
+            for (std::size_t i = 0; i != more.size(); ++i) all[0][count++] = more[i];
         };
         (append(RedisPolicy<Policies>::parts[0]), ...);
         return all;
@@ -53,7 +53,7 @@ struct RedisPolicy<AllOf<Policies...>> {
                           policy.policies());
     }
     /// Of a single part, which tells no now of its own.
-    static std::chrono::nanoseconds now(const All& policy,
+    static std::chrono::nanoseconds now(const All& policy, std::size_t,
                                         const std::int64_t* answer) requires(sizeof...(Policies) == 1 && keys == 1) {
         return std::apply([&]<class P>(const P& part) { return RedisPolicy<P>::now(part, 0, answer); },
                           policy.policies());
