@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <ranges>
 #include <string_view>
+#include <type_traits>
 
 #include <sluice/decision.hpp>
 
@@ -77,6 +78,9 @@ Decision peek(const P& policy, const typename P::State& state, std::chrono::nano
                   }) {
         return policy.peek(state, now, cost);
     } else {
+        static_assert(std::is_nothrow_copy_constructible_v<typename P::State> &&
+                          std::is_nothrow_copy_assignable_v<typename P::State>,
+                      "sluice: a policy whose state allocates needs a peek() of its own");
         auto copy = state;
         const Decision decision = policy.step(copy, now, cost);
         if (!decision.allowed) return decision;

@@ -91,3 +91,21 @@ TEST_CASE("a full store takes new keys again as soon as states expire, wherever 
     REQUIRE(limiter.try_consume("yet one more").allowed);
     CHECK(limiter.store().overflowed() == 1);
 }
+
+TEST_CASE("overflow states are no way round the limit for a second tier or limiter") {
+    const sluice::ManualClock clock{start};
+    const Store<sluice::TokenBucket> store{{.max_keys = 5'000}, clock};
+    const sluice::TokenBucket tier{4, sluice::per_day(1)};
+    const sluice::RateLimiter first{tier, store, {.name = "first"}};
+    const sluice::RateLimiter second{tier, store, {.name = "second"}};
+    for (int i = 0; i != 5'000; ++i) REQUIRE(first.try_consume("known " + std::to_string(i)).allowed);
+    std::uint64_t admitted = 0;
+    for (const auto* limiter : {&first, &second}) {
+        for (int i = 0; i != 20'000; ++i) admitted += limiter->try_consume("new " + std::to_string(i)).allowed ? 1 : 0;
+    }
+    CHECK(admitted <= 64 * 4);
+    const sluice::Decision refused = second.try_consume("one more");
+    CHECK_FALSE(refused.allowed);
+    CHECK(refused.error == sluice::Errc::store_full);
+    CHECK(refused.limit == 4);
+}

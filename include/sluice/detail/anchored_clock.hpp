@@ -14,7 +14,7 @@ namespace sluice::detail {
 
 /// Nanoseconds since the Unix epoch on a straight line through an anchor (count, time, slope) that is laid anew every
 /// 10 ms, so that the line follows steady_clock. One anchor per process and counter, under a sequence lock: readers
-/// write nothing and wait only while a new anchor is being laid (below 0.1 us).
+/// write nothing and wait only while a new anchor is being laid: some 0.2 us, unless that thread is held up.
 ///
 /// Monotonic across threads: a new line starts no lower than the old one was when readers were last let in, none of
 /// whom goes further along a line than its 10 ms; if it lies ahead of steady_clock, its slope is less until they meet.
@@ -59,6 +59,13 @@ private:
     }
     static std::int64_t wall_ns() noexcept {
         return std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
+    }
+
+    /// The wall clock is read first: if the thread is held up between the two, the offset comes out too small, which the
+    /// next check repairs; one too large would never be taken back.
+    static std::int64_t wall_offset() noexcept {
+        const std::int64_t wall = wall_ns();
+        return wall - steady_ns();
     }
 
     /// Both clocks at one moment: of a few readings the one that took least, in case an interrupt came between.
@@ -118,7 +125,7 @@ private:
 
     static void start() noexcept {
         slope_.store(calibrate(), std::memory_order_relaxed);
-        wall_minus_steady_ = wall_ns() - steady_ns();
+        wall_minus_steady_ = wall_offset();
         wall_checked_ns_ = reference_.steady_ns;
         count_.store(reference_.count, std::memory_order_relaxed);
         time_ns_.store(reference_.steady_ns + wall_minus_steady_, std::memory_order_relaxed);
@@ -136,7 +143,7 @@ private:
     static void follow_wall(std::int64_t steady) noexcept {
         if (steady - wall_checked_ns_ < wall_check_ns) return;
         wall_checked_ns_ = steady;
-        const std::int64_t offset = wall_ns() - steady;
+        const std::int64_t offset = wall_offset();
         if (offset > wall_minus_steady_ + wall_step_ns) wall_minus_steady_ = offset;
     }
 

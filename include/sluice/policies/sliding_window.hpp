@@ -22,7 +22,7 @@ namespace sluice {
 ///     SlidingWindow{5, 15min}
 ///
 /// Limit 1 .. 2^20, window 1 ns .. 100 years, else std::invalid_argument. State: 8 bytes per admitted unit, allocated as
-/// it fills (doubling, up to exactly the limit), and a head of 32 bytes. A decision costs a binary search, and an
+/// it fills (9 at times, 8 once at the limit), and a head of 32 bytes. A decision costs a binary search, and an
 /// admission of cost n writes n times. A clock that goes back (by more than the millisecond by which threads may
 /// disagree) turns the later times into now.
 class SlidingWindow {
@@ -58,7 +58,7 @@ public:
         Decision decision = peek(state, now, cost);
         if (decision.allowed) {
             const std::int64_t newest = state.log.size() != 0 ? state.log.newest() : now.count();
-            state.log.append(std::max(now.count(), newest), cost);
+            state.log.append(std::max<std::int64_t>(now.count(), newest), cost);
             decision.remaining = limit_ - state.log.size();
             decision.reset_after = detail::wait(now.count(), leaves_at(state.log.newest()));
         }

@@ -7,19 +7,24 @@
 
 #if __has_include(<sys/mman.h>)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace sluice::detail {
-
-inline constexpr std::size_t page_size = 4096;
 
 /// Tells the system that what whole pages within [begin, begin + size) hold is not needed any more; they stay
 /// addressable. Where this is not possible they stay in use, which costs memory and nothing else.
 inline void release_pages(void* begin, std::size_t size) noexcept {
 #if defined(MADV_DONTNEED)
-    auto* const from = static_cast<unsigned char*>(begin);
-    const std::size_t skip = (page_size - reinterpret_cast<std::uintptr_t>(from) % page_size) % page_size;
-    if (size > skip) static_cast<void>(::madvise(from + skip, (size - skip) / page_size * page_size, MADV_DONTNEED));
+    const long page = ::sysconf(_SC_PAGESIZE);  // 4, 16 or 64 KiB; the system would round a part of one up
+    if (page <= 0) return;
+    const std::uintptr_t mask = static_cast<std::uintptr_t>(page) - 1;
+    const auto from = reinterpret_cast<std::uintptr_t>(begin);
+    const std::uintptr_t first = (from + mask) & ~mask;
+    const std::uintptr_t last = (from + size) & ~mask;
+    if (first < last) {
+        static_cast<void>(::madvise(static_cast<unsigned char*>(begin) + (first - from), last - first, MADV_DONTNEED));
+    }
 #else
     static_cast<void>(begin);
     static_cast<void>(size);

@@ -62,7 +62,7 @@ private:
         }
     };
 
-    // Little-endian in the paper; here any byte order does, as no hash leaves the process.
+    // Little-endian, as in the paper and on every platform of this library.
     template <class T>
     static T load(const char* data) noexcept {
         T value;

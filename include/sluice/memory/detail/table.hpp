@@ -41,7 +41,7 @@ public:
     };
 
     static constexpr std::size_t max_shard_slots = 4096;  // 64 KiB: rebuilt in some 20 us
-    static constexpr std::size_t min_shard_slots = page_size / sizeof(Slot);
+    static constexpr std::size_t min_shard_slots = 4096 / sizeof(Slot);
 
     explicit Table(std::size_t max_keys)
         : max_keys_(max_keys), spare_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
@@ -98,9 +98,11 @@ public:
     /// caller holds no shard's mutex. False if none was found.
     bool reclaim(std::int64_t now) noexcept;
 
-    /// To be told of every expiry that does not come through place(), with the mutex held.
+    /// To be told of every expiry that comes sooner than before, with or without the mutex.
     void expires(Shard& shard, std::int64_t at) noexcept {
-        if (at < shard.earliest.load(std::memory_order_relaxed)) shard.earliest.store(at, std::memory_order_relaxed);
+        std::int64_t earliest = shard.earliest.load(std::memory_order_relaxed);
+        while (at < earliest && !shard.earliest.compare_exchange_weak(earliest, at, std::memory_order_relaxed)) {
+        }
     }
 
     std::size_t max_keys() const noexcept { return max_keys_; }
@@ -130,7 +132,7 @@ private:
         std::uint64_t value_;
     };
 
-    static constexpr std::align_val_t alignment{page_size};
+    static constexpr std::align_val_t alignment{4096};
     static std::size_t slots_for(std::size_t max_keys, std::size_t spare) noexcept {
         return std::max(line_slots, std::bit_ceil(max_keys + max_keys / 2 + 2 * spare));
     }

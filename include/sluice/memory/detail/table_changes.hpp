@@ -149,16 +149,18 @@ std::size_t Table<Words>::sweep(std::size_t index, std::int64_t now) noexcept {
 
 template <class Words>
 bool Table<Words>::reclaim(std::int64_t now) noexcept {
-    constexpr int most_sweeps = 4;  // some 5 us each: a flood of new keys must not buy more work than that
+    // Some 5 us a sweep: a flood of new keys must not buy more work than that, nor a look at all shards.
+    constexpr int most_sweeps = 4;
+    const std::size_t most_looks = std::min<std::size_t>(shard_count_, 64);
     int sweeps = 0;
-    const std::size_t start = next_sweep_.load(std::memory_order_relaxed);
-    for (std::size_t step = 0; step != shard_count_ && sweeps != most_sweeps; ++step) {
-        const std::size_t index = (start + step) % shard_count_;
-        if (shards_[index].earliest.load(std::memory_order_relaxed) > now) continue;
-        ++sweeps;
-        const std::lock_guard lock{shards_[index].mutex};
-        next_sweep_.store(index, std::memory_order_relaxed);
-        if (sweep(index, now) != 0) return true;
+    for (std::size_t look = 0; look != most_looks && sweeps != most_sweeps; ++look) {
+        const std::size_t index = next_sweep_.load(std::memory_order_relaxed) % shard_count_;
+        if (shards_[index].earliest.load(std::memory_order_relaxed) <= now) {
+            ++sweeps;
+            const std::lock_guard lock{shards_[index].mutex};
+            if (sweep(index, now) != 0) return true;
+        }
+        next_sweep_.store(index + 1, std::memory_order_relaxed);
     }
     return false;
 }

@@ -12,7 +12,8 @@
 namespace sluice::detail {
 
 /// Times in ascending order, 8 bytes each, in a ring that is allocated as it fills: added at the new end, dropped at
-/// either. Capacity doubles up to the bound that the caller gives and is given back when nearly all of it is unused.
+/// either. Capacity grows by an eighth, up to the bound that the caller gives, and is given
+/// back when nearly all of it is unused.
 class TimeLog {
 public:
     std::size_t size() const noexcept { return size_; }
@@ -39,8 +40,8 @@ public:
     /// Room for `total` times, `most` being all there will ever be. Throws std::bad_alloc and changes nothing.
     void reserve(std::size_t total, std::size_t most) {
         if (total > capacity_) {
-            const std::size_t doubled = std::max<std::size_t>(4, capacity_ * 2);
-            move_to(std::min(most, std::max(total, doubled)));
+            const std::size_t larger = capacity_ + capacity_ / 8 + 4;
+            move_to(std::min(most, std::max(total, larger)));
         } else if (capacity_ >= 64 && total <= capacity_ / 8) {
             try {
                 move_to(total * 2);

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_MEMORY_DETAIL_STATES_HPP
+#define SLUICE_MEMORY_DETAIL_STATES_HPP
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <sluice/error.hpp>
+#include <sluice/memory/detail/key_hash.hpp>
+#include <sluice/memory/detail/node.hpp>
+#include <sluice/memory/detail/table.hpp>
+#include <sluice/memory/memory_options.hpp>
+#include <sluice/policy.hpp>
+#include <sluice/store.hpp>
+
+namespace sluice::detail {
+
+/// The states of a MemoryStore: finds the one that a request means and runs the policy's step on it, in the slot's word
+/// by compare-and-swap, or in a Node under the shard's mutex.
+template <Policy P, class C>
+class States {
+public:
+    using State = typename P::State;
+
+    /// The time of a decision, and the clock that told it; null where the caller gave the time.
+    struct Moment {
+        std::chrono::nanoseconds now;
+        const C* clock;
+
+        bool read_again() noexcept {
+            if (clock == nullptr) return false;
+            now = std::exchange(clock, nullptr)->now();
+            return true;
+        }
+    };
+
+    struct Place {
+        std::uint64_t owner = 0;  // 64 bits of hash, but for the lowest, which tells that the word is a Node
+        std::size_t shard = 0;
+        Guard guard{0};  // as found; if slots change hands later, the lookup starts anew under the mutex
+        Slot* home = nullptr;
+        bool spare = false;  // an overflow state
+    };
+
+    explicit States(const MemoryOptions& options) : options_(options), table_(options.max_keys) {}
+
+    const auto& table() const noexcept { return table_; }
+    std::uint64_t overflowed() const noexcept { return overflowed_.load(std::memory_order_relaxed); }
+
+    [[gnu::always_inline]] Place locate(const Request<P>& request) const noexcept {
+        return place_of(hash_(request.scope.id, request.key), request.scope.policy, false);
+    }
+
+    [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place, Moment moment) noexcept {
+        if constexpr (WordPolicy<P>) {
+            if (request.operation == Operation::consume && !is_node(place.owner)) [[likely]] {
+                Decision decision;
+                const P& policy = request.scope.policy;
+                const auto consume = [&](State & state, std::chrono::nanoseconds now) __attribute__((always_inline)) {
+                    return policy.step(state, now, request.units);
+                };
+                if (step_unlocked(policy, place, moment, consume, decision)) [[likely]]
+                    return decision;
+            }
+        }
+        // Copied member by member, here alone, so that both can live in registers until then; no use for the name.
+        return decide_slowly(
+            {{{}, request.scope.policy, request.scope.id}, request.key, request.units, request.operation},
+            {place.owner, place.shard, place.guard, place.home, place.spare}, moment);
+    }
+
+private:
+    using StateNode = Node<State>;
+    using StateTable = Table<Words<P>>;
+    using Placed = typename StateTable::Placed;
+
+    [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
+        const bool node = options_.full_keys || !fits_word(policy);
+        const std::uint64_t owner = (hash & ~std::uint64_t{1}) | (node ? 1 : 0);
+        Place place{owner > Slot::removed ? owner : owner + 2, table_.shard_of(hash), {0}, nullptr, spare};
+        place.guard = table_.guard(place.shard);
+        place.home = table_.home(place.shard, place.guard, place.owner);
+        return place;
+    }
+
+    /// What is not consuming from a known key's word.
+    [[gnu::noinline]] Decision decide_slowly(const Request<P>& request, const Place& place, Moment moment) noexcept {
+        using std::chrono::nanoseconds;
+        const P& policy = request.scope.policy;
+        const auto consume = [&](State& state, nanoseconds now) { return policy.step(state, now, request.units); };
+        const auto peek = [&](State& state, nanoseconds now) {
+            return sluice::peek(policy, state, now, request.units);
+        };
+        switch (request.operation) {
+            case Operation::consume: return run_locked(request, place, moment, consume);
+            case Operation::peek:
+                if constexpr (WordPolicy<P>) {
+                    Decision decision;
+                    if (!is_node(place.owner) && step_unlocked(policy, place, moment, peek, decision)) return decision;
+                }
+                return run_locked(request, place, moment, peek);
+            case Operation::refund:
+                if constexpr (RefundablePolicy<P>) {
+                    return run_locked(request, place, moment, [&](State& state, nanoseconds now) {
+                        policy.refund(state, now, request.units);
+                        return Decision{};
+                    });
+                }
+                return failure(Errc::unsupported);
+            case Operation::reset:
+                return run_locked(request, place, moment, [](State& state, nanoseconds) {
+                    state = State{};
+                    return Decision{};
+                });
+        }
+        return failure(Errc::invalid_argument);
+    }
+
+    /// Steps the word of a known key. False, and nothing done, where the key is not found or its slot is changing hands.
+    template <class Step>
+    [[gnu::always_inline]] bool step_unlocked(const P& policy, const Place& place, Moment& moment, Step step,
+                                              Decision& decision) noexcept {
+        while (!place.guard.is_closed()) {
+            Slot* const slot =
+                table_.find(place.shard, place.guard, place.home, place.owner, [](const Slot&) { return true; });
+            if (slot == nullptr) return false;
+            const std::uint64_t stored = slot->stored();
+            // The guard vouches that the word is this key's; from here to the swap its XORed form does.
+            if (stored == Slot::frozen || !table_.is_unchanged(place.shard, place.guard)) return false;
+            if (step_word(policy, *slot, stored, place, moment, step, decision)) return true;
+        }
+        return false;
+    }
+
+    /// False if the word has changed meanwhile or was stepped at an old time. A step that lets a state expire sooner
+    /// means that the clock went back, or far more often that this thread was held up after it read the clock, while
+    /// others went on with later times, which must not be undone: only a new reading tells.
+    template <class Step>
+    [[gnu::always_inline]] bool step_word(const P& policy, Slot& slot, std::uint64_t stored, const Place& place,
+                                          Moment& moment, Step step, Decision& decision) noexcept {
+        State state = policy.unpack(stored ^ place.owner);
+        decision = step(state, moment.now);
+        const std::uint64_t word = policy.pack(state);
+        if ((word ^ place.owner) == stored) return true;
+        if (P::word_expires_at(word) < P::word_expires_at(stored ^ place.owner)) [[unlikely]] {
+            if (moment.read_again()) return false;
+            table_.expires(table_.shard(place.shard), P::word_expires_at(word).count());
+        }
+        return slot.swap(stored, place.owner, word);
+    }
+
+    template <class Step>
+    Decision run_locked(const Request<P>& request, const Place& place, Moment moment, Step step) noexcept {
+        Decision decision;
+        try {
+            for (int attempt = 0; attempt != 4; ++attempt) {
+                const Placed placed = try_locked(request, place, moment, step, decision);
+                if (placed == Placed::done) return decision;
+                if (placed == Placed::no_memory) return failure(Errc::no_memory);
+                if (!table_.reclaim(moment.now.count())) break;
+            }
+        } catch (...) {  // no memory for a state
+            return failure(Errc::no_memory);
+        }
+        if (!place.spare) overflowed_.fetch_add(1, std::memory_order_relaxed);
+        // Where other scopes have taken all overflow states, this one has to be refused.
+        if (options_.on_full == OnFull::overflow && !place.spare) {
+            return decide_slowly(request, overflow_place(request, place), moment);
+        }
+        decision = failure(Errc::store_full);
+        decision.limit = request.scope.policy.quota().limit;
+        decision.allowed = options_.on_full == OnFull::allow;
+        return decision;
+    }
+
+    /// One attempt under the shard's mutex. Throws std::bad_alloc and leaves everything as it was.
+    template <class Step>
+    Placed try_locked(const Request<P>& request, const Place& place, Moment moment, Step step, Decision& decision) {
+        const P& policy = request.scope.policy;
+        const std::string_view key = place.spare ? std::string_view{} : request.key;
+        const bool consuming = request.operation == Operation::consume;
+        auto& shard = table_.shard(place.shard);
+        const std::lock_guard lock{shard.mutex};
+        static_cast<void>(moment.read_again());  // others may have gone on while this thread waited
+
+        const Guard guard = table_.guard(place.shard);
+        Slot* const slot = guard.is_closed() ? nullptr : find_locked(place, guard, key);
+        if (slot == nullptr) {
+            State state{};
+            if (consuming) reserve(policy, state, moment.now, request.units);
+            decision = step(state, moment.now);
+            if (!consuming || !decision.allowed) return Placed::done;
+            return insert(policy, place, key, std::move(state), moment.now);
+        }
+        if constexpr (WordPolicy<P>) {
+            if (!is_node(place.owner)) {
+                while (!step_word(policy, *slot, slot->stored(), place, moment, step, decision)) {
+                }
+                return Placed::done;
+            }
+        }
+        StateNode& node = *StateNode::of(slot->word());
+        if (consuming) reserve(policy, node.state, moment.now, request.units);
+        decision = step(node.state, moment.now);
+        node.expires_at_ns = policy.expires_at(node.state).count();
+        table_.expires(shard, node.expires_at_ns);
+        return Placed::done;
+    }
+
+    Slot* find_locked(const Place& place, Guard guard, std::string_view key) const noexcept {
+        return table_.find(
+            place.shard, guard, table_.home(place.shard, guard, place.owner), place.owner,
+            [&](const Slot& slot) { return !options_.full_keys || *StateNode::of(slot.word())->key == key; });
+    }
+
+    Placed insert(const P& policy, const Place& place, std::string_view key, State state,
+                  std::chrono::nanoseconds now) {
+        if constexpr (WordPolicy<P>) {
+            if (!is_node(place.owner)) {
+                return table_.place(place.shard, place.owner, policy.pack(state), now.count(), place.spare);
+            }
+        }
+        auto node = std::make_unique<StateNode>();
+        node->expires_at_ns = policy.expires_at(state).count();
+        node->state = std::move(state);
+        if (options_.full_keys) node->key = std::make_unique<const std::string>(key);
+        const Placed placed = table_.place(place.shard, place.owner, node->word(), now.count(), place.spare);
+        if (placed == Placed::done) static_cast<void>(node.release());  // the table's from here
+        return placed;
+    }
+
+    /// One of the states that new keys of this scope share while the store is full.
+    Place overflow_place(const Request<P>& request, const Place& place) const noexcept {
+        constexpr std::uint64_t apart_from_keys = 0x6f766572666c6f77;
+        const auto index = static_cast<char>(place.owner / 2 % table_.spare_keys());
+        return place_of(hash_(request.scope.id ^ apart_from_keys, {&index, 1}), request.scope.policy, true);
+    }
+
+    MemoryOptions options_;
+    KeyHash hash_;
+    StateTable table_;
+    std::atomic<std::uint64_t> overflowed_{0};
+};
+
+}  // namespace sluice::detail
+
+#endif
