@@ -50,6 +50,24 @@ TEST_CASE("no growth loses or doubles a state, at whatever point it comes") {
     }
 }
 
+TEST_CASE("freeing expired states leaves the live ones where they are found") {
+    constexpr int keys = 2'650;  // in 4,096 slots: most keys lie behind others
+    const int runs = slow_build ? 4 : 20;
+    for (int run = 0; run != runs; ++run) {
+        const sluice::ManualClock clock{start};
+        const auto limiter = make_limiter(sluice::TokenBucket{2, sluice::per_second(1)}, clock, {.max_keys = keys});
+        for (int key = 0; key != keys; ++key) REQUIRE(limiter.try_consume(name(key), key % 2 == 0 ? 1 : 2));
+        REQUIRE(limiter.store().keys() == keys);
+        clock.advance(1s);  // the even ones are as good as new
+        for (int key = keys; key != keys + keys / 4; ++key) REQUIRE(limiter.try_consume(name(key)).remaining == 1);
+        int lost = 0;
+        for (int key = 1; key < keys; key += 2) lost += limiter.peek(name(key)).remaining != 1 ? 1 : 0;
+        for (int key = keys; key != keys + keys / 4; ++key) lost += limiter.peek(name(key)).remaining != 1 ? 1 : 0;
+        REQUIRE(lost == 0);
+        REQUIRE(limiter.store().overflowed() == 0);
+    }
+}
+
 TEMPLATE_TEST_CASE("a store answers as a map of states while keys come, expire and go", "", sluice::TokenBucket,
                    sluice::FixedWindow, sluice::SlidingWindowCounter, sluice::SlidingWindow) {
     Random random{"memory store"};

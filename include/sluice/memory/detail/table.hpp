@@ -35,7 +35,7 @@ public:
         std::mutex mutex;
         // All guarded by the mutex, but `earliest` may be read without it.
         std::size_t used = 0;                           // slots that are not empty
-        std::size_t taken_over = 0;                     // since the last rebuild
+        std::size_t placed = 0;                         // since the last rebuild
         std::size_t constructed = 0;                    // slots that have ever been in use
         std::atomic<std::int64_t> earliest{int64_max};  // no state expires before, in ns
     };

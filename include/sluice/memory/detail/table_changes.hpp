@@ -52,10 +52,10 @@ auto Table<Words>::place(std::size_t index, std::uint64_t owner, std::uint64_t w
             const std::uint64_t stored = slot.stored();
             if (Words::expires_at(seen, stored ^ seen) > now || !slot.freeze(stored)) continue;
             Words::destroy(seen, stored ^ seen);
-            ++shard.taken_over;
             reclaimed_.fetch_add(1, std::memory_order_relaxed);
         }
         slot.give(owner, word);
+        ++shard.placed;
         expires(shard, Words::expires_at(owner, word));
         return Placed::done;
     }
@@ -69,7 +69,7 @@ bool Table<Words>::is_crowded(std::size_t index) const noexcept {
     const Shard& shard = shards_[index];
     const std::size_t slots = slots_in(index);
     const std::size_t crowded = slots == shard_slots_ ? slots - slots / 16 : slots / 4 * 3;
-    return shard.used >= crowded || shard.taken_over >= slots;
+    return shard.used >= crowded || shard.placed >= slots;
 }
 
 /// Moves the live states into as many slots as they need, half full at most. False without memory for the move.
@@ -117,7 +117,7 @@ bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
         slot().give(kept[i].owner, kept[i].word);
     }
     shard.used = live;
-    shard.taken_over = 0;
+    shard.placed = 0;
     shard.earliest.store(earliest, std::memory_order_relaxed);
     closed.resize(slots);
     return true;
