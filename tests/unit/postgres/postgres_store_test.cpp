@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <sluice/postgres.hpp>
+#include <sluice/sluice.hpp>
+
+#include "support/catch.hpp"
+#include "support/postgres_server.hpp"
+#include "support/random.hpp"
+#include "support/threads.hpp"
+
+using namespace std::chrono_literals;
+using sluice::Errc;
+
+namespace {
+
+/// One server for all tests here; nothing runs in it but what the tests ask for.
+PostgresServer& server() {
+    static PostgresServer only{{"autovacuum=off"}};
+    return only;
+}
+
+sluice::PostgresStore new_store(sluice::PostgresOptions options = {}) {
+    options.timeout = 10s;  // the machine may be busy
+    sluice::PostgresStore store{server().connection_string(), std::move(options)};
+    REQUIRE_FALSE(store.ensure_schema());
+    return store;
+}
+
+const sluice::TokenBucket thousand{1'000, sluice::per_day(1)};
+
+}  // namespace
+
+TEST_CASE("four threads admit exactly the capacity") {
+    const sluice::RateLimiter limiter{thousand, new_store(), {.name = "threads"}};
+    std::atomic<int> admitted{0};
+    std::atomic<int> failed{0};
+    run_threads(4, [&](int) {
+        for (int i = 0; i != 2'000; ++i) {
+            const auto decision = limiter.try_consume("key");
+            admitted += decision.allowed ? 1 : 0;
+            failed += decision.error ? 1 : 0;
+        }
+    });
+    CHECK(failed == 0);
+    CHECK(admitted == 1'000);
+}
+
+TEST_CASE("two processes admit exactly the capacity") {
+    const auto store = new_store();
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe(ends.data()) == 0);
+    for (int process = 0; process != 2; ++process) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            const sluice::RateLimiter limiter{thousand, store, {.name = "processes"}};
+            int admitted = 0;
+            for (int i = 0; i != 1'500; ++i) {
+                const auto decision = limiter.try_consume("key");
+                if (decision.error) admitted = -1'000'000;
+                admitted += decision.allowed ? 1 : 0;
+            }
+            ::_exit(::write(ends[1], &admitted, sizeof admitted) == sizeof admitted ? 0 : 1);
+        }
+    }
+    int sum = 0;
+    for (int process = 0; process != 2; ++process) {
+        int admitted = 0;
+        REQUIRE(::read(ends[0], &admitted, sizeof admitted) == sizeof admitted);
+        sum += admitted;
+        ::wait(nullptr);
+    }
+    ::close(ends[0]);
+    ::close(ends[1]);
+    CHECK(sum == 1'000);
+}
+
+TEST_CASE("a forked child uses connections of its own") {
+    const sluice::RateLimiter limiter{thousand, new_store(), {.name = "fork"}};
+    CHECK_FALSE(limiter.try_consume("key").error);
+    const auto dials = limiter.store().stats().dials;
+    for (int i = 0; i != 5; ++i) {
+        const pid_t child = ::fork();
+        if (child == 0) ::_exit(limiter.try_consume("key").error ? 1 : 0);
+        int status = -1;
+        ::waitpid(child, &status, 0);
+        CHECK(status == 0);
+        CHECK_FALSE(limiter.try_consume("key").error);
+    }
+    CHECK(limiter.peek("key").remaining == 989);
+    CHECK(limiter.store().stats().dials == dials);
+}
+
+TEST_CASE("many may create the schema at once") {
+    for (int round = 0; round != 3; ++round) {
+        server().command("DROP SCHEMA IF EXISTS crowded CASCADE");
+        std::atomic<int> failed{0};
+        run_threads(8, [&](int) {
+            const sluice::PostgresStore store{server().connection_string(), {.schema = "crowded"}};
+            failed += store.ensure_schema(30s) ? 1 : 0;
+        });
+        CHECK(failed == 0);
+        CHECK(server().command("SELECT count(*) FROM pg_proc WHERE pronamespace = 'crowded'::regnamespace") == "2");
+    }
+}
+
+TEST_CASE("the schema is created where something of it is missing, and left alone where not") {
+    const sluice::PostgresStore store{server().connection_string(), {.schema = "partial"}};
+    const sluice::RateLimiter limiter{thousand, store};
+    CHECK(limiter.try_consume("key").error == Errc::unsupported);
+    REQUIRE_FALSE(store.ensure_schema());
+    CHECK_FALSE(limiter.try_consume("key").error);
+    const std::string version = "SELECT xmin FROM pg_proc WHERE oid = 'partial.step_1'::regproc";
+    const auto before = server().command(version);
+    REQUIRE_FALSE(store.ensure_schema());
+    CHECK(server().command(version) == before);
+    server().command("DROP TABLE partial.state_1");
+    REQUIRE_FALSE(store.ensure_schema());
+    CHECK_FALSE(limiter.try_consume("key").error);
+    CHECK(server().command("SELECT relpersistence FROM pg_class WHERE oid = 'partial.state_1'::regclass") == "u");
+}
+
+TEST_CASE("the schema's text can be run by hand, again and again") {
+    const sluice::PostgresOptions options{.schema = "by_hand", .logged = true};
+    CHECK(server().command(sluice::schema_sql(options)) == "");
+    CHECK(server().command(sluice::schema_sql(options)) == "");
+    CHECK(server().command("SELECT relpersistence FROM pg_class WHERE oid = 'by_hand.state_1'::regclass") == "p");
+    const sluice::PostgresStore store{server().connection_string(), options};
+    CHECK_FALSE(sluice::RateLimiter(thousand, store).try_consume("key").error);
+}
+
+TEST_CASE("whoever may not create may use what is there") {
+    REQUIRE_FALSE(new_store({.schema = "granted"}).ensure_schema());
+    server().command(
+        "CREATE ROLE guest LOGIN; GRANT USAGE ON SCHEMA granted TO guest; "
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON granted.state_1 TO guest");
+    const auto guest = server().connection_string() + " user=guest";
+    const sluice::PostgresStore store{guest, {.schema = "granted"}};
+    CHECK_FALSE(store.ensure_schema());
+    CHECK_FALSE(sluice::RateLimiter(thousand, store).try_consume("key").error);
+    CHECK((sluice::PostgresStore{guest, {.schema = "elsewhere"}}.ensure_schema()) == Errc::permission);
+    server().command("REVOKE ALL ON granted.state_1 FROM guest");
+    CHECK(sluice::RateLimiter(thousand, store).try_consume("key").error == Errc::permission);
+}
+
+TEST_CASE("a denial writes nothing") {
+    const auto store = new_store();
+    const auto check = [&](const auto& policy) {
+        const sluice::RateLimiter limiter{policy, store, {.name = "denials"}};
+        const std::string name{policy.kind};
+        CHECK(limiter.try_consume(name, 5));
+        const std::string transactions = "SELECT pg_snapshot_xmax(pg_current_snapshot())";
+        const auto before = server().command(transactions);
+        for (int i = 0; i != 50; ++i) {
+            CHECK_FALSE(limiter.try_consume(name));
+            CHECK_FALSE(limiter.peek(name, 2));
+        }
+        CHECK(server().command(transactions) == before);  // nothing that writes goes without a transaction's number
+    };
+    check(sluice::TokenBucket{5, sluice::per_day(1)});
+    check(sluice::LeakyBucket{5, sluice::per_day(1)});
+    check(sluice::FixedWindow{5, 2400h});
+    check(sluice::SlidingWindow{5, 24h});
+    check(sluice::SlidingWindowCounter{5, 2400h});
+    check(sluice::AllOf{sluice::TokenBucket{5, sluice::per_day(1)}, sluice::SlidingWindow{9, 24h}});
+}
+
+TEST_CASE("updates touch no index") {
+    const auto store = new_store({.schema = "hot"});
+    const sluice::RateLimiter limiter{sluice::TokenBucket{100'000, sluice::per_minute(100'000)}, store};
+    for (int i = 0; i != 2'000; ++i) CHECK(limiter.try_consume("key" + std::to_string(i % 10)));
+    // The session tells its numbers when it has nothing to do for a moment.
+    const std::string hot =
+        "SELECT (n_tup_upd >= 1900 AND n_tup_hot_upd >= 0.95 * n_tup_upd)::text "
+        "FROM pg_stat_user_tables WHERE relid = 'hot.state_1'::regclass";
+    bool is_hot = false;
+    for (int i = 0; i != 100 && !is_hot; ++i) {
+        std::this_thread::sleep_for(100ms);
+        static_cast<void>(limiter.peek("key"));
+        is_hot = server().command(hot) == "true";
+    }
+    CHECK(is_hot);
+}
+
+TEST_CASE("new keys remove rows that are due, and no others") {
+    const auto store = new_store({.schema = "due"});
+    const sluice::RateLimiter limiter{thousand, store};
+    const auto rows = [] { return std::stoi(server().command("SELECT count(*) FROM due.state_1")); };
+    for (int i = 0; i != 100; ++i) CHECK(limiter.try_consume("old" + std::to_string(i)));
+    CHECK(limiter.try_consume("kept", 10));
+    CHECK(rows() == 101);
+    CHECK(limiter.try_consume("new"));
+    CHECK(rows() == 102);
+    server().command(
+        "UPDATE due.state_1 SET due = now() - interval '1 hour' WHERE convert_from(key, 'UTF8') LIKE 'old%'");
+    const PostgresServer::Session other{server()};
+    other.command("BEGIN");
+    other.command("SELECT 1 FROM due.state_1 WHERE key = 'old7' FOR UPDATE");  // skipped, not waited for
+    CHECK(limiter.try_consume("kept"));                                        // not a new key: removes none
+    CHECK(rows() == 102);
+    for (int i = 0; i != 30; ++i) CHECK(limiter.try_consume("newer" + std::to_string(i)));
+    CHECK(rows() == 33);
+    other.command("COMMIT");
+    CHECK(limiter.try_consume("newest"));
+    CHECK(rows() == 33);
+    CHECK(limiter.peek("kept").remaining == 989);
+    CHECK(limiter.peek("old1").remaining == 1'000);
+}
+
+TEST_CASE("many keys take one statement") {
+    const sluice::RateLimiter limiter{thousand, new_store(), {.name = "many"}};
+    CHECK(limiter.try_consume("a"));
+    const auto before = limiter.store().stats().statements;
+    std::vector<std::string> names;
+    for (int i = 0; i != 100; ++i) names.push_back("key" + std::to_string(99 - i));
+    const std::string long_key(1'025, 'k');
+    std::vector<std::string_view> keys{names.begin(), names.end()};
+    keys.push_back("key50");
+    keys.push_back(long_key);
+    std::vector<sluice::Decision> decisions(keys.size());
+    limiter.try_consume_many(keys, decisions);
+    CHECK(limiter.store().stats().statements == before + 1);
+    for (std::size_t i = 0; i != 100; ++i) CHECK(decisions[i].remaining == 999);
+    CHECK(decisions[100].remaining == 998);
+    CHECK(decisions[101].error == Errc::invalid_argument);
+    CHECK(limiter.try_consume(long_key).error == Errc::invalid_argument);
+    CHECK(limiter.store().stats().statements == before + 1);
+}
+
+TEST_CASE("batches with the same keys in any order do not wait for each other in a circle") {
+    const sluice::RateLimiter limiter{sluice::TokenBucket{10'000, sluice::per_day(1)}, new_store(), {.name = "order"}};
+    std::atomic<int> failed{0};
+    run_threads(4, [&](int thread) {
+        std::vector<std::string> names;
+        for (int i = 0; i != 60; ++i) names.push_back("key" + std::to_string(thread % 2 == 0 ? i : 59 - i));
+        const std::vector<std::string_view> keys{names.begin(), names.end()};
+        std::vector<sluice::Decision> decisions(keys.size());
+        for (int i = 0; i != 50; ++i) {
+            limiter.try_consume_many(keys, decisions);
+            for (const auto& decision : decisions) failed += decision.error ? 1 : 0;
+        }
+    });
+    CHECK(failed == 0);
+    for (int i = 0; i != 60; ++i) CHECK(limiter.peek("key" + std::to_string(i)).remaining == 9'800);
+}
+
+TEST_CASE("time is the server's") {
+    const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::Rate{1, 200ms}}, new_store(), {.name = "clock"}};
+    CHECK(limiter.try_consume("key"));
+    const auto denied = limiter.try_consume("key");
+    CHECK_FALSE(denied);
+    CHECK(denied.retry_after > 0ns);
+    CHECK(denied.retry_after <= 200ms);
+    std::this_thread::sleep_for(denied.retry_after);
+    CHECK(limiter.try_consume("key"));
+
+    const sluice::RateLimiter window{sluice::FixedWindow{5, 1h}, new_store(), {.name = "clock"}};
+    CHECK(window.try_consume("key"));
+    const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+    const auto rest = 1h - since_epoch % 1h;
+    CHECK(std::chrono::abs(window.peek("key").reset_after - rest) < 10s);
+}
+
+TEST_CASE("the constructor does not dial, and works without a server") {
+    const sluice::PostgresStore store{"host=127.0.0.1 port=1 dbname=nowhere"};
+    CHECK(store.stats().dials == 0);
+    const sluice::RateLimiter limiter{thousand, store};
+    for (int i = 0; i != 5; ++i) CHECK(limiter.try_consume("key").error == Errc::refused);
+    CHECK(limiter.try_consume("key").error == Errc::breaker_open);
+    CHECK(limiter.try_consume("key").allowed);
+    CHECK(store.stats().breaker_is_open);
+    CHECK(store.stats().breaker_openings == 1);
+    CHECK(store.ensure_schema() == Errc::refused);
+    CHECK(store.ping(1s) == Errc::refused);
+}
+
+TEST_CASE("stricter isolation fails contended keys, and nothing else") {
+    server().command(
+        "CREATE ROLE strict LOGIN SUPERUSER; ALTER ROLE strict SET default_transaction_isolation = 'serializable'");
+    const sluice::PostgresStore store{server().connection_string() + " user=strict", {.timeout = 10s}};
+    REQUIRE_FALSE(store.ensure_schema());
+    const sluice::RateLimiter limiter{thousand, store, {.name = "strict", .on_failure = sluice::FailureMode::deny}};
+    std::atomic<int> admitted{0};
+    std::atomic<int> wrong{0};
+    run_threads(4, [&](int) {
+        for (int i = 0; i != 300; ++i) {
+            const auto decision = limiter.try_consume("key");
+            admitted += decision.allowed ? 1 : 0;
+            if (decision.error && decision.error != Errc::busy) ++wrong;
+        }
+    });
+    CHECK(wrong == 0);
+    CHECK(admitted + static_cast<int>(limiter.peek("key").remaining) == 1'000);
+    CHECK_FALSE(store.stats().breaker_is_open);
+}

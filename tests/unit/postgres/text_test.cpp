@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include <sluice/postgres.hpp>
+
+#include "support/catch.hpp"
+
+using sluice::Errc;
+namespace postgres = sluice::postgres;
+
+TEST_CASE("a connection string is taken apart into its servers") {
+    const auto places = [](const char* text) { return postgres::Target{text}.places(); };
+    CHECK(places("host=db.example port=5433").at(0).host == "db.example");
+    CHECK(places("host=db.example port=5433").at(0).port_number() == 5433);
+    CHECK(places("postgresql://user@db.example/app").at(0).host == "db.example");
+    CHECK(places("host=/run/postgresql").at(0).needs_look_up() == false);
+    CHECK(places("host=db hostaddr=127.0.0.1").at(0).needs_look_up() == false);
+    CHECK(places("host=db").at(0).needs_look_up());
+
+    const auto several = places("host=a,b,c port=1,2,3");
+    REQUIRE(several.size() == 3);
+    CHECK(several[2].host == "c");
+    CHECK(several[2].port == "3");
+    CHECK(places("host=a,b port=7")[1].port == "7");
+    CHECK_THROWS_AS(places("host=a,b,c port=1,2"), std::invalid_argument);
+}
+
+TEST_CASE("no message shows a connection string") {
+    for (const std::string text : {"password=hunter2 host", "postgresql://user:hunter2@[::1", "hunter2",
+                                   "host=a,b port=1,2,3 password=hunter2"}) {
+        try {
+            const sluice::PostgresStore store{text};
+            FAIL("accepted: " << text);
+        } catch (const std::invalid_argument& error) {
+            CHECK(std::string{error.what()}.find("hunter2") == std::string::npos);
+        }
+    }
+    CHECK_THROWS_AS((sluice::PostgresStore{std::string{"host=a\0b", 8}}), std::invalid_argument);
+}
+
+TEST_CASE("options are checked") {
+    using Options = sluice::PostgresOptions;
+    const auto make = [](Options options) { return sluice::PostgresStore{"host=127.0.0.1", std::move(options)}; };
+    CHECK_NOTHROW(make({}));
+    CHECK_THROWS_AS(make({.timeout = std::chrono::milliseconds{0}}), std::invalid_argument);
+    CHECK_THROWS_AS(make({.timeout = std::chrono::hours{1}}), std::invalid_argument);
+    CHECK_THROWS_AS(make({.connections = 0}), std::invalid_argument);
+    CHECK_THROWS_AS(make({.connections = 65}), std::invalid_argument);
+    for (const char* schema : {"", "1a", "A", "a-b", "a;b", "a b", "a\"b", "ä"}) {
+        INFO(schema);
+        CHECK_THROWS_AS(make({.schema = schema}), std::invalid_argument);
+    }
+    CHECK_THROWS_AS(make({.schema = std::string(41, 'a')}), std::invalid_argument);
+    CHECK_NOTHROW(make({.schema = "_limits_2"}));
+}
+
+TEST_CASE("the schema's text is for the schema and table that the options name") {
+    const auto usual = sluice::schema_sql();
+    CHECK(usual.find("CREATE UNLOGGED TABLE IF NOT EXISTS sluice.state_1") != std::string::npos);
+    const auto other = sluice::schema_sql({.schema = "limits", .logged = true});
+    CHECK(other.find("CREATE TABLE IF NOT EXISTS limits.state_1") != std::string::npos);
+    CHECK(other.find("sluice") == std::string::npos);
+    CHECK(other.find('@') == std::string::npos);
+}
+
+TEST_CASE("errors are classed by SQLSTATE") {
+    using postgres::classify;
+    CHECK(classify("55P03") == Errc::busy);
+    CHECK(classify("40001") == Errc::busy);
+    CHECK(classify("53300") == Errc::busy);
+    CHECK(classify("53100") == Errc::server_full);
+    CHECK(classify("57P03") == Errc::loading);
+    CHECK(classify("57P01") == Errc::disconnected);
+    CHECK(classify("08006") == Errc::disconnected);
+    CHECK(classify("25006") == Errc::read_only);
+    CHECK(classify("28P01") == Errc::authentication);
+    CHECK(classify("42501") == Errc::permission);
+    CHECK(classify("42P01") == Errc::unsupported);
+    CHECK(classify("22003") == Errc::server_error);
+    CHECK(postgres::sqlstate_in("connection to server at \"::1\", port 5432 failed: FATAL:  28P01\n") == "28P01");
+    CHECK(postgres::sqlstate_in("FATAL:  3D000") == "3D000");
+    CHECK(postgres::sqlstate_in("connection refused:  Is the server running?").empty());
+    CHECK(postgres::sqlstate_in("").empty());
+}
+
+TEST_CASE("numbers are read as Postgres writes them, and nothing else") {
+    postgres::Numbers numbers{"{1,-2,9223372036854775807,-9223372036854775808}"};
+    CHECK(numbers.next() == 1);
+    CHECK(numbers.next() == -2);
+    CHECK(numbers.next() == std::numeric_limits<std::int64_t>::max());
+    CHECK(numbers.next() == std::numeric_limits<std::int64_t>::min());
+    CHECK(numbers.is_valid());
+    CHECK(numbers.next() == 0);
+    CHECK_FALSE(numbers.is_valid());
+
+    CHECK(postgres::Numbers{"{}"}.is_valid());
+    for (const char* text :
+         {"", "{", "}", "1", "{1", "{x}", "{1.5}", "{NULL}", "{9223372036854775808}", "{ 1}", "{,1}"}) {
+        INFO(text);
+        postgres::Numbers wrong{text};
+        wrong.next();
+        CHECK_FALSE(wrong.is_valid());
+    }
+}
