@@ -83,6 +83,10 @@ public:
         }
         throw std::runtime_error{"Postgres does not start again"};
     }
+    /// Reads its configuration again.
+    void reload() const noexcept { ::kill(pid_, SIGHUP); }
+    std::string access_file() const { return folder_ + "/data/pg_hba.conf"; }
+
     /// Stops the server and all sessions that it has now.
     void freeze() {
         std::istringstream pids{

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_TESTS_FAULTS_POSTGRES_FAULTS_HPP
+#define SLUICE_TESTS_FAULTS_POSTGRES_FAULTS_HPP
+
+#include <chrono>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <sluice/postgres.hpp>
+#include <sluice/sluice.hpp>
+
+#include "support/catch.hpp"
+#include "support/load.hpp"
+#include "support/postgres_server.hpp"
+
+using namespace std::chrono_literals;
+using sluice::Errc;
+using sluice::FailureMode;
+
+inline constexpr auto timeout = 100ms;
+
+/// How long a fault lasts.
+inline constexpr auto fault_time = slow_build ? 3s : 1s;
+
+using Limiter = sluice::RateLimiter<sluice::FixedWindow, sluice::PostgresStore>;
+
+inline Limiter limiter_on(const std::string& connection_string, FailureMode mode = FailureMode::allow) {
+    return Limiter{sluice::FixedWindow{1'000'000, 2400h},
+                   sluice::PostgresStore{connection_string, {.timeout = timeout}},
+                   {.name = "faults", .on_failure = mode}};
+}
+
+/// A server with the schema in it.
+struct FaultyServer : PostgresServer {
+    explicit FaultyServer(std::vector<std::string> settings = {}) : PostgresServer(std::move(settings)) {
+        create_schema();
+    }
+    void create_schema() const { REQUIRE_FALSE(sluice::PostgresStore{connection_string()}.ensure_schema(30s)); }
+    void end_sessions() const {
+        command("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'sluice'");
+    }
+};
+
+/// Whether the limiter, whose server is usable again, decides within a second.
+inline bool recovers(const Limiter& limiter) {
+    const auto start = std::chrono::steady_clock::now();
+    while (limiter.try_consume("recovery").error) {
+        if (std::chrono::steady_clock::now() - start > 3s) return false;
+        std::this_thread::sleep_for(5ms);
+    }
+    return std::chrono::steady_clock::now() - start < 1s;
+}
+
+/// Runs a story under load, with both failure modes, and checks what must hold whatever happens: no call takes much
+/// longer than its timeout, a failure is answered as its mode says, and nothing leaks. `check` looks at the report.
+template <class Story, class Check>
+void endure(const std::string& connection_string, Story story, Check check) {
+    for (const auto mode : {FailureMode::allow, FailureMode::deny}) {
+        const auto descriptors = open_descriptors();
+        {
+            const Limiter limiter = limiter_on(connection_string, mode);
+            static_cast<void>(limiter.try_consume("warm up"));
+            const auto memory = resident_bytes();
+            const LoadReport report = run_load(limiter, mode, [&] { story(limiter); });
+            INFO(report.text());
+            CHECK(report.mismatched == 0);
+            CHECK(report.p999() <= timeout * 12 / 10 + report.hiccup);
+            if (!slow_build) CHECK(resident_bytes() < memory + 5'000'000);
+            check(report, limiter);
+        }
+        // A server within this process may take a moment to notice that its peers have gone.
+        for (int i = 0; i != 200 && open_descriptors() != descriptors; ++i) std::this_thread::sleep_for(10ms);
+        CHECK(open_descriptors() == descriptors);
+    }
+}
+
+inline void pause_for(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
+
+#endif

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+
+#include <csignal>
+
+#include <sys/time.h>
+
+#include <cstdint>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "faults/postgres/faults.hpp"
+#include "support/fake_server.hpp"
+
+TEST_CASE("no server from the beginning") {
+    endure(
+        "host=127.0.0.1 port=1", [](const Limiter&) { pause_for(fault_time); },
+        [](const LoadReport& report, const Limiter& limiter) {
+            CHECK(report.decided == 0);
+            CHECK(report.of(Errc::refused) > 0);
+            CHECK(report.of(Errc::breaker_open) > report.of(Errc::refused));
+            CHECK(limiter.store().stats().breaker_is_open);
+            CHECK(limiter.store().stats().dials < 40);
+        });
+}
+
+TEST_CASE("the server is killed and comes back empty") {
+    FaultyServer server;
+    endure(
+        server.connection_string(),
+        [&](const Limiter& limiter) {
+            pause_for(200ms);
+            server.kill();
+            pause_for(fault_time);
+            server.restart();
+            CHECK(recovers(limiter));
+            pause_for(200ms);
+        },
+        [](const LoadReport& report, const Limiter&) {
+            CHECK(report.decided > 0);
+            CHECK(report.of(Errc::breaker_open) > 0);
+        });
+    CHECK(server.command("SELECT count(*) < 10 FROM sluice.state_1") == "t");
+}
+
+TEST_CASE("the server stands still for a while: nothing is charged twice") {
+    FaultyServer server;
+    endure(
+        server.connection_string(),
+        [&](const Limiter& limiter) {
+            pause_for(200ms);
+            server.freeze();
+            pause_for(fault_time);
+            server.thaw();
+            CHECK(recovers(limiter));
+        },
+        [&](const LoadReport& report, const Limiter& limiter) {
+            CHECK(report.of(Errc::timeout) > 0);
+            std::uint64_t charged = 0;
+            for (const char* key : {"key0", "key1", "key2"}) charged += 1'000'000 - limiter.peek(key).remaining;
+            CHECK(charged >= report.admitted);
+            CHECK(charged <= report.admitted + report.of(Errc::timeout));
+            for (const char* key : {"key0", "key1", "key2"}) CHECK_FALSE(limiter.reset(key));
+        });
+}
+
+TEST_CASE("sessions are terminated again and again") {
+    FaultyServer server;
+    endure(
+        server.connection_string(),
+        [&](const Limiter& limiter) {
+            const auto end = std::chrono::steady_clock::now() + fault_time;
+            while (std::chrono::steady_clock::now() < end) {
+                server.end_sessions();
+                pause_for(50ms);
+            }
+            CHECK(recovers(limiter));
+        },
+        [](const LoadReport& report, const Limiter&) {
+            CHECK(report.decided > report.failed() * 5);
+            CHECK(report.failed() == report.of(Errc::disconnected));
+        });
+}
+
+TEST_CASE("idle connections that the server has closed are replaced") {
+    FaultyServer server;
+    const Limiter limiter = limiter_on(server.connection_string());
+    for (int i = 0; i != 5; ++i) {
+        CHECK_FALSE(limiter.try_consume("key").error);
+        server.end_sessions();
+        while (server.command("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice'") != "0") {
+            pause_for(5ms);
+        }
+    }
+    CHECK(limiter.store().stats().failures == 0);
+}
+
+TEST_CASE("a row that is locked fails its own key alone, without closing the others out") {
+    FaultyServer server;
+    endure(
+        server.connection_string(),
+        [&](const Limiter& limiter) {
+            pause_for(200ms);
+            const PostgresServer::Session other{server};
+            other.command("BEGIN");
+            other.command("SELECT 1 FROM sluice.state_1 WHERE key = 'key0' FOR UPDATE");
+            pause_for(fault_time);
+            other.command("COMMIT");
+            CHECK(recovers(limiter));
+        },
+        [](const LoadReport& report, const Limiter& limiter) {
+            CHECK(report.of(Errc::busy) > 0);
+            CHECK(report.of(Errc::timeout) <= report.of(Errc::busy) / 5);  // a call that had to dial first
+            CHECK(report.failed() == report.of(Errc::busy) + report.of(Errc::timeout));
+            CHECK(report.decided > report.failed());
+            CHECK(limiter.store().stats().breaker_openings == 0);
+        });
+}
+
+TEST_CASE("the table is locked: nothing is charged that was not admitted") {
+    FaultyServer server;
+    endure(
+        server.connection_string(),
+        [&](const Limiter& limiter) {
+            pause_for(200ms);
+            const PostgresServer::Session other{server};
+            other.command("BEGIN; LOCK TABLE sluice.state_1 IN EXCLUSIVE MODE");
+            pause_for(fault_time);
+            other.command("COMMIT");
+            CHECK(recovers(limiter));
+        },
+        [](const LoadReport& report, const Limiter& limiter) {
+            CHECK(report.of(Errc::busy) > 0);
+            std::uint64_t charged = 0;
+            for (const char* key : {"key0", "key1", "key2"}) charged += 1'000'000 - limiter.peek(key).remaining;
+            CHECK(charged >= report.admitted);
+            CHECK(charged <= report.admitted + report.of(Errc::timeout));
+            for (const char* key : {"key0", "key1", "key2"}) CHECK_FALSE(limiter.reset(key));
+        });
+}
+
+namespace {
+
+/// What a server answers with an error while `begin` has happened and `end` has not.
+template <class Begin, class End>
+void answers_with(const PostgresServer& server, Errc errc, Begin begin, End end) {
+    endure(
+        server.connection_string(),
+        [&](const Limiter& limiter) {
+            pause_for(100ms);
+            begin();
+            pause_for(fault_time);
+            end();
+            CHECK(recovers(limiter));
+        },
+        [&](const LoadReport& report, const Limiter& limiter) {
+            CHECK(report.decided > 0);
+            CHECK(report.of(errc) > 0);
+            CHECK(limiter.store().stats().breaker_openings > 0);
+            CHECK(report.of(Errc::breaker_open) > 0);
+        });
+}
+
+}  // namespace
+
+TEST_CASE("the server becomes read-only, as a primary that was demoted") {
+    FaultyServer server;
+    answers_with(
+        server, Errc::read_only,
+        [&] {
+            server.command("ALTER SYSTEM SET default_transaction_read_only = on");
+            server.reload();
+        },
+        [&] {
+            server.command("ALTER SYSTEM RESET default_transaction_read_only");
+            server.reload();
+        });
+}
+
+TEST_CASE("the server has no disk left") {
+    FaultyServer server;
+    server.command(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'as if' USING ERRCODE = '53100'; END $$");
+    answers_with(
+        server, Errc::server_full,
+        [&] {
+            server.command("CREATE TRIGGER full_disk BEFORE INSERT ON sluice.state_1 EXECUTE FUNCTION full_disk()");
+        },
+        [&] { server.command("DROP TRIGGER full_disk ON sluice.state_1"); });
+}
+
+TEST_CASE("the table is dropped") {
+    FaultyServer server;
+    answers_with(
+        server, Errc::unsupported, [&] { server.command("DROP TABLE sluice.state_1"); },
+        [&] { server.create_schema(); });
+}
+
+TEST_CASE("the server has no connections left") {
+    FaultyServer server{{"max_connections=10", "superuser_reserved_connections=0", "max_wal_senders=0"}};
+    std::vector<PostgresServer::Session> sessions;
+    answers_with(
+        server, Errc::busy,
+        [&] {
+            for (int i = 0; i != 10; ++i) sessions.emplace_back(server);
+            // Whoever is refused tries again until the store's sessions have left their places to these.
+            for (int i = 0; i != 200; ++i) {
+                for (auto& session : sessions) {
+                    if (session.command("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                                        "WHERE application_name = 'sluice'") != "0") {
+                        session = PostgresServer::Session{server};
+                    }
+                }
+            }
+        },
+        [&] { sessions.clear(); });
+}
+
+TEST_CASE("the password is wrong, and then corrected") {
+    FaultyServer server;
+    const PostgresServer::Session admin{server};
+    const auto allow = [&](const char* how) {
+        std::ofstream{server.access_file()} << "local all all " << how << '\n';
+        server.reload();
+        pause_for(100ms);
+        admin.command(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'sluice'");
+    };
+    answers_with(
+        server, Errc::authentication, [&] { allow("scram-sha-256"); }, [&] { allow("trust"); });
+
+    allow("scram-sha-256");
+    admin.command("SET password_encryption = 'scram-sha-256'; ALTER ROLE sluice PASSWORD 'right'");
+    const auto limited = [&](const char* password) {
+        return limiter_on(server.connection_string() + " password=" + password).try_consume("key").error;
+    };
+    CHECK(limited("wrong") == Errc::authentication);
+    CHECK_FALSE(limited("right"));
+    CHECK(limiter_on(server.connection_string() + " password=right dbname=none").try_consume("key").error ==
+          Errc::server_error);
+}
+
+TEST_CASE("whatever a server sends, the deadline holds") {
+    const auto check = [](const char* name, FakeServer::Behaviour behaviour) {
+        INFO(name);
+        FakeServer server{std::move(behaviour)};
+        const auto url = server.url();
+        const Limiter limiter = limiter_on("host=127.0.0.1 port=" + url.substr(url.rfind(':') + 1) + " user=any");
+        for (int i = 0; i != 5; ++i) {
+            const auto start = std::chrono::steady_clock::now();
+            const auto decision = limiter.try_consume("key");
+            CHECK(decision.error);
+            CHECK(std::chrono::steady_clock::now() - start < timeout * 15 / 10);
+        }
+    };
+    check("silence", [](const FakePeer& peer) { peer.fall_silent(); });
+    check("a reset", [](const FakePeer& peer) { peer.reset(); });
+    check("an end", [](const FakePeer&) {});
+    check("another protocol", [](const FakePeer& peer) {
+        static_cast<void>(peer.read());
+        peer.write("HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    check("a byte now and then", [](const FakePeer& peer) {
+        while (!peer.is_over()) {
+            peer.write("R");
+            peer.wait(20ms);
+        }
+    });
+    check("a length that no message has", [](const FakePeer& peer) {
+        static_cast<void>(peer.read());
+        peer.write(std::string{"NR\x7f\xff\xff\xff", 6});
+        peer.fall_silent();
+    });
+}
+
+TEST_CASE("a storm of signals does not prolong a call") {
+    FaultyServer server;
+    struct sigaction action {};
+    action.sa_handler = [](int) {};  // without SA_RESTART
+    struct sigaction before {};
+    REQUIRE(sigaction(SIGALRM, &action, &before) == 0);
+    const itimerval storm{{0, 5'000}, {0, 5'000}};
+    const Limiter limiter = limiter_on(server.connection_string());
+    REQUIRE(setitimer(ITIMER_REAL, &storm, nullptr) == 0);
+    for (int i = 0; i != 300; ++i) CHECK_FALSE(limiter.try_consume("key").error);
+    server.freeze();
+    for (int i = 0; i != 3; ++i) {
+        const auto start = std::chrono::steady_clock::now();
+        CHECK(limiter.try_consume("key").error == Errc::timeout);
+        CHECK(std::chrono::steady_clock::now() - start < timeout * 15 / 10);
+    }
+    const itimerval calm{};
+    setitimer(ITIMER_REAL, &calm, nullptr);
+    sigaction(SIGALRM, &before, nullptr);
+}
+
+TEST_CASE("of several servers the one that takes writes is used") {
+    PostgresServer replica{{"default_transaction_read_only=on"}};
+    FaultyServer primary;
+    const Limiter limiter = limiter_on("host=127.0.0.1,127.0.0.1,localhost port=1," + std::to_string(replica.port()) +
+                                       "," + std::to_string(primary.port()) + " user=sluice dbname=postgres");
+    CHECK_FALSE(limiter.try_consume("key").error);
+    CHECK(limiter_on(replica.connection_string()).try_consume("key").error);
+}
