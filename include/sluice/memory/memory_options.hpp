@@ -12,15 +12,16 @@ namespace sluice {
 
 /// How a full store serves a new key.
 enum class OnFull {
-    overflow,  ///< by one of a few states that new keys of a limiter and policy share, chosen by the key's hash. The Decision is that state's;
-               ///< when the key later finds a slot it starts fresh, so it gains one capacity at most
+    overflow,  ///< by one of a few states that new keys of a limiter and policy share, chosen by the key's hash. The
+               ///< Decision is that state's. A peek of such a key shows a fresh state, and refund and reset do nothing.
+               ///< When the key later finds a slot it starts fresh, so it gains one capacity at most
     deny,      ///< denied, with Errc::store_full
     allow,     ///< allowed uncounted, with Errc::store_full
 };
 
 struct MemoryOptions {
-    /// Keys with live states at once, 1 .. 2^32. While the store is full, overflow states come on top: one for each 64
-    /// keys, from 1 to 64 in all, which limiters and policies that share the store share too.
+    /// Live states at once, 1 .. 2^32. A full store makes overflow states on top: one for each 64 keys, from 1 to 64
+    /// in all, which limiters and policies that share the store share too. While they live they count as keys.
     std::size_t max_keys = 1'048'576;
     OnFull on_full = OnFull::overflow;
     /// Keep and compare whole keys instead of 64-bit hashes of them: a lock and a heap block for every key.

@@ -84,7 +84,10 @@ private:
     [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
         const bool node = options_.full_keys || !fits_word(policy);
         const std::uint64_t owner = (hash & ~std::uint64_t{1}) | (node ? 1 : 0);
-        Place place{owner > Slot::removed ? owner : owner + 2, table_.shard_of(hash), {0}, nullptr, spare};
+        Place place;  // member by member: else a batch's copy of it waits for the stores (no store forwarding)
+        place.owner = owner > Slot::removed ? owner : owner + 2;
+        place.shard = table_.shard_of(hash);
+        place.spare = spare;
         place.guard = table_.guard(place.shard);
         place.home = table_.home(place.shard, place.guard, place.owner);
         return place;
