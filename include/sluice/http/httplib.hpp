@@ -25,9 +25,10 @@ bool announces_body(const Request& request) {
 
 template <class Response>
 void write_headers(const Guard& guard, const Verdict& verdict, Response& response) {
-    // set_header would copy both strings, which need no check for line breaks.
+    // set_header would copy both strings, which need no check for line breaks. They come in alphabetic order, mostly
+    // after all that is there: the hint spares comparisons of long names, letter by letter.
     guard.write_headers(verdict, [&](const char* name, std::string value) {
-        response.headers.emplace(name, std::move(value));
+        response.headers.emplace_hint(response.headers.end(), name, std::move(value));
     });
 }
 
