@@ -47,6 +47,22 @@ TEST_CASE("a count goes along where the clock goes back") {
     CHECK(policy.step(state, 60s, 1).allowed);
 }
 
+TEST_CASE("a refund gives back no more than was used, and nothing of an earlier window") {
+    const FixedWindow policy{3, 10s};
+    FixedWindow::State state;
+    REQUIRE(policy.step(state, 12s, 2).allowed);
+    policy.refund(state, 13s, 1);
+    CHECK(policy.step(state, 13s, 0).remaining == 2);
+    policy.refund(state, 14s, 5);
+    CHECK(policy.step(state, 14s, 0).remaining == 3);
+    CHECK_FALSE(policy.step(state, 14s, 4).allowed);
+    REQUIRE(policy.step(state, 15s, 3).allowed);
+    policy.refund(state, 20s, 3);
+    CHECK(policy.step(state, 20s, 0).remaining == 3);
+    REQUIRE(policy.step(state, 20s, 3).allowed);
+    CHECK_FALSE(policy.step(state, 20s, 1).allowed);
+}
+
 TEST_CASE("threads may disagree on the time by a millisecond") {
     const FixedWindow policy{2, 10s};
     FixedWindow::State state;
