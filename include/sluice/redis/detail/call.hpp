@@ -3,15 +3,16 @@
 #define SLUICE_REDIS_DETAIL_CALL_HPP
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <system_error>
 
 #include <sluice/redis/detail/command.hpp>
 #include <sluice/redis/detail/script.hpp>
+#include <sluice/redis/detail/waker.hpp>
 
 namespace sluice::redis {
 
@@ -32,13 +33,14 @@ struct Call {
     std::error_code error{};
     bool is_answered = false;
 
-    // How it is led there, under the pool's mutex.
-    enum class Phase { waiting, leading, followed, done };
-    Phase phase = Phase::waiting;
-    void* lane = nullptr;  ///< to lead on
-    Call* next = nullptr;
+    // How it is led there.
+    enum class Told { nothing, lead, done };
+    Told told = Told::nothing;       ///< by the waker
+    std::shared_ptr<Waker> waker{};  ///< of a call that waits
+    void* lane = nullptr;            ///< to lead on
+    bool is_waiting = false;         ///< in the pool's list; under its mutex, as all below
+    Call* next = nullptr;            ///< in that list, or of those that are led together
     Call* previous = nullptr;
-    std::condition_variable wake{};
 
     static constexpr std::int64_t foreign = -1;
     static constexpr std::int64_t max_value = std::int64_t{1} << 53;  // scripts answer with exact doubles

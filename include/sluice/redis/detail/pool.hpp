@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <vector>
@@ -20,6 +20,7 @@
 #include <sluice/redis/detail/call.hpp>
 #include <sluice/redis/detail/connection.hpp>
 #include <sluice/redis/detail/round_trip.hpp>
+#include <sluice/redis/detail/waker.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
 
@@ -54,11 +55,9 @@ public:
             if (lane == nullptr) return std::nullopt;
         }
         lane->calls.clear();
-        lane->calls.push_back(&call);
-        while (first_ != nullptr && lane->calls.size() != max_calls) {
-            first_->phase = Call::Phase::followed;
-            lane->calls.push_back(first_);
-            remove(*first_);
+        for (Call* taken = &call; taken != nullptr; taken = lane->calls.size() != max_calls ? take_first() : nullptr) {
+            if (taken != &call) lane->calls.back()->next = taken;
+            lane->calls.push_back(taken);
         }
         lock.unlock();
 
@@ -68,18 +67,18 @@ public:
         lane->last_used = net::Deadline::Clock::now();
 
         lock.lock();
-        for (std::size_t i = 1; i != lane->calls.size(); ++i) {
-            Call& follower = *lane->calls[i];
-            follower.phase = Call::Phase::done;
-            follower.wake.notify_one();  // under the lock, since the follower ends with its call
-        }
-        if (first_ == nullptr) {
+        Call* const leader = take_first();
+        if (leader == nullptr) {
             free_.push_back(lane);
         } else {
-            first_->phase = Call::Phase::leading;
-            first_->lane = lane;
-            first_->wake.notify_one();
-            remove(*first_);
+            leader->lane = lane;
+        }
+        lock.unlock();
+        if (leader != nullptr) tell(*leader, Call::Told::lead);
+        for (Call* follower = call.next; follower != nullptr;) {
+            Call* const next = follower->next;
+            tell(*follower, Call::Told::done);
+            follower = next;
         }
         return error;
     }
@@ -103,32 +102,52 @@ private:
         net::Deadline::Clock::time_point last_used{};
     };
 
-    /// The lane to lead on; nullptr when another call led this one, or no lane came free in time.
+    /// The lane to lead on; nullptr when another call led this one, or no lane came free in time. Unlocks meanwhile.
     Lane* wait_for_lane(std::unique_lock<std::mutex>& lock, Call& call, const net::Deadline& deadline) noexcept {
-        append(call);
-        for (;;) {
-            switch (call.phase) {
-                case Call::Phase::leading: return static_cast<Lane*>(call.lane);
-                case Call::Phase::done: return nullptr;
-                case Call::Phase::followed: call.wake.wait(lock); break;  // for no longer than our deadline
-                case Call::Phase::waiting:
-                    if (call.wake.wait_until(lock, deadline.at()) == std::cv_status::no_timeout) break;
-                    if (call.phase != Call::Phase::waiting) break;
-                    remove(call);
-                    call.fail(Errc::timeout);
-                    return nullptr;
-            }
+        try {
+            call.waker = Waker::own(owner_);
+        } catch (const std::bad_alloc&) {
+            call.fail(Errc::no_memory);
+            return nullptr;
         }
+        append(call);
+        lock.unlock();
+        const bool in_time = call.waker->wait_until(call.told, Call::Told::nothing, deadline.at());
+        lock.lock();
+        if (!in_time && call.is_waiting) {
+            remove(call);
+            call.fail(Errc::timeout);
+            return nullptr;
+        }
+        if (!in_time) {  // on its way, for no longer than our deadline
+            lock.unlock();
+            call.waker->wait(call.told, Call::Told::nothing);
+            lock.lock();
+        }
+        return call.told == Call::Told::lead ? static_cast<Lane*>(call.lane) : nullptr;
+    }
+
+    /// The call is over for its thread as soon as it is told, and may be gone.
+    static void tell(Call& call, Call::Told what) noexcept {
+        const std::shared_ptr<Waker> waker = call.waker;
+        waker->tell(call.told, what);
     }
 
     // The waiting calls, a list through the calls themselves: no allocation, and a call leaves from anywhere.
 
+    Call* take_first() noexcept {
+        Call* const call = first_;
+        if (call != nullptr) remove(*call);
+        return call;
+    }
     void append(Call& call) noexcept {
+        call.is_waiting = true;
         call.previous = last_;
         (last_ != nullptr ? last_->next : first_) = &call;
         last_ = &call;
     }
     void remove(Call& call) noexcept {
+        call.is_waiting = false;
         (call.previous != nullptr ? call.previous->next : first_) = call.next;
         (call.next != nullptr ? call.next->previous : last_) = call.previous;
         call.next = call.previous = nullptr;

@@ -113,7 +113,7 @@ if ahead@ then
   end
 end
 if n == 1 then
-  call('RPUSH', key@, format('%d', time@))
+  call('RPUSH', key@, time@)
 else
   local times = {}
   time@ = format('%d', time@)
