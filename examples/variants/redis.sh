@@ -10,14 +10,21 @@ variant_needs() {
     need redis-server have redis-server
 }
 
-# A Redis of our own on a unix socket in a temporary folder. Sets redis_url.
+# A Redis of our own on a unix socket in a temporary folder. Sets redis_url and redis_pid.
 start_redis() {
-    local attempt
     redis_folder="$(mktemp -d)"
     trap 'stop_servers; rm -rf "$redis_folder"' EXIT
     redis_url="unix://$redis_folder/redis.sock"
+    launch_redis
+}
+
+# Starts it in its folder, again too.
+launch_redis() {
+    local attempt
+    rm -f "$redis_folder/redis.sock"
     redis-server --port 0 --unixsocket "$redis_folder/redis.sock" --dir "$redis_folder" --save "" >"$redis_folder/log" &
-    servers+=("$!")
+    redis_pid=$!
+    servers+=("$redis_pid")
     for attempt in $(seq 100); do
         [ ! -S "$redis_folder/redis.sock" ] || return 0
         sleep 0.1
