@@ -54,6 +54,34 @@ struct LoadReport {
     }
 };
 
+/// Measures by how much the machine holds threads up.
+class HiccupMeter {
+public:
+    ~HiccupMeter() {
+        if (thread_.joinable()) static_cast<void>(stop());
+    }
+    /// The longest time since the construction by which a thread that only sleeps woke late. To be called once.
+    std::chrono::nanoseconds stop() {
+        over_ = true;
+        thread_.join();
+        return longest_;
+    }
+
+private:
+    void measure() {
+        using Clock = std::chrono::steady_clock;
+        while (!over_) {
+            const auto wake = Clock::now() + std::chrono::milliseconds{5};
+            std::this_thread::sleep_until(wake);
+            longest_ = std::max<std::chrono::nanoseconds>(longest_, Clock::now() - wake);
+        }
+    }
+
+    std::atomic<bool> over_{false};
+    std::chrono::nanoseconds longest_{0};
+    std::thread thread_{[this] { measure(); }};
+};
+
 /// Runs the load until `story`, which runs meanwhile, returns.
 template <class Limiter, class Story>
 LoadReport run_load(const Limiter& limiter, sluice::FailureMode mode, Story story) {
@@ -83,21 +111,13 @@ LoadReport run_load(const Limiter& limiter, sluice::FailureMode mode, Story stor
             }
         });
     }
-    std::chrono::nanoseconds hiccup{0};
-    std::thread control{[&] {
-        while (!over) {
-            const auto wake = Clock::now() + std::chrono::milliseconds{5};
-            std::this_thread::sleep_until(wake);
-            hiccup = std::max<std::chrono::nanoseconds>(hiccup, Clock::now() - wake);
-        }
-    }};
+    HiccupMeter control;
     story();
     over = true;
     for (auto& thread : all) thread.join();
-    control.join();
 
     LoadReport sum;
-    sum.hiccup = hiccup;
+    sum.hiccup = control.stop();
     for (const auto& report : reports) {
         sum.decided += report.decided;
         sum.admitted += report.admitted;
