@@ -48,7 +48,7 @@ public:
         int left = static_cast<int>(addresses.size());
         for (const Address& address : addresses) {
             error = connect(address, left-- == 1 ? deadline : deadline.share(left + 1));
-            if (!error) error = set_blocking();
+            if (!error && receives_blocking) error = set_blocking();
             if (!error) return error;
             close();
         }
@@ -73,12 +73,13 @@ public:
     /// Receives at least one byte.
     std::error_code receive(std::span<char> buffer, const Deadline& deadline, std::size_t& received) noexcept {
         // poll's precise timer costs a virtual machine a third of a round trip (83 us instead of 52). A socket's own
-        // timeout is cheap, and late by up to two ticks of the kernel, of 10 ms at most: so poll is left for the end.
-        constexpr auto imprecision = std::chrono::milliseconds{25};
+        // timeout is cheap, and late: by up to two ticks of the kernel, of 10 ms at most, and, on the timer wheel of
+        // Linux, by an eighth of its length. So poll is left for the end.
         for (;;) {
             const auto left = deadline.remaining();
+            const auto imprecision = std::chrono::milliseconds{25} + left / 8;
             int flags = 0;
-            if (left > 2 * imprecision) {
+            if (receives_blocking && left > 2 * imprecision) {
                 if (const auto error = limit_blocking(left - imprecision)) return error;
             } else {
                 if (const auto error = wait(POLLIN, deadline)) return error;
@@ -105,6 +106,12 @@ private:
     static constexpr int send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 #else
     static constexpr int send_flags = MSG_DONTWAIT;  // SO_NOSIGPIPE does the rest
+#endif
+
+#ifdef __APPLE__
+    static constexpr bool receives_blocking = false;  // there MSG_DONTWAIT does not keep send() from blocking
+#else
+    static constexpr bool receives_blocking = true;
 #endif
 
     int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }

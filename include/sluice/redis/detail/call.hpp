@@ -10,6 +10,7 @@
 #include <string_view>
 #include <system_error>
 
+#include <sluice/net/deadline.hpp>
 #include <sluice/redis/detail/command.hpp>
 #include <sluice/redis/detail/script.hpp>
 #include <sluice/redis/detail/waker.hpp>
@@ -38,8 +39,9 @@ struct Call {
     Told told = Told::nothing;       ///< by the waker
     std::shared_ptr<Waker> waker{};  ///< of a call that waits
     void* lane = nullptr;            ///< to lead on
-    bool is_waiting = false;         ///< in the pool's list; under its mutex, as all below
-    Call* next = nullptr;            ///< in that list, or of those that are led together
+    net::Deadline::Clock::time_point deadline{};
+    bool is_waiting = false;  ///< in the pool's list; under its mutex, as all below
+    Call* next = nullptr;     ///< in that list, or of those that are led together
     Call* previous = nullptr;
 
     static constexpr std::int64_t foreign = -1;

@@ -55,13 +55,15 @@ public:
             if (lane == nullptr) return std::nullopt;
         }
         lane->calls.clear();
-        for (Call* taken = &call; taken != nullptr; taken = lane->calls.size() != max_calls ? take_first() : nullptr) {
-            if (taken != &call) lane->calls.back()->next = taken;
-            lane->calls.push_back(taken);
+        lane->calls.push_back(&call);
+        // Only calls that may take as long as the leader's follow it, but for those that were a moment late to queue up.
+        const auto earliest = deadline.at() - std::chrono::milliseconds{2};
+        while (first_ != nullptr && first_->deadline >= earliest && lane->calls.size() != max_calls) {
+            lane->calls.back()->next = first_;
+            lane->calls.push_back(take_first());
         }
         lock.unlock();
 
-        // The leader has waited longest, so that its deadline is the earliest of all.
         const bool check_idle = deadline.start() - lane->last_used > std::chrono::milliseconds{5};
         const std::error_code error = lane->trip.run(lane->connection, lane->calls, deadline, check_idle);
         lane->last_used = net::Deadline::Clock::now();
@@ -110,16 +112,18 @@ private:
             call.fail(Errc::no_memory);
             return nullptr;
         }
+        call.deadline = deadline.at();
         append(call);
         lock.unlock();
         const bool in_time = call.waker->wait_until(call.told, Call::Told::nothing, deadline.at());
+        if (in_time && call.told == Call::Told::done) return nullptr;
         lock.lock();
         if (!in_time && call.is_waiting) {
             remove(call);
             call.fail(Errc::timeout);
             return nullptr;
         }
-        if (!in_time) {  // on its way, for no longer than our deadline
+        if (!in_time) {  // on its way, and soon over
             lock.unlock();
             call.waker->wait(call.told, Call::Told::nothing);
             lock.lock();

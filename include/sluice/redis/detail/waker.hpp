@@ -16,12 +16,17 @@ namespace sluice::redis {
 /// while it is woken, and it does not wake only to wait again.
 class Waker {
 public:
-    /// The calling thread's own in this process. A forked child's is a new one: the parent's may have been in use.
-    /// Throws std::bad_alloc.
-    static const std::shared_ptr<Waker>& own(pid_t process) {
-        static thread_local std::shared_ptr<Waker> waker;
-        if (!waker || waker->process_ != process) waker = std::make_shared<Waker>(process);
-        return waker;
+    /// The calling thread's own in this process. A forked child's is a new one: the parent's may have been in use. At
+    /// the thread's end, when other destructors may still use a store, each is a new one. Throws std::bad_alloc.
+    static std::shared_ptr<Waker> own(pid_t process) {
+        static thread_local bool is_gone = false;
+        static thread_local struct Owner {
+            std::shared_ptr<Waker> waker{};
+            ~Owner() { is_gone = true; }
+        } owner;
+        if (is_gone) return std::make_shared<Waker>(process);
+        if (!owner.waker || owner.waker->process_ != process) owner.waker = std::make_shared<Waker>(process);
+        return owner.waker;
     }
 
     explicit Waker(pid_t process) : process_(process) {}
