@@ -13,12 +13,12 @@ as_postgres() {
     if [ "$(id -u)" -eq 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
 }
 
-# start_postgres [SETTING...]: sets postgres_folder and postgres_connection.
+# Sets postgres_folder and postgres_connection.
 start_postgres() {
-    local setting options="-c listen_addresses='' -c fsync=off -c shared_buffers=64MB"
+    local options
     postgres_folder="$(mktemp -d)"
+    options="-c listen_addresses='' -c unix_socket_directories='$postgres_folder' -c fsync=off -c shared_buffers=64MB"
     [ "$(id -u)" -ne 0 ] || chown postgres "$postgres_folder"
-    for setting in "-c unix_socket_directories='$postgres_folder'" "$@"; do options="$options $setting"; done
     postgres_connection="host=$postgres_folder user=sluice dbname=postgres"
     (cd "$postgres_folder" &&
         as_postgres "$(postgres_program initdb)" -D data -U sluice -A trust --no-sync --no-locale -E UTF8 &&
