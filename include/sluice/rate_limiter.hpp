@@ -118,16 +118,26 @@ private:
     template <class Ask>
     [[gnu::always_inline]] Decision consume(const Scope<P>& scope, std::string_view key, std::uint64_t cost,
                                             Ask ask) const noexcept {
-        const Request<P> request{scope, key, cost, cost == 0 ? Operation::peek : Operation::consume};
-        const bool observed = options_.observer != nullptr;
-        std::chrono::steady_clock::time_point start;
-        if (observed) [[unlikely]]
-            start = std::chrono::steady_clock::now();
-        Decision decision = ask(request);
+        // Neither holds on to an address of what is on the other's stack, so that all of it can live in registers.
+        return options_.observer ? consume_observed(scope.policy, scope.id, key, cost, ask)
+                                 : consume_unobserved(scope, key, cost, ask);
+    }
+
+    template <class Ask>
+    [[gnu::always_inline]] Decision consume_unobserved(const Scope<P>& scope, std::string_view key, std::uint64_t cost,
+                                                       Ask ask) const noexcept {
+        Decision decision = ask(Request<P>{scope, key, cost, cost == 0 ? Operation::peek : Operation::consume});
         if (decision.error) [[unlikely]]
             settle(decision, scope.policy, cost);
-        if (observed) [[unlikely]]
-            report(key, cost, decision, std::chrono::steady_clock::now() - start);
+        return decision;
+    }
+
+    template <class Ask>
+    [[gnu::noinline]] Decision consume_observed(const P& policy, std::uint64_t id, std::string_view key,
+                                                std::uint64_t cost, Ask ask) const noexcept {
+        const auto start = std::chrono::steady_clock::now();
+        const Decision decision = consume_unobserved({options_.name, policy, id}, key, cost, ask);
+        report(key, cost, decision, std::chrono::steady_clock::now() - start);
         return decision;
     }
 

@@ -23,31 +23,48 @@ template <class Counter>
 class AnchoredClock {
 public:
     static std::int64_t now() noexcept {
-        for (;;) {
-            const std::uint64_t version = version_.load(std::memory_order_acquire);
-            const std::uint64_t start = count_.load(std::memory_order_acquire);
-            const std::uint64_t reach = reach_.load(std::memory_order_acquire);
-            const std::uint64_t slope = slope_.load(std::memory_order_acquire);
-            const std::int64_t time = time_ns_.load(std::memory_order_acquire);
-            const std::uint64_t count = Counter::read();
-            if (version_.load(std::memory_order_relaxed) != version || (version & 1) != 0) {
-                std::this_thread::yield();
-                continue;
-            }
-            const std::uint64_t passed = count - start;
-            if (passed < reach) [[likely]]
-                return time + static_cast<std::int64_t>((passed * slope) >> slope_bits);
-            // A processor may read its counter ahead of the loads before: a count just short of the start is the start.
-            if (start - count < reach) return time;
-            lay_anchor(version);
-        }
+        std::int64_t now = 0;
+        return read(now) ? now : now_slowly();
     }
 
 private:
     static constexpr int slope_bits = 32;  // slope: nanoseconds per count * 2^32; passed * slope stays below 2^64
+    static constexpr std::uint64_t never_laid = 0;
+    static constexpr std::uint64_t being_laid = std::uint64_t{1} << 63;  // out of reach of any count
     static constexpr std::int64_t longest_reach_ns = 10'000'000;
     static constexpr std::int64_t wall_check_ns = 1'000'000'000;
     static constexpr std::int64_t wall_step_ns = 1'000'000;
+
+    /// False where no anchor reaches, or another is being laid.
+    [[gnu::always_inline]] static bool read(std::int64_t& now) noexcept {
+        const std::uint64_t start = start_.load(std::memory_order_acquire);
+        const std::uint64_t reach = reach_.load(std::memory_order_acquire);
+        const std::uint64_t slope = slope_.load(std::memory_order_acquire);
+        const std::int64_t time = time_ns_.load(std::memory_order_acquire);
+        const std::uint64_t passed = Counter::read() - start;
+        if (start_.load(std::memory_order_relaxed) != start || passed >= reach) [[unlikely]]
+            return false;
+        now = time + static_cast<std::int64_t>((passed * slope) >> slope_bits);
+        return true;
+    }
+
+    [[gnu::noinline]] static std::int64_t now_slowly() noexcept {
+        if constexpr (requires { typename Counter::Otherwise; }) {
+            static const bool is_usable = Counter::is_usable();
+            if (!is_usable) return AnchoredClock<typename Counter::Otherwise>::now();
+        }
+        std::int64_t now = 0;
+        while (!read(now)) {
+            const std::uint64_t start = start_.load(std::memory_order_acquire);
+            // A processor may read its counter ahead of the loads before: just short of the start is the start.
+            const std::int64_t time = time_ns_.load(std::memory_order_acquire);
+            if (start - Counter::read() < reach_.load(std::memory_order_acquire) &&
+                start_.load(std::memory_order_relaxed) == start)
+                return time;
+            lay_anchor(start);
+        }
+        return now;
+    }
 
     struct Sample {
         std::uint64_t count;
@@ -90,13 +107,16 @@ private:
             (uint128{static_cast<std::uint64_t>(to.steady_ns - from.steady_ns)} << slope_bits) / counts);
     }
 
-    [[gnu::noinline]] static void lay_anchor(std::uint64_t seen) noexcept {
-        if (!version_.compare_exchange_strong(seen, seen + 1, std::memory_order_acq_rel)) return;
-        if (count_.load(std::memory_order_relaxed) == 0) start();
+    /// In place of the anchor at `old_start`; just yields if another thread has laid one or is laying it.
+    [[gnu::noinline]] static void lay_anchor(std::uint64_t old_start) noexcept {
+        if (old_start == being_laid ||
+            !start_.compare_exchange_strong(old_start, being_laid, std::memory_order_acq_rel))
+            return std::this_thread::yield();
+        if (old_start == never_laid) old_start = begin();
         const Sample here = sample();
         const std::uint64_t reach = reach_.load(std::memory_order_relaxed);  // 0 for the first anchor
         const std::uint64_t old_slope = slope_.load(std::memory_order_relaxed);
-        const std::uint64_t passed = std::min(here.count - count_.load(std::memory_order_relaxed), reach);
+        const std::uint64_t passed = std::min(here.count - old_start, reach);
         const std::int64_t highest = time_ns_.load(std::memory_order_relaxed) +
                                      static_cast<std::int64_t>((passed * old_slope) >> slope_bits) + 1;
 
@@ -115,20 +135,20 @@ private:
                                         (uint128{slope} * static_cast<std::uint64_t>(std::min(ahead, reach_ns / 2))) /
                                         static_cast<std::uint64_t>(reach_ns));
 
-        count_.store(here.count, std::memory_order_release);
         time_ns_.store(right + ahead, std::memory_order_release);
         slope_.store(slowed, std::memory_order_release);
         reach_.store(static_cast<std::uint64_t>((uint128{static_cast<std::uint64_t>(reach_ns)} << slope_bits) / slope),
                      std::memory_order_release);
-        version_.store(seen + 2, std::memory_order_release);
+        start_.store(here.count, std::memory_order_release);
     }
 
-    static void start() noexcept {
+    /// Returns the count of a first anchor that reaches nowhere.
+    static std::uint64_t begin() noexcept {
         slope_.store(calibrate(), std::memory_order_relaxed);
         wall_minus_steady_ = wall_offset();
         wall_checked_ns_ = reference_.steady_ns;
-        count_.store(reference_.count, std::memory_order_relaxed);
         time_ns_.store(reference_.steady_ns + wall_minus_steady_, std::memory_order_relaxed);
+        return reference_.count;
     }
 
     /// A new reference, and a first slope from the 20 us after it; later ones reach back further and are better.
@@ -147,9 +167,10 @@ private:
         if (offset > wall_minus_steady_ + wall_step_ns) wall_minus_steady_ = offset;
     }
 
-    // The anchor. Readers acquire and the writer releases, so whoever sees a part of it sees the version it belongs to.
-    static inline std::atomic<std::uint64_t> version_{0};  // odd while the anchor is being laid
-    static inline std::atomic<std::uint64_t> count_{0};
+    // The anchor. The count where it starts, which no two have in common, is also the lock: `being_laid` before all
+    // else changes, and the new one after. Readers acquire and the writer releases, so whoever sees a part of another
+    // anchor than that whose start it read first finds the start changed.
+    static inline std::atomic<std::uint64_t> start_{never_laid};
     static inline std::atomic<std::uint64_t> reach_{0};  // counts for which the line may be followed
     static inline std::atomic<std::uint64_t> slope_{0};
     static inline std::atomic<std::int64_t> time_ns_{0};

@@ -20,22 +20,20 @@ struct SteadyCounter {
     }
 };
 
-/// The processor's time stamp counter where it is invariant, that is, runs at one rate in all power states and cores
-/// (Intel SDM volume 3, "Invariant TSC": CPUID leaf 0x80000007, EDX bit 8; AMD's the same); steady_clock elsewhere.
-struct TscCounter {
 #if defined(__x86_64__)
-    static std::uint64_t read() noexcept { return is_invariant ? __rdtsc() : SteadyCounter::read(); }
-
-private:
-    static bool detect() noexcept {
+/// The processor's time stamp counter where it is invariant, that is, runs at one rate in all power states and cores
+/// (Intel SDM volume 3, "Invariant TSC": CPUID leaf 0x80000007, EDX bit 8; AMD's the same); steady_clock otherwise.
+struct TscCounter {
+    using Otherwise = SteadyCounter;
+    static std::uint64_t read() noexcept { return __rdtsc(); }
+    static bool is_usable() noexcept {
         unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
         return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) != 0 && (edx & (1U << 8)) != 0;
     }
-    static inline const bool is_invariant = detect();
-#else
-    static std::uint64_t read() noexcept { return SteadyCounter::read(); }
-#endif
 };
+#else
+using TscCounter = SteadyCounter;
+#endif
 
 }  // namespace sluice::detail
 

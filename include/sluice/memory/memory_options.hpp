@@ -24,7 +24,7 @@ struct MemoryOptions {
     /// in all, which limiters and policies that share the store share too. While they live they count as keys.
     std::size_t max_keys = 1'048'576;
     OnFull on_full = OnFull::overflow;
-    /// Keep and compare whole keys instead of 64-bit hashes of them: a lock and a heap block for every key.
+    /// Keep and compare whole keys instead of hashes of them: a lock and a heap block for every key.
     bool full_keys = false;
 
     /// *this, or std::invalid_argument.

@@ -28,7 +28,7 @@ namespace sluice {
 /// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and
 /// no allocation: one cache line is read, one compare-and-swap writes an admission, and a denial or peek writes nothing.
 /// New keys, refund and reset take a shard's mutex for a moment, and larger states (the exact log, AllOf, policies of
-/// your own) do on every call. A shard is rebuilt now and then as keys come and go, some 20 us for its 4,096 slots;
+/// your own) do on every call. A shard is rebuilt now and then as keys come and go, some 10 us for its 2,048 slots;
 /// nothing ever moves the whole table.
 ///
 /// Memory: 16 bytes a slot, at most 3/4 and after growing 3/8 of the slots used; larger states a heap block each.
@@ -36,9 +36,9 @@ namespace sluice {
 /// page (of 2 MiB where transparent huge pages are always on).
 /// A shard shrinks when as many new keys have come as it has slots; until then a flood's memory stays in use.
 ///
-/// A key is known by a 64-bit hash, keyed with a random seed per store, of which one bit tells the kind of state: two of
-/// n keys share one with a probability of n^2 / 2^64, 5e-8 for a million. Where that is too much,
-/// MemoryOptions::full_keys keeps and compares the keys themselves, at the cost of the larger states.
+/// A key is known by 62 bits of a hash that is keyed with a random seed per store: two of n keys share a state with a
+/// probability of n^2 / 2^63, 1e-7 for a million. Where that is too much, MemoryOptions::full_keys keeps and compares
+/// the keys themselves, at the cost of the larger states.
 ///
 /// Full: when `max_keys` slots hold live states, a new key is served as MemoryOptions::on_full says. No live state is
 /// ever evicted, so inventing keys wins nobody a token.
@@ -52,11 +52,11 @@ public:
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
         const auto place = states_->locate(request);
         __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
-        return states_->decide(request, place, {clock_.now(), &clock_});
+        return states_->decide(request, place, clock_.now(), &clock_);
     }
 
     [[gnu::flatten]] Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
-        return states_->decide(request, states_->locate(request), {now, nullptr});
+        return states_->decide(request, states_->locate(request), now, nullptr);
     }
 
     /// One clock reading for each 16 keys, whose slots are fetched together.
@@ -73,7 +73,7 @@ public:
             const auto now = clock_.now();
             for (std::size_t i = 0; i != count; ++i) {
                 const Request<P> one{request.scope, keys[done + i], request.units, request.operation};
-                out[done + i] = states_->decide(one, places[i], {now, &clock_});
+                out[done + i] = states_->decide(one, places[i], now, &clock_);
             }
         }
     }

@@ -26,7 +26,7 @@ namespace sluice {
 class FixedWindow {
 public:
     struct State {
-        std::int64_t end_ns = detail::int64_min;  ///< of the window that `used` belongs to
+        std::int64_t end_ns = detail::int64_min;  ///< of the window that `used` belongs to, exact or as packed
         std::uint64_t used = 0;
     };
     static constexpr std::string_view kind = "fixed_window";
@@ -70,7 +70,7 @@ public:
     }
     constexpr std::uint64_t pack(const State& state) const noexcept { return window_.pack(state.end_ns, state.used); }
     constexpr State unpack(std::uint64_t word) const noexcept {
-        return {window_.exact_time(word), detail::Window::counts(word)};
+        return {detail::Window::time(word), detail::Window::counts(word)};
     }
     static constexpr std::chrono::nanoseconds word_expires_at(std::uint64_t word) noexcept {
         return std::chrono::nanoseconds{detail::Window::time(word)};

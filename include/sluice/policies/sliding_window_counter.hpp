@@ -26,7 +26,7 @@ namespace sluice {
 class SlidingWindowCounter {
 public:
     struct State {
-        std::int64_t end_ns = detail::int64_min;  ///< of the window that `current` belongs to
+        std::int64_t end_ns = detail::int64_min;  ///< of the window that `current` belongs to, exact or as packed
         std::uint64_t previous = 0;
         std::uint64_t current = 0;
     };
@@ -74,12 +74,11 @@ public:
     }
     constexpr bool fits_word() const noexcept { return static_cast<int>(std::bit_width(limit_)) <= half_bits(); }
     constexpr std::uint64_t pack(const State& state) const noexcept {
-        return window_.pack(detail::add(state.end_ns, window_.length_ns()),
-                            state.previous << half_bits() | state.current);
+        return window_.pack(end_of_next(state.end_ns), state.previous << half_bits() | state.current);
     }
     constexpr State unpack(std::uint64_t word) const noexcept {
         const std::uint64_t counts = detail::Window::counts(word);
-        return {detail::add(window_.exact_time(word), -window_.length_ns()), counts >> half_bits(),
+        return {detail::add(detail::Window::time(word), -window_.length_ns()), counts >> half_bits(),
                 counts & ((std::uint64_t{1} << half_bits()) - 1)};
     }
     static constexpr std::chrono::nanoseconds word_expires_at(std::uint64_t word) noexcept {
@@ -91,10 +90,14 @@ private:
 
     constexpr State at(const State& state, std::int64_t now) const noexcept {
         const std::int64_t end = window_.current_end(now, state.end_ns);
+        if (window_.is_end(state.end_ns, end)) [[likely]]
+            return {end, state.previous, state.current};
         if (state.end_ns > end) return {end, 0, std::min(limit_, state.previous + state.current)};
-        if (state.end_ns == end) return state;
-        const bool next = state.end_ns == detail::add(end, -window_.length_ns());
-        return {end, next ? state.current : 0, 0};
+        return {end, window_.is_end(state.end_ns, detail::add(end, -window_.length_ns())) ? state.current : 0, 0};
+    }
+
+    constexpr std::int64_t end_of_next(std::int64_t end) const noexcept {
+        return detail::add(end, window_.length_ns());
     }
 
     /// ceil(previous * rest of the window / window). Rounded up it compares as the exact fraction does, because all
@@ -113,7 +116,7 @@ private:
             const auto rest = share(limit_ - seen.current - cost, seen.previous);
             if (rest > 0) return detail::add(seen.end_ns, -static_cast<std::int64_t>(rest));
         }
-        const auto next_end = detail::add(seen.end_ns, window_.length_ns());
+        const auto next_end = end_of_next(seen.end_ns);
         if (seen.current == 0) return seen.end_ns;
         return next_end - static_cast<std::int64_t>(share(limit_ - cost, seen.current));
     }
@@ -125,7 +128,7 @@ private:
     }
 
     constexpr std::int64_t empty_at(const State& seen) const noexcept {
-        return seen.current == 0 ? seen.end_ns : detail::add(seen.end_ns, window_.length_ns());
+        return seen.current == 0 ? seen.end_ns : end_of_next(seen.end_ns);
     }
 
     static constexpr std::uint64_t scale_up(std::uint64_t count, std::uint64_t rest,

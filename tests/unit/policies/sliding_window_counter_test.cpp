@@ -77,10 +77,27 @@ TEST_CASE("one word holds the counts that it says it holds") {
     const SlidingWindowCounter policy{100, 7s};
     const SlidingWindowCounter::State state{700'000'000'000, 42, 17};
     const auto unpacked = policy.unpack(policy.pack(state));
-    CHECK(unpacked.end_ns == state.end_ns);
+    CHECK(policy.pack(unpacked) == policy.pack(state));
     CHECK(unpacked.previous == 42);
     CHECK(unpacked.current == 17);
     CHECK(SlidingWindowCounter::word_expires_at(policy.pack(state)) >= policy.expires_at(state));
+
+    for (const auto around : {679s, 686s, 693s, 700s, 707s, 714s, 721s}) {
+        for (const auto offset : {-500'001ns, -1ns, 0ns, 1ns, 2'300'000'000ns}) {
+            auto exact = state;
+            auto packed = unpacked;
+            const auto at = std::chrono::nanoseconds{around} + offset;
+            INFO(at.count());
+            for (const std::uint64_t cost : {1U, 30U, 60U}) {
+                const sluice::Decision of_exact = policy.step(exact, at, cost);
+                const sluice::Decision of_packed = policy.step(packed, at, cost);
+                CHECK(of_packed.allowed == of_exact.allowed);
+                CHECK(of_packed.remaining == of_exact.remaining);
+                CHECK(of_packed.retry_after == of_exact.retry_after);
+                CHECK(of_packed.reset_after == of_exact.reset_after);
+            }
+        }
+    }
 }
 
 TEST_CASE("a sliding window counter out of range is refused") {

@@ -15,6 +15,7 @@ namespace sluice::detail {
 /// meanwhile become another's (but for a chance of 2^-64, as if the two keys had one fingerprint).
 class Slot {
 public:
+    static constexpr std::uint64_t owned_bit = 2;  // which tells every owner from the next two
     static constexpr std::uint64_t empty = 0;    // never used since the shard was last rebuilt: ends every probe
     static constexpr std::uint64_t removed = 1;  // may be used again; probes go on
     static constexpr std::uint64_t frozen = 0;   // in place of the word, while the slot changes hands
@@ -55,6 +56,7 @@ inline constexpr std::size_t line_slots = 64 / sizeof(Slot);  // what one access
 /// A shard's size and version in one word, so that a lookup can tell that no slot changed hands while it read:
 /// `is_closed` or a changed value means that it must take the mutex instead.
 struct Guard {
+    const std::atomic<std::uint64_t>* word;
     std::uint64_t value;
 
     static constexpr std::uint64_t mask_bits = 0xffff;
@@ -62,6 +64,8 @@ struct Guard {
     static constexpr std::uint64_t version_step = 0x2'0000;
 
     bool is_closed() const noexcept { return (value & closed_bit) != 0; }
+    /// Relaxed will do after the acquiring loads of slots.
+    bool is_unchanged() const noexcept { return word->load(std::memory_order_relaxed) == value; }
     std::size_t mask() const noexcept { return static_cast<std::size_t>(value & mask_bits); }  // slots - 1
     std::size_t slots() const noexcept { return mask() + 1; }
 };

@@ -42,11 +42,11 @@ public:
     };
 
     struct Place {
-        std::uint64_t owner = 0;  // 64 bits of hash, but for the lowest, which tells that the word is a Node
+        std::uint64_t owner = 0;  // 62 bits of hash, Slot::owned_bit, and in the lowest whether the word is a Node
         std::size_t shard = 0;
-        Guard guard{0};  // as found; if slots change hands later, the lookup starts anew under the mutex
-        Slot* home = nullptr;
-        bool spare = false;  // an overflow state
+        Guard guard{};         // as found; if slots change hands later, the lookup starts anew under the mutex
+        Slot* home = nullptr;  // a pair
+        bool spare = false;    // an overflow state
     };
 
     explicit States(const MemoryOptions& options) : options_(options), table_(options.max_keys) {}
@@ -58,22 +58,20 @@ public:
         return place_of(hash_(request.scope.id, request.key), request.scope.policy, false);
     }
 
-    [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place, Moment moment) noexcept {
+    [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place, std::chrono::nanoseconds now,
+                                           const C* clock) noexcept {
+        const P& policy = request.scope.policy;
         if constexpr (WordPolicy<P>) {
             if (request.operation == Operation::consume && !is_node(place.owner)) [[likely]] {
                 Decision decision;
-                const P& policy = request.scope.policy;
-                const auto consume = [&](State & state, std::chrono::nanoseconds now) __attribute__((always_inline)) {
-                    return policy.step(state, now, request.units);
+                const auto consume = [&](State & state, std::chrono::nanoseconds at) __attribute__((always_inline)) {
+                    return policy.step(state, at, request.units);
                 };
-                if (step_unlocked(policy, place, moment, consume, decision)) [[likely]]
+                if (step_unlocked(policy, place, now, consume, decision) == Stepped::done) [[likely]]
                     return decision;
             }
         }
-        // Copied member by member, here alone, so that both can live in registers until then; no use for the name.
-        return decide_slowly(
-            {{{}, request.scope.policy, request.scope.id}, request.key, request.units, request.operation},
-            {place.owner, place.shard, place.guard, place.home, place.spare}, moment);
+        return decide_slowly(policy, request.scope.id, request.key, request.units, request.operation, {now, clock});
     }
 
 private:
@@ -83,9 +81,8 @@ private:
 
     [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
         const bool node = options_.full_keys || !fits_word(policy);
-        const std::uint64_t owner = (hash & ~std::uint64_t{1}) | (node ? 1 : 0);
         Place place;  // member by member: else a batch's copy of it waits for the stores (no store forwarding)
-        place.owner = owner > Slot::removed ? owner : owner + 2;
+        place.owner = (hash & ~std::uint64_t{1}) | Slot::owned_bit | (node ? 1 : 0);
         place.shard = table_.shard_of(hash);
         place.spare = spare;
         place.guard = table_.guard(place.shard);
@@ -93,22 +90,25 @@ private:
         return place;
     }
 
-    /// What is not consuming from a known key's word.
-    [[gnu::noinline]] Decision decide_slowly(const Request<P>& request, const Place& place, Moment moment) noexcept {
+    /// All but an attempt to consume from a known key's word. Looks the key up anew, which spares the fast path to keep
+    /// what it knows.
+    [[gnu::noinline]] Decision decide_slowly(const P& policy, std::uint64_t scope_id, std::string_view key,
+                                             std::uint64_t units, Operation operation, Moment moment) noexcept {
+        const Request<P> request{{{}, policy, scope_id}, key, units, operation};  // no use for the name
+        return decide_slowly(request, locate(request), moment);
+    }
+    Decision decide_slowly(const Request<P>& request, const Place& place, Moment moment) noexcept {
         using std::chrono::nanoseconds;
         const P& policy = request.scope.policy;
-        const auto consume = [&](State& state, nanoseconds now) { return policy.step(state, now, request.units); };
-        const auto peek = [&](State& state, nanoseconds now) {
-            return sluice::peek(policy, state, now, request.units);
-        };
         switch (request.operation) {
-            case Operation::consume: return run_locked(request, place, moment, consume);
+            case Operation::consume:
+                return run(request, place, moment, [&](State& state, nanoseconds now) {
+                    return policy.step(state, now, request.units);
+                });
             case Operation::peek:
-                if constexpr (WordPolicy<P>) {
-                    Decision decision;
-                    if (!is_node(place.owner) && step_unlocked(policy, place, moment, peek, decision)) return decision;
-                }
-                return run_locked(request, place, moment, peek);
+                return run(request, place, moment, [&](State& state, nanoseconds now) {
+                    return sluice::peek(policy, state, now, request.units);
+                });
             case Operation::refund:
                 if constexpr (RefundablePolicy<P>) {
                     return run_locked(request, place, moment, [&](State& state, nanoseconds now) {
@@ -126,37 +126,57 @@ private:
         return failure(Errc::invalid_argument);
     }
 
-    /// Steps the word of a known key. False, and nothing done, where the key is not found or its slot is changing hands.
     template <class Step>
-    [[gnu::always_inline]] bool step_unlocked(const P& policy, const Place& place, Moment& moment, Step step,
-                                              Decision& decision) noexcept {
-        while (!place.guard.is_closed()) {
-            Slot* const slot =
-                table_.find(place.shard, place.guard, place.home, place.owner, [](const Slot&) { return true; });
-            if (slot == nullptr) return false;
-            const std::uint64_t stored = slot->stored();
-            // The guard vouches that the word is this key's; from here to the swap its XORed form does.
-            if (stored == Slot::frozen || !table_.is_unchanged(place.shard, place.guard)) return false;
-            if (step_word(policy, *slot, stored, place, moment, step, decision)) return true;
+    Decision run(const Request<P>& request, const Place& place, Moment moment, Step step) noexcept {
+        if constexpr (WordPolicy<P>) {
+            if (!is_node(place.owner)) {
+                Decision decision;
+                Stepped stepped = Stepped::overtaken;
+                while (stepped == Stepped::overtaken || (stepped == Stepped::back && moment.read_again()))
+                    stepped = step_unlocked(request.scope.policy, place, moment.now, step, decision);
+                if (stepped == Stepped::done) return decision;
+            }
         }
-        return false;
+        return run_locked(request, place, moment, step);
     }
 
-    /// False if the word has changed meanwhile or was stepped at an old time. A step that lets a state expire sooner
-    /// means that the clock went back, or far more often that this thread was held up after it read the clock, while
-    /// others went on with later times, which must not be undone: only a new reading tells.
+    /// What became of a step on a word. Nothing is done but by the first.
+    /// overtaken: another thread has changed the word meanwhile.
+    /// back: the state would expire sooner. So the clock went back, or far more often this thread was held up after it
+    /// read the clock, while others went on with later times, which must not be undone: only a new reading tells.
+    /// unknown: the key is not found, or its slot is changing hands.
+    enum class Stepped { done, overtaken, back, unknown };
+
     template <class Step>
-    [[gnu::always_inline]] bool step_word(const P& policy, Slot& slot, std::uint64_t stored, const Place& place,
-                                          Moment& moment, Step step, Decision& decision) noexcept {
-        State state = policy.unpack(stored ^ place.owner);
-        decision = step(state, moment.now);
-        const std::uint64_t word = policy.pack(state);
-        if ((word ^ place.owner) == stored) return true;
-        if (P::word_expires_at(word) < P::word_expires_at(stored ^ place.owner)) [[unlikely]] {
-            if (moment.read_again()) return false;
-            table_.expires(table_.shard(place.shard), P::word_expires_at(word).count());
+    [[gnu::always_inline]] Stepped step_unlocked(const P& policy, const Place& place, std::chrono::nanoseconds now,
+                                                 Step step, Decision& decision) noexcept {
+        if (place.guard.is_closed()) [[unlikely]]
+            return Stepped::unknown;
+        Slot* slot = table_.candidate(place.home, place.owner);
+        if (slot->owner() != place.owner) [[unlikely]] {
+            slot = table_.find(place.shard, place.guard, place.owner);
+            if (slot == nullptr) return Stepped::unknown;
         }
-        return slot.swap(stored, place.owner, word);
+        const std::uint64_t stored = slot->stored();
+        // The guard vouches that the word is this key's; from here to the swap its XORed form does.
+        if (!place.guard.is_unchanged()) [[unlikely]]
+            return Stepped::unknown;
+        return step_word(policy, *slot, stored, place.owner, now, step, decision, [](std::int64_t) { return false; });
+    }
+
+    /// `goes_back(expiry)` tells whether a step may let the state expire sooner.
+    template <class Step, class GoesBack>
+    [[gnu::always_inline]] Stepped step_word(const P& policy, Slot& slot, std::uint64_t stored, std::uint64_t owner,
+                                             std::chrono::nanoseconds now, Step step, Decision& decision,
+                                             GoesBack goes_back) noexcept {
+        State state = policy.unpack(stored ^ owner);
+        decision = step(state, now);
+        const std::uint64_t word = policy.pack(state);
+        if ((word ^ owner) == stored) return Stepped::done;
+        if (P::word_expires_at(word) < P::word_expires_at(stored ^ owner)) [[unlikely]] {
+            if (!goes_back(P::word_expires_at(word).count())) return Stepped::back;
+        }
+        return slot.swap(stored, owner, word) ? Stepped::done : Stepped::overtaken;
     }
 
     template <class Step>
@@ -204,7 +224,12 @@ private:
         }
         if constexpr (WordPolicy<P>) {
             if (!is_node(place.owner)) {
-                while (!step_word(policy, *slot, slot->stored(), place, moment, step, decision)) {
+                const auto goes_back = [&](std::int64_t expiry) {
+                    table_.expires(shard, expiry);
+                    return true;
+                };
+                while (step_word(policy, *slot, slot->stored(), place.owner, moment.now, step, decision, goes_back) !=
+                       Stepped::done) {
                 }
                 return Placed::done;
             }
@@ -218,9 +243,9 @@ private:
     }
 
     Slot* find_locked(const Place& place, Guard guard, std::string_view key) const noexcept {
-        return table_.find(
-            place.shard, guard, table_.home(place.shard, guard, place.owner), place.owner,
-            [&](const Slot& slot) { return !options_.full_keys || *StateNode::of(slot.word())->key == key; });
+        return table_.find_if(place.shard, guard, place.owner, [&](const Slot& slot) {
+            return !options_.full_keys || *StateNode::of(slot.word())->key == key;
+        });
     }
 
     Placed insert(const P& policy, const Place& place, std::string_view key, State state,
@@ -242,7 +267,7 @@ private:
     /// One of the states that new keys of this scope share while the store is full.
     Place overflow_place(const Request<P>& request, const Place& place) const noexcept {
         constexpr std::uint64_t apart_from_keys = 0x6f766572666c6f77;
-        const auto index = static_cast<char>(place.owner / 2 % table_.spare_keys());
+        const auto index = static_cast<char>((place.owner >> 2) % table_.spare_keys());
         return place_of(hash_(request.scope.id ^ apart_from_keys, {&index, 1}), request.scope.policy, true);
     }
 

@@ -24,26 +24,39 @@ class Window {
 public:
     constexpr explicit Window(std::int64_t length_ns) noexcept
         : length_(static_cast<std::uint64_t>(length_ns)),
-          exponent_(static_cast<int>(std::bit_width(length_.value())) - 1) {}
+          exponent_(static_cast<int>(std::bit_width(length_.value())) - 1),
+          low_bits_((std::uint64_t{1} << exponent_) - 1) {}
 
     constexpr std::int64_t length_ns() const noexcept { return static_cast<std::int64_t>(length_.value()); }
     constexpr const Divisor& length() const noexcept { return length_; }
 
     /// The end of the window that `now` lies in, saturated.
-    constexpr std::int64_t end_after(std::int64_t now) const noexcept { return multiply(add(length_.floor(now), 1)); }
+    constexpr std::int64_t end_after(std::int64_t now) const noexcept {
+        if (now >= 0) [[likely]]
+            return add(static_cast<std::int64_t>(length_.divide(static_cast<std::uint64_t>(now)) * length_.value()),
+                       length_ns());
+        return static_cast<std::int64_t>(-length_.divide(static_cast<std::uint64_t>(-(now + 1))) * length_.value());
+    }
+
+    /// Whether the window that ends at `end` is the one whose end, exact or as packed, is `state_end`.
+    constexpr bool is_end(std::int64_t state_end, std::int64_t end) const noexcept {
+        return static_cast<std::uint64_t>(state_end) - static_cast<std::uint64_t>(end) <= low_bits_;
+    }
 
     /// The end of the window in which a state that knows `state_end` is used at `now`, and thus the state's own while
     /// that is the present.
     constexpr std::int64_t current_end(std::int64_t now, std::int64_t state_end) const noexcept {
         const std::int64_t end = end_after(now);
-        return state_end == add(end, length_ns()) && end - now <= tolerated_skew_ns ? state_end : end;
+        if (end - now > tolerated_skew_ns) [[likely]]
+            return end;
+        const std::int64_t next = add(end, length_ns());
+        return is_end(state_end, next) ? next : end;
     }
 
     constexpr int count_bits() const noexcept { return exponent_ < 6 ? 0 : exponent_ - 6; }
 
     constexpr std::uint64_t pack(std::int64_t time, std::uint64_t counts) const noexcept {
-        const std::uint64_t low = (std::uint64_t{1} << exponent_) - 1;
-        const auto rounded = static_cast<std::uint64_t>(add(time, static_cast<std::int64_t>(low))) & ~low;
+        const auto rounded = static_cast<std::uint64_t>(add(time, static_cast<std::int64_t>(low_bits_))) & ~low_bits_;
         return rounded | counts << 6 | static_cast<unsigned>(exponent_);
     }
     static constexpr std::int64_t time(std::uint64_t word) noexcept {
@@ -52,19 +65,11 @@ public:
     static constexpr std::uint64_t counts(std::uint64_t word) noexcept {
         return (word & ((std::uint64_t{1} << (word & 63)) - 1)) >> 6;
     }
-    /// The multiple of the window's length that was packed.
-    constexpr std::int64_t exact_time(std::uint64_t word) const noexcept { return multiply(length_.floor(time(word))); }
 
 private:
-    constexpr std::int64_t multiply(std::int64_t windows) const noexcept {
-        std::int64_t time = 0;
-        if (!__builtin_mul_overflow(windows, length_ns(), &time)) [[likely]]
-            return time;
-        return windows < 0 ? int64_min : int64_max;
-    }
-
     Divisor length_;
     int exponent_;
+    std::uint64_t low_bits_;
 };
 
 }  // namespace sluice::detail
