@@ -29,7 +29,7 @@ namespace sluice {
 /// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and
 /// no allocation: one cache line is read, one compare-and-swap writes an admission, and a denial or peek writes nothing.
 /// New keys, refund and reset take a shard's mutex for a moment, and larger states (the exact log, AllOf, policies of
-/// your own) do on every call. A shard is rebuilt now and then as keys come and go, some 10 us for its 2,048 slots;
+/// your own) do on every call. A shard is rebuilt now and then as keys come and go, some 20 us for its 4,096 slots;
 /// nothing ever moves the whole table.
 ///
 /// Memory: 16 bytes a slot, at most 3/4 and after growing 3/8 of the slots used; larger states a heap block each.

@@ -40,7 +40,7 @@ public:
         std::atomic<std::int64_t> earliest{int64_max};  // no state expires before, in ns
     };
 
-    static constexpr std::size_t max_shard_slots = 2048;  // 32 KiB: rebuilt in some 10 us
+    static constexpr std::size_t max_shard_slots = 4096;  // 64 KiB: rebuilt in some 20 us
     static constexpr std::size_t min_shard_slots = 4096 / sizeof(Slot);
 
     explicit Table(std::size_t max_keys)
