@@ -24,9 +24,11 @@ inline void append_head(std::string& out, std::size_t arguments) {
 }
 
 inline void append_argument(std::string& out, std::string_view bytes) {
-    out += '$';
-    append_number(out, bytes.size());
-    out += "\r\n";
+    char head[24] = {'$'};
+    char* const end = std::to_chars(head + 1, head + sizeof head - 2, bytes.size()).ptr;
+    end[0] = '\r';
+    end[1] = '\n';
+    out.append(head, end + 2);
     out += bytes;
     out += "\r\n";
 }
@@ -41,6 +43,8 @@ inline void append_argument(std::string& out, std::integral auto number) {
 struct Arguments {
     std::string bytes{};
     std::size_t count = 0;
+
+    Arguments() { bytes.reserve(128); }  // enough for most, at once
 
     void add(std::string_view argument) {
         append_argument(bytes, argument);

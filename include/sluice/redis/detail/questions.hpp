@@ -32,6 +32,7 @@ public:
         append_number(number, std::min(units, detail::max_units));
 
         std::string full;
+        keys_.reserve(keys.size() * (space.size() + 32) * parts);
         for (const std::string_view key : keys) {
             if (key.size() > max_key_bytes) continue;
             full = space;
