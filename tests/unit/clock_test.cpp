@@ -9,6 +9,8 @@
 #include <vector>
 
 #include <sluice/clock.hpp>
+#include <sluice/detail/anchored_clock.hpp>
+#include <sluice/detail/counters.hpp>
 
 #include "support/catch.hpp"
 
@@ -18,6 +20,13 @@ using std::chrono::nanoseconds;
 namespace {
 
 nanoseconds steady_now() { return std::chrono::steady_clock::now().time_since_epoch(); }
+
+/// A processor's counter that cannot serve as a clock.
+struct VaryingCounter {
+    using Otherwise = sluice::detail::SteadyCounter;
+    static std::uint64_t read() { return 7; }
+    static bool is_usable() { return false; }
+};
 
 }  // namespace
 
@@ -39,6 +48,16 @@ TEMPLATE_TEST_CASE("a real clock tells the wall clock's time", "", sluice::TscCl
     const nanoseconds wall = std::chrono::system_clock::now().time_since_epoch();
     CHECK(ours - wall < 100ms);
     CHECK(wall - ours < 100ms);
+}
+
+TEST_CASE("where the processor's counter will not do, a clock goes by steady_clock") {
+    const sluice::SteadyClock steady;
+    for (int i = 0; i != 1000; ++i) {
+        const std::int64_t before = steady.now().count();
+        const std::int64_t now = sluice::detail::AnchoredClock<VaryingCounter>::now();
+        CHECK(before <= now);
+        CHECK(now <= steady.now().count());
+    }
 }
 
 // Each of our readings is taken between two of steady_clock, so how far it is ahead of that lies between `ours - after`
