@@ -93,7 +93,8 @@ TEMPLATE_TEST_CASE("a real clock is monotonic across threads", "", sluice::TscCl
                     if (mine < seen) {
                         std::int64_t back = seen - mine;
                         std::int64_t known = worst.load();
-                        while (back > known && !worst.compare_exchange_weak(known, back)) {}
+                        while (back > known && !worst.compare_exchange_weak(known, back)) {
+                        }
                     }
                     latest.store(std::max(mine, seen), std::memory_order_release);
                 }

@@ -53,9 +53,11 @@ private:
             static const bool is_usable = Counter::is_usable();
             if (!is_usable) return AnchoredClock<typename Counter::Otherwise>::now();
         }
-        std::int64_t now = 0;
-        while (!read(now)) {
+        for (;;) {
+            // Loaded first: should another thread lay an anchor now, this one has to leave it alone.
             const std::uint64_t start = start_.load(std::memory_order_acquire);
+            std::int64_t now = 0;
+            if (read(now)) return now;
             // A processor may read its counter ahead of the loads before: just short of the start is the start.
             const std::int64_t time = time_ns_.load(std::memory_order_acquire);
             if (start - Counter::read() < reach_.load(std::memory_order_acquire) &&
@@ -63,7 +65,6 @@ private:
                 return time;
             lay_anchor(start);
         }
-        return now;
     }
 
     struct Sample {
@@ -78,8 +79,8 @@ private:
         return std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
     }
 
-    /// The wall clock is read first: if the thread is held up between the two, the offset comes out too small, which the
-    /// next check repairs; one too large would never be taken back.
+    /// The wall clock is read first: if the thread is held up between the two, the offset comes out too small, which
+    /// the next check repairs; one too large would never be taken back.
     static std::int64_t wall_offset() noexcept {
         const std::int64_t wall = wall_ns();
         return wall - steady_ns();

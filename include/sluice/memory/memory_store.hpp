@@ -11,6 +11,7 @@
 #include <new>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <sluice/clock.hpp>
@@ -26,8 +27,8 @@ namespace sluice {
 /// Thread-safe; a handle, so that copies share the states (a moved-from one may only be assigned or destroyed). No
 /// background thread: a state that has expired equals a fresh one, and its slot is used again by the next new key.
 ///
-/// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and
-/// no allocation: one cache line is read, one compare-and-swap writes an admission, and a denial or peek writes nothing.
+/// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and no
+/// allocation: one cache line is read, one compare-and-swap writes an admission, a denial or peek writes nothing.
 /// New keys, refund and reset take a shard's mutex for a moment, and larger states (the exact log, AllOf, policies of
 /// your own) do on every call. A shard is rebuilt now and then as keys come and go, some 20 us for its 4,096 slots;
 /// nothing ever moves the whole table.
@@ -75,6 +76,7 @@ public:
             for (std::size_t i = 0; i != count; ++i) {
                 const Request<P> one{request.scope, keys[done + i], request.units, request.operation};
                 // Made in place: a copy of a decision would wait for the stores of its members.
+                static_assert(std::is_trivially_destructible_v<Decision>);
                 ::new (static_cast<void*>(&out[done + i])) Decision(states_->decide(one, places[i], now, &clock_));
             }
         }

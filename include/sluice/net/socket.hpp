@@ -182,7 +182,7 @@ private:
         }
     }
 
-    std::atomic<int> fd_{-1};             // atomic for the sake of close() in a forked child
+    std::atomic<int> fd_{-1};            // atomic for the sake of close() in a forked child
     std::chrono::nanoseconds limit_{0};  // as last set by limit_blocking
 };
 

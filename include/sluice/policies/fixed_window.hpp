@@ -21,8 +21,8 @@ namespace sluice {
 ///     FixedWindow{1000, 24h}
 ///
 /// Limit 1 .. 2^53-1, window 1 ns .. 100 years, else std::invalid_argument. State: 16 bytes, or one word where the
-/// limit stays below 2^(floor(log2 window_ns) - 6): 8 million a second, 500 million a minute. A clock that goes back
-/// takes the count along into the window it finds itself in.
+/// limit stays below 2^(floor(log2 window_ns) - 6), 8 million a second or 500 million a minute, and the window below 36
+/// years. A clock that goes back takes the count along into the window it finds itself in.
 class FixedWindow {
 public:
     struct State {

@@ -21,8 +21,8 @@ namespace sluice {
 ///     SlidingWindowCounter{100, 60s}
 ///
 /// Limit 1 .. 2^53-1, window 1 ns .. 100 years, else std::invalid_argument. State: 24 bytes, or one word where the
-/// limit stays below 2^((floor(log2 window_ns) - 6) / 2): 2,047 a second, 16,383 a minute, 131,071 an hour. A clock
-/// that goes back finds both counts in the window to which it went.
+/// limit stays below 2^((floor(log2 window_ns) - 6) / 2), that is 2,047 a second, 16,383 a minute, 131,071 an hour, and
+/// the window below 36 years. A clock that goes back finds both counts in the window to which it went.
 class SlidingWindowCounter {
 public:
     struct State {

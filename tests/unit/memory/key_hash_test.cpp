@@ -39,7 +39,7 @@ TEST_CASE("keys that differ in length, in one byte or in scope differ in hash") 
         const std::string zeros(length, '\0');
         add(1, zeros);
         add(1'000'000, zeros);  // scopes are hashes themselves, never close to each other
-        add(1, zeros + "x");  // differs from those of the next length, which are zeros
+        add(1, zeros + "x");    // differs from those of the next length, which are zeros
         for (std::size_t i = 0; i + 1 < length; ++i) {
             for (const char c : {'\1', '\x80'}) {
                 std::string key = zeros;

@@ -104,9 +104,26 @@ TEST_CASE("one word holds what it says it holds") {
                 CHECK(of_packed.remaining == of_exact.remaining);
                 CHECK(of_packed.retry_after == of_exact.retry_after);
                 CHECK(of_packed.reset_after == of_exact.reset_after);
+                packed = policy.unpack(policy.pack(packed));
             }
         }
     }
+}
+
+// Its end would have to be rounded beyond the end of time.
+TEST_CASE("one word holds no window that is too long for it") {
+    constexpr auto year = 365 * 24h;
+    CHECK_FALSE(FixedWindow{5, 100 * year}.fits_word());
+    const FixedWindow policy{5, 36 * year};
+    REQUIRE(policy.fits_word());
+    std::uint64_t word = policy.pack({});
+    int admitted = 0;
+    for (int i = 0; i != 20; ++i) {
+        auto state = policy.unpack(word);
+        admitted += policy.step(state, 120 * year, 1).allowed ? 1 : 0;
+        word = policy.pack(state);
+    }
+    CHECK(admitted == 5);
 }
 
 TEST_CASE("a fixed window out of range is refused") {

@@ -20,13 +20,13 @@ TEST_CASE("the previous window counts as far as it is still in sight") {
     CHECK(decision.remaining == 2);
     CHECK(decision.reset_after == 15s);
 
-    CHECK(policy.step(state, 10s, 0).remaining == 2);             // 8 * 10/10
-    CHECK(policy.step(state, 12s, 0).remaining == 3);             // 8 * 8/10 = 6.4
-    CHECK(policy.step(state, 12s + 500ms, 0).remaining == 4);     // 8 * 7.5/10 = 6
-    CHECK(policy.step(state, 15s, 0).remaining == 6);             // 8 * 5/10 = 4
+    CHECK(policy.step(state, 10s, 0).remaining == 2);          // 8 * 10/10
+    CHECK(policy.step(state, 12s, 0).remaining == 3);          // 8 * 8/10 = 6.4
+    CHECK(policy.step(state, 12s + 500ms, 0).remaining == 4);  // 8 * 7.5/10 = 6
+    CHECK(policy.step(state, 15s, 0).remaining == 6);          // 8 * 5/10 = 4
     decision = policy.step(state, 15s, 7);
     CHECK_FALSE(decision.allowed);
-    CHECK(decision.retry_after == 1250ms);                        // 8 * 3.75/10 = 3
+    CHECK(decision.retry_after == 1250ms);  // 8 * 3.75/10 = 3
     CHECK(policy.step(state, 16s + 250ms - 1ns, 7).retry_after == 1ns);
     CHECK(policy.step(state, 16s + 250ms, 7).allowed);
     CHECK(policy.step(state, 16s + 250ms, 0).reset_after == 13s + 750ms);
@@ -95,9 +95,26 @@ TEST_CASE("one word holds the counts that it says it holds") {
                 CHECK(of_packed.remaining == of_exact.remaining);
                 CHECK(of_packed.retry_after == of_exact.retry_after);
                 CHECK(of_packed.reset_after == of_exact.reset_after);
+                packed = policy.unpack(policy.pack(packed));
             }
         }
     }
+}
+
+// Its end would have to be rounded beyond the end of time.
+TEST_CASE("one word holds no window that is too long for it") {
+    constexpr auto year = 365 * 24h;
+    CHECK_FALSE(SlidingWindowCounter{5, 100 * year}.fits_word());
+    const SlidingWindowCounter policy{5, 36 * year};
+    REQUIRE(policy.fits_word());
+    std::uint64_t word = policy.pack({});
+    int admitted = 0;
+    for (int i = 0; i != 20; ++i) {
+        auto state = policy.unpack(word);
+        admitted += policy.step(state, 120 * year, 1).allowed ? 1 : 0;
+        word = policy.pack(state);
+    }
+    CHECK(admitted == 5);
 }
 
 TEST_CASE("a sliding window counter out of range is refused") {

@@ -14,7 +14,8 @@ using sluice::SlidingWindow;
 
 namespace {
 
-sluice::Decision step(const SlidingWindow& policy, SlidingWindow::State& state, std::chrono::nanoseconds now, std::uint64_t cost) {
+sluice::Decision step(const SlidingWindow& policy, SlidingWindow::State& state, std::chrono::nanoseconds now,
+                      std::uint64_t cost) {
     policy.reserve(state, now, cost);
     return policy.step(state, now, cost);
 }

@@ -20,10 +20,11 @@ namespace sluice::detail {
 /// Keys of up to 32 bytes: (k0 + (k1 + x1)(k2 + x2) + (k3 + x3)(k4 + x4) mod 2^128) / 2^64 of their words x, with
 /// random 128-bit k, known as Multilinear-HM. It is strongly universal: the hashes of two keys that are chosen without
 /// knowledge of k differ by any given number with a probability of 2^-64, whatever the keys are (Lemire and Kaser,
-/// "Strongly universal string hashing is fast", 2014, theorem 3.1). So the size and the scope, which comes from the
-/// limiter's configuration, need only be XORed: they tell apart keys of the same words for certain, and others no
-/// worse. A fixed bijection follows, because linear probing wants no arithmetic progressions. An eighth of the
-/// instructions of SipHash-1-3, which hashes longer keys. No hash ever leaves the process.
+/// "Strongly universal string hashing is fast", 2014, theorem 3.1; about 2^-64 where one of them has no x3 and x4). So
+/// the size and the scope, which comes from the limiter's configuration, need only be XORed: within a scope the size
+/// tells apart keys of the same words for certain, and others no worse. A fixed bijection follows, because linear
+/// probing wants no arithmetic progressions. An eighth of the instructions of SipHash-1-3, which hashes longer keys. No
+/// hash ever leaves the process.
 class KeyHash {
 public:
     KeyHash() {

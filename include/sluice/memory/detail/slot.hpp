@@ -12,13 +12,13 @@ namespace sluice::detail {
 ///
 /// The word is kept XORed with the fingerprint and changes by compare-and-swap alone. Words of different keys thus
 /// differ even where their states are equal, and a swap that was prepared for one key fails when the slot has
-/// meanwhile become another's (but for a chance of 2^-64, as if the two keys had one fingerprint).
+/// meanwhile become another's (but for a chance of 2^-62, as if the two keys had one fingerprint).
 class Slot {
 public:
     static constexpr std::uint64_t owned_bit = 2;  // which tells every owner from the next two
-    static constexpr std::uint64_t empty = 0;    // never used since the shard was last rebuilt: ends every probe
-    static constexpr std::uint64_t removed = 1;  // may be used again; probes go on
-    static constexpr std::uint64_t frozen = 0;   // in place of the word, while the slot changes hands
+    static constexpr std::uint64_t empty = 0;      // never used since the shard was last rebuilt: ends every probe
+    static constexpr std::uint64_t removed = 1;    // may be used again; probes go on
+    static constexpr std::uint64_t frozen = 0;     // in place of the word, while the slot changes hands
 
     // A reader that sees a new owner or word must see all that was done before: acquire here, release in the writers.
     std::uint64_t owner() const noexcept { return owner_.load(std::memory_order_acquire); }

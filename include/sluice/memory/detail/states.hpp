@@ -102,9 +102,8 @@ private:
         const P& policy = request.scope.policy;
         switch (request.operation) {
             case Operation::consume:
-                return run(request, place, moment, [&](State& state, nanoseconds now) {
-                    return policy.step(state, now, request.units);
-                });
+                return run(request, place, moment,
+                           [&](State& state, nanoseconds now) { return policy.step(state, now, request.units); });
             case Operation::peek:
                 return run(request, place, moment, [&](State& state, nanoseconds now) {
                     return sluice::peek(policy, state, now, request.units);

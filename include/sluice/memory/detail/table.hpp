@@ -18,8 +18,8 @@
 namespace sluice::detail {
 
 /// A hash table in shards, each probed cache line by cache line from a key's home up to the first empty slot. Lookups
-/// take no lock; whatever lets slots change hands (a new key, reclaiming, growing) runs under the shard's mutex with its
-/// guard closed.
+/// take no lock; whatever lets slots change hands (a new key, reclaiming, growing) runs under the shard's mutex with
+/// its guard closed.
 ///
 /// All shards lie in one reservation of address space that is large enough for `max_keys`; the system gives pages as
 /// shards grow and takes them back when they shrink. Addresses never change, so nothing has to outlive a reader, and
@@ -73,8 +73,8 @@ public:
     Slot* home(std::size_t index, Guard guard, std::uint64_t owner) const noexcept {
         return begin(index) + (home_of(owner) & guard.mask() & ~std::size_t{1});
     }
-    /// The one of a pair that may be the owner's. Nine in ten keys are found there, who knows in which half: both are
-    /// compared and nothing is mispredicted.
+    /// The one of a pair that may be the owner's. Nine in ten keys are found there while the table is half full at
+    /// most, who knows in which half: both are compared, and nothing is mispredicted.
     static Slot* candidate(Slot* pair, std::uint64_t owner) noexcept {
         return pair + static_cast<std::size_t>(pair[1].owner() == owner);
     }
@@ -103,11 +103,9 @@ public:
     /// caller holds no shard's mutex. False if none was found.
     bool reclaim(std::int64_t now) noexcept;
 
-    /// To be told of every expiry that comes sooner than before, with or without the mutex.
+    /// To be told of every expiry that comes sooner than before, under the shard's mutex.
     void expires(Shard& shard, std::int64_t at) noexcept {
-        std::int64_t earliest = shard.earliest.load(std::memory_order_relaxed);
-        while (at < earliest && !shard.earliest.compare_exchange_weak(earliest, at, std::memory_order_relaxed)) {
-        }
+        if (at < shard.earliest.load(std::memory_order_relaxed)) shard.earliest.store(at, std::memory_order_relaxed);
     }
 
     std::size_t max_keys() const noexcept { return max_keys_; }
@@ -143,7 +141,7 @@ private:
     }
     // The two lowest bits of an owner are not of the hash, whose high bits choose the shard.
     static std::size_t home_of(std::uint64_t owner) noexcept { return static_cast<std::size_t>(owner >> 2); }
-    /// Where the probe from `home` comes after so many steps: through home's pair and line first, then through the next.
+    /// Where the probe from `home` comes after so many steps: through home's pair and line first, then the next line.
     static std::size_t nth(std::size_t home, std::size_t step, std::size_t mask) noexcept {
         constexpr std::size_t within = line_slots - 1;
         return (((home & ~within) + step) & mask & ~within) | ((home ^ step) & within);

@@ -53,7 +53,9 @@ public:
         return is_end(state_end, next) ? next : end;
     }
 
-    constexpr int count_bits() const noexcept { return exponent_ < 6 ? 0 : exponent_ - 6; }
+    /// 0 where there is no one-word form: for the shortest windows, and for those of 36 years and more, whose ends
+    /// could not be rounded up from the end of this century on, since time stops in 2262.
+    constexpr int count_bits() const noexcept { return exponent_ < 6 || exponent_ >= 60 ? 0 : exponent_ - 6; }
 
     constexpr std::uint64_t pack(std::int64_t time, std::uint64_t counts) const noexcept {
         const auto rounded = static_cast<std::uint64_t>(add(time, static_cast<std::int64_t>(low_bits_))) & ~low_bits_;
