@@ -7,7 +7,6 @@
 #include <sluice/policies/fixed_window.hpp>
 
 #include "support/catch.hpp"
-#include "support/packed_window.hpp"
 
 using namespace std::chrono_literals;
 using sluice::FixedWindow;
@@ -91,17 +90,6 @@ TEST_CASE("one word holds what it says it holds") {
     CHECK(unpacked.used == 42);
     CHECK(FixedWindow::word_expires_at(policy.pack(state)) >= policy.expires_at(state));
     CHECK(FixedWindow::word_expires_at(policy.pack(state)) <= policy.expires_at(state) + 7s);
-
-    packed_window::check_decides_alike(policy, state);
-}
-
-// Its end would have to be rounded beyond the end of time.
-TEST_CASE("one word holds no window that is too long for it") {
-    constexpr auto year = 365 * 24h;
-    CHECK_FALSE(FixedWindow{5, 100 * year}.fits_word());
-    const FixedWindow policy{5, 36 * year};
-    REQUIRE(policy.fits_word());
-    CHECK(packed_window::admitted_of_twenty(policy, 120 * year) == 5);
 }
 
 TEST_CASE("a fixed window out of range is refused") {

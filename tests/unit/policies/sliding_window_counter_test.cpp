@@ -7,7 +7,6 @@
 #include <sluice/policies/sliding_window_counter.hpp>
 
 #include "support/catch.hpp"
-#include "support/packed_window.hpp"
 
 using namespace std::chrono_literals;
 using sluice::SlidingWindowCounter;
@@ -82,17 +81,6 @@ TEST_CASE("one word holds the counts that it says it holds") {
     CHECK(unpacked.previous == 42);
     CHECK(unpacked.current == 17);
     CHECK(SlidingWindowCounter::word_expires_at(policy.pack(state)) >= policy.expires_at(state));
-
-    packed_window::check_decides_alike(policy, state);
-}
-
-// Its end would have to be rounded beyond the end of time.
-TEST_CASE("one word holds no window that is too long for it") {
-    constexpr auto year = 365 * 24h;
-    CHECK_FALSE(SlidingWindowCounter{5, 100 * year}.fits_word());
-    const SlidingWindowCounter policy{5, 36 * year};
-    REQUIRE(policy.fits_word());
-    CHECK(packed_window::admitted_of_twenty(policy, 120 * year) == 5);
 }
 
 TEST_CASE("a sliding window counter out of range is refused") {

@@ -58,20 +58,19 @@ public:
         return place_of(hash_(request.scope.id, request.key), request.scope.policy, false);
     }
 
-    [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place, std::chrono::nanoseconds now,
-                                           const C* clock) noexcept {
+    [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place, Moment moment) noexcept {
         const P& policy = request.scope.policy;
         if constexpr (WordPolicy<P>) {
             if (request.operation == Operation::consume && !is_node(place.owner)) [[likely]] {
                 Decision decision;
-                const auto consume = [&](State & state, std::chrono::nanoseconds at) __attribute__((always_inline)) {
-                    return policy.step(state, at, request.units);
+                const auto consume = [&](State & state, std::chrono::nanoseconds now) __attribute__((always_inline)) {
+                    return policy.step(state, now, request.units);
                 };
-                if (step_unlocked(policy, place, now, consume, decision) == Stepped::done) [[likely]]
+                if (step_unlocked(policy, place, moment.now, consume, decision) == Stepped::done) [[likely]]
                     return decision;
             }
         }
-        return decide_slowly(policy, request.scope.id, request.key, request.units, request.operation, {now, clock});
+        return decide_slowly(policy, request.scope.id, request.key, request.units, request.operation, moment);
     }
 
 private:

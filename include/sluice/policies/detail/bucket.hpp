@@ -62,7 +62,7 @@ public:
     [[gnu::always_inline]] Decision step(State& state, std::int64_t now, std::uint64_t cost,
                                          std::uint64_t& debt_before) const noexcept {
         if (ticks_.are_nanoseconds()) [[likely]]
-            return step_on<true>(state, now, cost, debt_before);
+            return step_on(Nanoseconds{}, state, now, cost, debt_before);
         const GridStep grid = step_on_grid(state, now, cost);
         state = grid.state;
         debt_before = grid.debt_before;
@@ -71,7 +71,7 @@ public:
 
     constexpr void refund(State& state, std::int64_t now, std::uint64_t units) const noexcept {
         const std::int64_t tick = ticks_.at(now);
-        const std::uint64_t debt = std::min(debt_at(state, now, tick), full_);
+        const std::uint64_t debt = std::min(debt_at(ticks_, state, now, tick), full_);
         if (debt == 0) return;
         const std::uint64_t given = units >= capacity_ ? full_ : units * per_unit_.value();
         state.full_at_ns = given >= debt ? now : ticks_.start_of(add(tick, static_cast<std::int64_t>(debt - given)));
@@ -89,6 +89,12 @@ public:
     }
 
 private:
+    /// Ticks where they are nanoseconds.
+    struct Nanoseconds {
+        static constexpr std::int64_t at(std::int64_t ns) noexcept { return ns; }
+        static constexpr std::int64_t start_of(std::int64_t tick) noexcept { return tick; }
+    };
+
     struct GridStep {
         Decision decision;
         State state;
@@ -97,55 +103,53 @@ private:
     /// Kept out of the way of rates that count in nanoseconds, as most do; by value, so that theirs stay in registers.
     [[gnu::noinline]] GridStep step_on_grid(State state, std::int64_t now, std::uint64_t cost) const noexcept {
         GridStep step{};
-        step.decision = step_on<false>(state, now, cost, step.debt_before);
+        step.decision = step_on(ticks_, state, now, cost, step.debt_before);
         step.state = state;
         return step;
     }
 
-    template <bool are_nanoseconds>
-    [[gnu::always_inline]] Decision step_on(State& state, std::int64_t now, std::uint64_t cost,
+    template <class Grid>
+    [[gnu::always_inline]] Decision step_on(const Grid& grid, State& state, std::int64_t now, std::uint64_t cost,
                                             std::uint64_t& debt_before) const noexcept {
-        const auto tick_at = [&](std::int64_t ns) { return are_nanoseconds ? ns : ticks_.at(ns); };
-        const auto start_of = [&](std::int64_t tick) { return are_nanoseconds ? tick : ticks_.start_of(tick); };
-        const std::int64_t tick = tick_at(now);
-        // Ticks from now until the bucket is full.
-        std::uint64_t debt = 0;
-        if (state.full_at_ns > now) {
-            debt = static_cast<std::uint64_t>(tick_at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
-        }
+        const std::int64_t tick = grid.at(now);
+        std::uint64_t debt = debt_at(grid, state, now, tick);
         debt_before = std::min(debt, full_);
         Decision decision;
         decision.limit = capacity_;
         if (debt > full_) [[unlikely]] {  // the clock went back: used up at most, and from now on
             debt = full_;
-            if (cost != 0) state.full_at_ns = start_of(add(tick, static_cast<std::int64_t>(debt)));
+            if (cost != 0) state.full_at_ns = grid.start_of(add(tick, static_cast<std::int64_t>(debt)));
         }
         std::uint64_t price = 0;
         const bool fits_ever = !__builtin_mul_overflow(cost, per_unit_.value(), &price) && price <= full_;
         if (fits_ever && price <= full_ - debt) {
             debt += price;
-            const std::int64_t full_at = start_of(add(tick, static_cast<std::int64_t>(debt)));
+            const std::int64_t full_at = grid.start_of(add(tick, static_cast<std::int64_t>(debt)));
             if (cost != 0) state.full_at_ns = full_at;
             decision.allowed = true;
             if (debt != 0) decision.reset_after = std::chrono::nanoseconds{full_at - now};
         } else {
             decision.retry_after = Decision::never;
             if (fits_ever) {
-                decision.retry_after = until(now, add(tick, static_cast<std::int64_t>(debt + price - full_)));
+                decision.retry_after = until(grid, now, add(tick, static_cast<std::int64_t>(debt + price - full_)));
             }
-            if (debt != 0) decision.reset_after = until(now, add(tick, static_cast<std::int64_t>(debt)));
+            if (debt != 0) decision.reset_after = until(grid, now, add(tick, static_cast<std::int64_t>(debt)));
         }
         decision.remaining = per_unit_.divide(full_ - debt);
         return decision;
     }
 
     /// A tick after that of `now` starts after `now`, and within 100 years: nothing to clamp.
-    constexpr std::chrono::nanoseconds until(std::int64_t now, std::int64_t tick) const noexcept {
-        return std::chrono::nanoseconds{ticks_.start_of(tick) - now};
+    template <class Grid>
+    static constexpr std::chrono::nanoseconds until(const Grid& grid, std::int64_t now, std::int64_t tick) noexcept {
+        return std::chrono::nanoseconds{grid.start_of(tick) - now};
     }
-    constexpr std::uint64_t debt_at(const State& state, std::int64_t now, std::int64_t tick) const noexcept {
+    /// Ticks from now until the bucket is full.
+    template <class Grid>
+    static constexpr std::uint64_t debt_at(const Grid& grid, const State& state, std::int64_t now,
+                                           std::int64_t tick) noexcept {
         if (state.full_at_ns <= now) return 0;
-        return static_cast<std::uint64_t>(ticks_.at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
+        return static_cast<std::uint64_t>(grid.at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
     }
 
     Rate rate_;

@@ -32,10 +32,10 @@ public:
 
     /// The end of the window that `now` lies in, saturated.
     constexpr std::int64_t end_after(std::int64_t now) const noexcept {
-        if (now >= 0) [[likely]]
-            return add(static_cast<std::int64_t>(length_.divide(static_cast<std::uint64_t>(now)) * length_.value()),
-                       length_ns());
-        return static_cast<std::int64_t>(-length_.divide(static_cast<std::uint64_t>(-(now + 1))) * length_.value());
+        std::int64_t end = 0;
+        if (!__builtin_mul_overflow(add(length_.floor(now), 1), length_ns(), &end)) [[likely]]
+            return end;
+        return int64_max;  // it lies after `now`, so it cannot be too small
     }
 
     /// Whether the window that ends at `end` is the one whose end, exact or as packed, is `state_end`.

@@ -24,11 +24,9 @@ inline void append_head(std::string& out, std::size_t arguments) {
 }
 
 inline void append_argument(std::string& out, std::string_view bytes) {
-    char head[24] = {'$'};
-    char* const end = std::to_chars(head + 1, head + sizeof head - 2, bytes.size()).ptr;
-    end[0] = '\r';
-    end[1] = '\n';
-    out.append(head, end + 2);
+    out += '$';
+    append_number(out, bytes.size());
+    out += "\r\n";
     out += bytes;
     out += "\r\n";
 }
