@@ -10,20 +10,21 @@ namespace sluice {
 
 namespace detail {
 
-// Copied into every Decision: libstdc++'s default constructor of error_code calls into the shared library.
-inline const std::error_code no_error{};
+// Part of every Decision: libstdc++'s default constructor of error_code calls into the shared library for it.
+inline const std::error_category& no_error_category = std::system_category();
 
 }  // namespace detail
 
 /// The answer to one request. A plain value; all durations count from the moment of the decision.
 struct Decision {
     bool allowed = false;
-    std::uint64_t limit = 0;                   ///< capacity or limit of the policy that binds
-    std::uint64_t remaining = 0;               ///< whole units still available, rounded down
-    std::chrono::nanoseconds retry_after{0};   ///< 0 when allowed; rounded up; `never` when the cost can't ever fit
-    std::chrono::nanoseconds reset_after{0};   ///< until the key is as good as new, if nothing else comes
-    std::chrono::nanoseconds delay{0};         ///< hold the request so long before serving it (LeakyBucket), else 0
-    std::error_code error = detail::no_error;  ///< the store failed and `allowed` is the failure mode's answer
+    std::uint64_t limit = 0;                  ///< capacity or limit of the policy that binds
+    std::uint64_t remaining = 0;              ///< whole units still available, rounded down
+    std::chrono::nanoseconds retry_after{0};  ///< 0 when allowed; rounded up; `never` when the cost can't ever fit
+    std::chrono::nanoseconds reset_after{0};  ///< until the key is as good as new, if nothing else comes
+    std::chrono::nanoseconds delay{0};        ///< hold the request so long before serving it (LeakyBucket), else 0
+    std::error_code error{0,
+                          detail::no_error_category};  ///< the store failed and `allowed` is the failure mode's answer
 
     static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::max();
 

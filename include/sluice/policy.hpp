@@ -55,7 +55,8 @@ concept GrowingPolicy = Policy<P> &&
 
 /// A policy whose state fits one 64-bit word for most parameters (fits_word() tells), so that a store may swap it
 /// atomically. unpack(pack(state)) must decide as `state` does. word_expires_at is static: a store has to know it
-/// for a word that another policy of the kind packed, and may be up to one window later than expires_at.
+/// for a word that another policy of the kind packed, and may be up to one window later than expires_at. Of two words
+/// that one policy packed, the one that expires later is the greater as a signed number.
 template <class P>
 concept WordPolicy = Policy<P> && requires(const P& policy, const typename P::State& state, std::uint64_t word) {
     { policy.fits_word() }

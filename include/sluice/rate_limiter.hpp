@@ -54,7 +54,7 @@ public:
     explicit RateLimiter(P policy, LimiterOptions options = {}) requires std::default_initializable<S>
         : RateLimiter(std::move(policy), S{}, std::move(options)) {}
 
-    [[nodiscard]] Decision try_consume(std::string_view key) const noexcept {
+    [[nodiscard, gnu::always_inline]] Decision try_consume(std::string_view key) const noexcept {
         return consume(
             scope(), key,
             1, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });

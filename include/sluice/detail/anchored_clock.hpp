@@ -12,19 +12,21 @@
 
 namespace sluice::detail {
 
-/// Nanoseconds since the Unix epoch on a straight line through an anchor (count, time, slope) that is laid anew every
-/// 10 ms, so that the line follows steady_clock. One anchor per process and counter, under a sequence lock: readers
-/// write nothing and wait only while a new anchor is being laid: some 0.2 us, unless that thread is held up.
+/// Nanoseconds since the Unix epoch on a straight line (start, time, slope) that is laid anew every 10 ms, so that it
+/// follows steady_clock. One line per process and counter. It never changes within its reach, so each thread keeps a
+/// copy, and looks for another only when its counter says that the reach is over.
 ///
-/// Monotonic across threads: a new line starts no lower than the old one was when readers were last let in, none of
-/// whom goes further along a line than its 10 ms; if it lies ahead of steady_clock, its slope is less until they meet.
-/// After a suspend, or if the counter jumps, the line is just laid anew where steady_clock is.
+/// Monotonic across threads: a new line is laid when the old one's reach is over, and starts no lower than that ended;
+/// if it lies ahead of steady_clock, its slope is less until they meet. After a suspend, or if the counter jumps, the
+/// line is just laid anew where steady_clock is.
 template <class Counter>
 class AnchoredClock {
 public:
-    static std::int64_t now() noexcept {
-        std::int64_t now = 0;
-        return read(now) ? now : now_slowly();
+    [[gnu::always_inline]] static std::int64_t now() noexcept {
+        const std::uint64_t passed = Counter::read() - line_.start;
+        if (passed < line_.reach) [[likely]]
+            return line_.at(passed);
+        return now_slowly();
     }
 
 private:
@@ -35,18 +37,16 @@ private:
     static constexpr std::int64_t wall_check_ns = 1'000'000'000;
     static constexpr std::int64_t wall_step_ns = 1'000'000;
 
-    /// False where no anchor reaches, or another is being laid.
-    [[gnu::always_inline]] static bool read(std::int64_t& now) noexcept {
-        const std::uint64_t start = start_.load(std::memory_order_acquire);
-        const std::uint64_t reach = reach_.load(std::memory_order_acquire);
-        const std::uint64_t slope = slope_.load(std::memory_order_acquire);
-        const std::int64_t time = time_ns_.load(std::memory_order_acquire);
-        const std::uint64_t passed = Counter::read() - start;
-        if (start_.load(std::memory_order_relaxed) != start || passed >= reach) [[unlikely]]
-            return false;
-        now = time + static_cast<std::int64_t>((passed * slope) >> slope_bits);
-        return true;
-    }
+    struct Line {
+        std::uint64_t start = never_laid;  // the count where it begins
+        std::uint64_t reach = 0;           // counts for which it may be followed
+        std::uint64_t slope = 0;
+        std::int64_t time_ns = 0;  // at the start
+
+        std::int64_t at(std::uint64_t passed) const noexcept {
+            return time_ns + static_cast<std::int64_t>((passed * slope) >> slope_bits);
+        }
+    };
 
     [[gnu::noinline]] static std::int64_t now_slowly() noexcept {
         if constexpr (requires { typename Counter::Otherwise; }) {
@@ -54,17 +54,27 @@ private:
             if (!is_usable) return AnchoredClock<typename Counter::Otherwise>::now();
         }
         for (;;) {
-            // Loaded first: should another thread lay an anchor now, this one has to leave it alone.
-            const std::uint64_t start = start_.load(std::memory_order_acquire);
-            std::int64_t now = 0;
-            if (read(now)) return now;
+            const Line line = common_line();
+            const std::uint64_t passed = Counter::read() - line.start;
+            if (passed < line.reach) {
+                line_ = line;
+                return line.at(passed);
+            }
             // A processor may read its counter ahead of the loads before: just short of the start is the start.
-            const std::int64_t time = time_ns_.load(std::memory_order_acquire);
-            if (start - Counter::read() < reach_.load(std::memory_order_acquire) &&
-                start_.load(std::memory_order_relaxed) == start)
-                return time;
-            lay_anchor(start);
+            if (std::uint64_t{0} - passed < line.reach) return line.time_ns;
+            lay_line(line.start);
         }
+    }
+
+    /// The process' line; one that starts at `being_laid` and reaches nowhere while another thread is at it.
+    static Line common_line() noexcept {
+        Line line;
+        line.start = start_.load(std::memory_order_acquire);
+        line.reach = reach_.load(std::memory_order_acquire);
+        line.slope = slope_.load(std::memory_order_acquire);
+        line.time_ns = time_ns_.load(std::memory_order_acquire);
+        if (start_.load(std::memory_order_relaxed) != line.start) line = {.start = being_laid};
+        return line;
     }
 
     struct Sample {
@@ -108,18 +118,16 @@ private:
             (uint128{static_cast<std::uint64_t>(to.steady_ns - from.steady_ns)} << slope_bits) / counts);
     }
 
-    /// In place of the anchor at `old_start`; just yields if another thread has laid one or is laying it.
-    [[gnu::noinline]] static void lay_anchor(std::uint64_t old_start) noexcept {
+    /// In place of the line at `old_start`; just yields if another thread has laid one or is laying it.
+    [[gnu::noinline]] static void lay_line(std::uint64_t old_start) noexcept {
         if (old_start == being_laid ||
             !start_.compare_exchange_strong(old_start, being_laid, std::memory_order_acq_rel))
             return std::this_thread::yield();
         if (old_start == never_laid) old_start = begin();
         const Sample here = sample();
-        const std::uint64_t reach = reach_.load(std::memory_order_relaxed);  // 0 for the first anchor
-        const std::uint64_t old_slope = slope_.load(std::memory_order_relaxed);
-        const std::uint64_t passed = std::min(here.count - old_start, reach);
-        const std::int64_t highest = time_ns_.load(std::memory_order_relaxed) +
-                                     static_cast<std::int64_t>((passed * old_slope) >> slope_bits) + 1;
+        const Line old = common_line();
+        const std::uint64_t passed = std::min(here.count - old_start, old.reach);
+        const std::int64_t highest = old.at(passed) + 1;
 
         follow_wall(here.steady_ns);
         const std::int64_t right = here.steady_ns + wall_minus_steady_;
@@ -127,11 +135,11 @@ private:
 
         // The slope since the reference, unless the counter jumped or time stood still between the two.
         std::uint64_t slope = slope_between(reference_, here);
-        if (slope > old_slope + old_slope / 64 || slope < old_slope - old_slope / 64) slope = calibrate();
+        if (slope > old.slope + old.slope / 64 || slope < old.slope - old.slope / 64) slope = calibrate();
         const std::int64_t age = here.steady_ns - reference_.steady_ns;
         const std::int64_t reach_ns = std::clamp<std::int64_t>(age, 20'000, longest_reach_ns);
         if (age > wall_check_ns) reference_ = here;
-        // Ahead, it goes slower until the next anchor, at half the pace at least.
+        // Ahead, it goes slower until the next line, at half the pace at least.
         const auto slowed = slope - static_cast<std::uint64_t>(
                                         (uint128{slope} * static_cast<std::uint64_t>(std::min(ahead, reach_ns / 2))) /
                                         static_cast<std::uint64_t>(reach_ns));
@@ -143,7 +151,7 @@ private:
         start_.store(here.count, std::memory_order_release);
     }
 
-    /// Returns the count of a first anchor that reaches nowhere.
+    /// Returns the count of a first line that reaches nowhere.
     static std::uint64_t begin() noexcept {
         slope_.store(calibrate(), std::memory_order_relaxed);
         wall_minus_steady_ = wall_offset();
@@ -168,11 +176,12 @@ private:
         if (offset > wall_minus_steady_ + wall_step_ns) wall_minus_steady_ = offset;
     }
 
-    // The anchor. The count where it starts, which no two have in common, is also the lock: `being_laid` before all
+    static constinit inline thread_local Line line_{};
+    // The common line. The count where it starts, which no two have in common, is also the lock: `being_laid` before all
     // else changes, and the new one after. Readers acquire and the writer releases, so whoever sees a part of another
-    // anchor than that whose start it read first finds the start changed.
+    // line than that whose start it read first finds the start changed.
     static inline std::atomic<std::uint64_t> start_{never_laid};
-    static inline std::atomic<std::uint64_t> reach_{0};  // counts for which the line may be followed
+    static inline std::atomic<std::uint64_t> reach_{0};
     static inline std::atomic<std::uint64_t> slope_{0};
     static inline std::atomic<std::int64_t> time_ns_{0};
     // The writer's own.

@@ -11,22 +11,20 @@ namespace sluice::detail {
 
 /// Exact division by a number known in advance: a multiplication and a shift, several times faster than a division.
 ///
-/// For a divisor d > 1 and l = ceil(log2 d), n * (floor(2^(63+l) / d) + 1) >> (63+l) is floor(n / d) for all n < 2^63
-/// (Granlund and Montgomery, "Division by Invariant Integers using Multiplication", 1994, theorem 4.2, with N = 63, so
-/// that the multiplier fits 64 bits). For d = 1 that shift would be less than 64; there (n + 1) * (2^64 - 1) >> 64 is n.
+/// With l = ceil(log2 d), n * (floor(2^(63+l) / d) + 1) >> (63+l) is floor(n / d) for all n < 2^63 (Granlund and
+/// Montgomery, "Division by Invariant Integers using Multiplication", 1994, theorem 4.2, with N = 63, so that the
+/// multiplier fits 64 bits).
 class Divisor {
 public:
     constexpr explicit Divisor(std::uint64_t divisor) noexcept  // from 1 to 2^63
-        : divisor_(divisor), is_one_(divisor == 1 ? 1 : 0),
-          shift_(divisor == 1 ? 0 : static_cast<int>(std::bit_width(divisor - 1)) - 1),
-          multiplier_(divisor == 1 ? ~std::uint64_t{0}
-                                   : static_cast<std::uint64_t>((uint128{1} << (64 + shift_)) / divisor) + 1) {}
+        : divisor_(divisor), shift_(static_cast<int>(std::bit_width(divisor - 1))),
+          multiplier_(static_cast<std::uint64_t>((uint128{1} << (63 + shift_)) / divisor) + 1) {}
 
     constexpr std::uint64_t value() const noexcept { return divisor_; }
 
     /// floor(n / divisor), for n < 2^63.
     constexpr std::uint64_t divide(std::uint64_t n) const noexcept {
-        return static_cast<std::uint64_t>((uint128{n + is_one_} * multiplier_) >> 64) >> shift_;
+        return static_cast<std::uint64_t>((uint128{2 * n} * multiplier_) >> 64) >> shift_;
     }
 
     /// ceil(n / divisor), for n < 2^63 - divisor.
@@ -41,7 +39,6 @@ public:
 
 private:
     std::uint64_t divisor_;
-    std::uint64_t is_one_;
     int shift_;
     std::uint64_t multiplier_;
 };

@@ -54,11 +54,11 @@ public:
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
         const auto place = states_->locate(request);
         __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
-        return states_->decide(request, place, {clock_.now(), &clock_});
+        return states_->decide(request, place, clock_.now(), &clock_);
     }
 
     [[gnu::flatten]] Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
-        return states_->decide(request, states_->locate(request), {now, nullptr});
+        return states_->decide(request, states_->locate(request), now, nullptr);
     }
 
     /// One clock reading for each 16 keys, whose slots are fetched together.
@@ -77,7 +77,7 @@ public:
                 const Request<P> one{request.scope, keys[done + i], request.units, request.operation};
                 // Made in place: a copy of a decision would wait for the stores of its members.
                 static_assert(std::is_trivially_destructible_v<Decision>);
-                ::new (static_cast<void*>(&out[done + i])) Decision(states_->decide(one, places[i], {now, &clock_}));
+                ::new (static_cast<void*>(&out[done + i])) Decision(states_->decide(one, places[i], now, &clock_));
             }
         }
     }

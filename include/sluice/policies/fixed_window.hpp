@@ -41,19 +41,19 @@ public:
     constexpr std::array<std::uint64_t, 2> parameters() const noexcept { return {limit_, window_.length().value()}; }
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        State current = at(state, now.count());
-        Decision decision;
-        decision.limit = limit_;
-        decision.allowed = cost <= limit_ - current.used;
-        if (decision.allowed) {
-            current.used += cost;
-        } else {
-            decision.retry_after = cost > limit_ ? Decision::never : detail::wait(now.count(), current.end_ns);
-        }
-        decision.remaining = limit_ - current.used;
-        if (current.used != 0) decision.reset_after = detail::wait(now.count(), current.end_ns);
+        const State seen = at(state, now.count());
+        const bool allowed = cost <= limit_ - seen.used;
+        const State after{seen.end_ns, seen.used + (allowed ? cost : 0)};
         // A denial writes only to take a count along that a clock gone back would leave in the future.
-        if (cost != 0 && (decision.allowed || state.end_ns > current.end_ns)) state = current;
+        if (cost != 0 && (allowed || state.end_ns > seen.end_ns)) state = after;
+
+        const std::chrono::nanoseconds rest{seen.end_ns - now.count()};
+        Decision decision;
+        decision.allowed = allowed;
+        decision.limit = limit_;
+        decision.remaining = limit_ - after.used;
+        if (!allowed) decision.retry_after = cost > limit_ ? Decision::never : rest;
+        if (after.used != 0) decision.reset_after = rest;
         return decision;
     }
 
@@ -69,11 +69,9 @@ public:
         return static_cast<int>(std::bit_width(limit_)) <= window_.count_bits();
     }
     constexpr std::uint64_t pack(const State& state) const noexcept { return window_.pack(state.end_ns, state.used); }
-    constexpr State unpack(std::uint64_t word) const noexcept {
-        return {detail::Window::time(word), detail::Window::counts(word)};
-    }
+    constexpr State unpack(std::uint64_t word) const noexcept { return {window_.time(word), window_.counts(word)}; }
     static constexpr std::chrono::nanoseconds word_expires_at(std::uint64_t word) noexcept {
-        return std::chrono::nanoseconds{detail::Window::time(word)};
+        return std::chrono::nanoseconds{detail::Window::time_in(word)};
     }
 
 private:

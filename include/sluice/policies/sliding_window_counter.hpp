@@ -34,7 +34,8 @@ public:
 
     template <detail::Integer I, class Rep, class Period>
     constexpr SlidingWindowCounter(I limit, std::chrono::duration<Rep, Period> window)
-        : limit_(detail::checked_units("limit", limit)), window_(detail::checked_period("window", window)) {}
+        : limit_(detail::checked_units("limit", limit)), window_(detail::checked_period("window", window)),
+          half_bits_(window_.count_bits() / 2), half_mask_((std::uint64_t{1} << half_bits_) - 1) {}
 
     constexpr std::uint64_t limit() const noexcept { return limit_; }
     constexpr std::chrono::nanoseconds window() const noexcept { return std::chrono::nanoseconds{window_.length_ns()}; }
@@ -42,21 +43,19 @@ public:
     constexpr std::array<std::uint64_t, 2> parameters() const noexcept { return {limit_, window_.length().value()}; }
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        State seen = at(state, now.count());
-        const std::uint64_t weighted = weight(seen, now.count());
-        Decision decision;
-        decision.limit = limit_;
-        const std::uint64_t used = seen.current + weighted;
-        decision.allowed = cost <= limit_ && used <= limit_ - cost;
-        if (decision.allowed) {
-            seen.current += cost;
-        } else {
-            decision.retry_after = cost > limit_ ? Decision::never : detail::wait(now.count(), fits_at(seen, cost));
+        const State seen = at(state, now.count());
+        const std::uint64_t used = seen.current + weight(seen.previous, seen.end_ns - now.count());
+        if (cost > limit_ || used > limit_ - cost) [[unlikely]] {
+            if (cost != 0 && state.end_ns > seen.end_ns) state = seen;
+            return denied(seen.end_ns, seen.previous, seen.current, now.count(), cost);
         }
-        const std::uint64_t used_now = seen.current + weighted;
-        decision.remaining = limit_ - std::min(limit_, used_now);
-        if (used_now != 0) decision.reset_after = detail::wait(now.count(), empty_at(seen));
-        if (cost != 0 && (decision.allowed || state.end_ns > seen.end_ns)) state = seen;
+        const State after{seen.end_ns, seen.previous, seen.current + cost};
+        if (cost != 0) state = after;
+        Decision decision;
+        decision.allowed = true;
+        decision.limit = limit_;
+        decision.remaining = limit_ - used - cost;
+        if (used + cost != 0) decision.reset_after = std::chrono::nanoseconds{empty_at(after) - now.count()};
         return decision;
     }
 
@@ -72,22 +71,19 @@ public:
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{empty_at(state)};
     }
-    constexpr bool fits_word() const noexcept { return static_cast<int>(std::bit_width(limit_)) <= half_bits(); }
+    constexpr bool fits_word() const noexcept { return static_cast<int>(std::bit_width(limit_)) <= half_bits_; }
     constexpr std::uint64_t pack(const State& state) const noexcept {
-        return window_.pack(end_of_next(state.end_ns), state.previous << half_bits() | state.current);
+        return window_.pack(end_of_next(state.end_ns), state.previous << half_bits_ | state.current);
     }
     constexpr State unpack(std::uint64_t word) const noexcept {
-        const std::uint64_t counts = detail::Window::counts(word);
-        return {detail::add(detail::Window::time(word), -window_.length_ns()), counts >> half_bits(),
-                counts & ((std::uint64_t{1} << half_bits()) - 1)};
+        const std::uint64_t counts = window_.counts(word);
+        return {window_.time(word) - window_.length_ns(), counts >> half_bits_, counts & half_mask_};
     }
     static constexpr std::chrono::nanoseconds word_expires_at(std::uint64_t word) noexcept {
-        return std::chrono::nanoseconds{detail::Window::time(word)};
+        return std::chrono::nanoseconds{detail::Window::time_in(word)};
     }
 
 private:
-    constexpr int half_bits() const noexcept { return window_.count_bits() / 2; }
-
     constexpr State at(const State& state, std::int64_t now) const noexcept {
         const std::int64_t end = window_.current_end(now, state.end_ns);
         if (window_.is_end(state.end_ns, end)) [[likely]]
@@ -100,13 +96,32 @@ private:
         return detail::add(end, window_.length_ns());
     }
 
+    /// Kept out of the way of what is allowed; by value, so that that stays in registers.
+    [[gnu::noinline]] Decision denied(std::int64_t end, std::uint64_t previous, std::uint64_t current, std::int64_t now,
+                                      std::uint64_t cost) const noexcept {
+        const State seen{end, previous, current};
+        const std::uint64_t used = current + weight(previous, end - now);
+        Decision decision;
+        decision.limit = limit_;
+        decision.remaining = limit_ - std::min(limit_, used);
+        decision.retry_after = cost > limit_ ? Decision::never : detail::wait(now, fits_at(seen, cost));
+        if (used != 0) decision.reset_after = std::chrono::nanoseconds{empty_at(seen) - now};
+        return decision;
+    }
+
     /// ceil(previous * rest of the window / window). Rounded up it compares as the exact fraction does, because all
     /// else is whole: fraction + n <= limit if and only if ceil(fraction) + n <= limit.
-    constexpr std::uint64_t weight(const State& seen, std::int64_t now) const noexcept {
-        if (seen.previous == 0) return 0;
-        const auto rest =
-            std::min(static_cast<std::uint64_t>(detail::wait(now, seen.end_ns).count()), window_.length().value());
-        return scale_up(seen.previous, rest, window_.length());
+    constexpr std::uint64_t weight(std::uint64_t previous, std::int64_t rest_ns) const noexcept {
+        if (previous == 0) return 0;
+        const auto rest = std::min(static_cast<std::uint64_t>(rest_ns), window_.length().value());
+        const auto product = detail::uint128{previous} * rest;
+        if (product < static_cast<detail::uint128>(detail::int64_max) - window_.length().value()) [[likely]]
+            return window_.length().divide_up(static_cast<std::uint64_t>(product));
+        return weight_of_much(product);
+    }
+    [[gnu::noinline]] constexpr std::uint64_t weight_of_much(detail::uint128 product) const noexcept {
+        const std::uint64_t window = window_.length().value();
+        return static_cast<std::uint64_t>((product + window - 1) / window);
     }
 
     /// The first time at which `cost` (within the limit) fits, if nothing else comes: the weight of the previous
@@ -116,9 +131,8 @@ private:
             const auto rest = share(limit_ - seen.current - cost, seen.previous);
             if (rest > 0) return detail::add(seen.end_ns, -static_cast<std::int64_t>(rest));
         }
-        const auto next_end = end_of_next(seen.end_ns);
         if (seen.current == 0) return seen.end_ns;
-        return next_end - static_cast<std::int64_t>(share(limit_ - cost, seen.current));
+        return end_of_next(seen.end_ns) - static_cast<std::int64_t>(share(limit_ - cost, seen.current));
     }
 
     /// The longest rest of a window with which `count` units weigh at most `room`: floor(room * window / count).
@@ -131,17 +145,10 @@ private:
         return seen.current == 0 ? seen.end_ns : end_of_next(seen.end_ns);
     }
 
-    static constexpr std::uint64_t scale_up(std::uint64_t count, std::uint64_t rest,
-                                            const detail::Divisor& window) noexcept {
-        const auto product = detail::uint128{count} * rest;
-        if (product < static_cast<detail::uint128>(detail::int64_max) - window.value()) [[likely]] {
-            return window.divide_up(static_cast<std::uint64_t>(product));
-        }
-        return static_cast<std::uint64_t>((product + window.value() - 1) / window.value());
-    }
-
     std::uint64_t limit_;
     detail::Window window_;
+    int half_bits_;  // of a packed state's counts, for each of the two
+    std::uint64_t half_mask_;
 };
 
 }  // namespace sluice

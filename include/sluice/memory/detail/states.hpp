@@ -15,6 +15,7 @@
 #include <sluice/error.hpp>
 #include <sluice/memory/detail/key_hash.hpp>
 #include <sluice/memory/detail/node.hpp>
+#include <sluice/memory/detail/step_word.hpp>
 #include <sluice/memory/detail/table.hpp>
 #include <sluice/memory/memory_options.hpp>
 #include <sluice/policy.hpp>
@@ -29,6 +30,41 @@ class States {
 public:
     using State = typename P::State;
 
+    struct Place {
+        std::uint64_t owner = 0;  // 62 bits of hash, Slot::owned_bit, and in the lowest whether the word is a Node
+        std::size_t shard = 0;
+        Guard guard{};         // as found; if slots change hands later, the lookup starts anew under the mutex
+        Slot* home = nullptr;  // a pair
+        bool spare = false;    // an overflow state
+    };
+
+    explicit States(const MemoryOptions& options)
+        : options_(options), owner_marks_(Slot::owned_bit | (options.full_keys ? 1 : 0)), table_(options.max_keys) {}
+
+    const auto& table() const noexcept { return table_; }
+    std::uint64_t overflowed() const noexcept { return overflowed_.load(std::memory_order_relaxed); }
+
+    [[gnu::always_inline]] Place locate(const Request<P>& request) const noexcept {
+        return place_of(hash_(request.scope.id, request.key), request.scope.policy, false);
+    }
+
+    /// `clock` told `now`, and can tell it again; null where the caller gave the time.
+    [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place, std::chrono::nanoseconds now,
+                                           const C* clock) noexcept {
+        const P& policy = request.scope.policy;
+        auto stepped = Stepped::unknown;
+        Decision decision = decide_at_once(request, place, now, stepped);
+        if (stepped == Stepped::done) [[likely]]
+            return decision;
+        decide_slowly(decision, policy, request.scope.id, request.key, request.units, request.operation, now, clock);
+        return decision;
+    }
+
+private:
+    using StateNode = Node<State>;
+    using StateTable = Table<Words<P>>;
+    using Placed = typename StateTable::Placed;
+
     /// The time of a decision, and the clock that told it; null where the caller gave the time.
     struct Moment {
         std::chrono::nanoseconds now;
@@ -41,47 +77,9 @@ public:
         }
     };
 
-    struct Place {
-        std::uint64_t owner = 0;  // 62 bits of hash, Slot::owned_bit, and in the lowest whether the word is a Node
-        std::size_t shard = 0;
-        Guard guard{};         // as found; if slots change hands later, the lookup starts anew under the mutex
-        Slot* home = nullptr;  // a pair
-        bool spare = false;    // an overflow state
-    };
-
-    explicit States(const MemoryOptions& options) : options_(options), table_(options.max_keys) {}
-
-    const auto& table() const noexcept { return table_; }
-    std::uint64_t overflowed() const noexcept { return overflowed_.load(std::memory_order_relaxed); }
-
-    [[gnu::always_inline]] Place locate(const Request<P>& request) const noexcept {
-        return place_of(hash_(request.scope.id, request.key), request.scope.policy, false);
-    }
-
-    [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place, Moment moment) noexcept {
-        const P& policy = request.scope.policy;
-        if constexpr (WordPolicy<P>) {
-            if (request.operation == Operation::consume && !is_node(place.owner)) [[likely]] {
-                Decision decision;
-                const auto consume = [&](State & state, std::chrono::nanoseconds now) __attribute__((always_inline)) {
-                    return policy.step(state, now, request.units);
-                };
-                if (step_unlocked(policy, place, moment.now, consume, decision) == Stepped::done) [[likely]]
-                    return decision;
-            }
-        }
-        return decide_slowly(policy, request.scope.id, request.key, request.units, request.operation, moment);
-    }
-
-private:
-    using StateNode = Node<State>;
-    using StateTable = Table<Words<P>>;
-    using Placed = typename StateTable::Placed;
-
     [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
-        const bool node = options_.full_keys || !fits_word(policy);
         Place place;  // member by member: else a batch's copy of it waits for the stores (no store forwarding)
-        place.owner = (hash & ~std::uint64_t{1}) | Slot::owned_bit | (node ? 1 : 0);
+        place.owner = (hash & ~std::uint64_t{3}) | owner_marks_ | (fits_word(policy) ? 0 : 1);
         place.shard = table_.shard_of(hash);
         place.spare = spare;
         place.guard = table_.guard(place.shard);
@@ -89,12 +87,29 @@ private:
         return place;
     }
 
+    [[gnu::always_inline]] Decision decide_at_once(const Request<P>& request, const Place& place,
+                                                   std::chrono::nanoseconds now, Stepped& stepped) noexcept {
+        const P& policy = request.scope.policy;
+        if constexpr (WordPolicy<P>) {
+            if (request.operation == Operation::consume && !is_node(place.owner)) [[likely]] {
+                return step_unlocked(
+                    policy, place,
+                    [&](State & state)
+                        __attribute__((always_inline)) { return policy.step(state, now, request.units); },
+                    stepped);
+            }
+        }
+        return Decision{};
+    }
+
     /// All but an attempt to consume from a known key's word. Looks the key up anew, which spares the fast path to keep
-    /// what it knows.
-    [[gnu::noinline]] Decision decide_slowly(const P& policy, std::uint64_t scope_id, std::string_view key,
-                                             std::uint64_t units, Operation operation, Moment moment) noexcept {
+    /// what it knows. Takes the decision by reference, whereby the one made by the fast path has to be in memory before
+    /// the swap: else it waits in registers there, and half of what the step needs has to be spilled.
+    [[gnu::noinline]] void decide_slowly(Decision& decision, const P& policy, std::uint64_t scope_id,
+                                         std::string_view key, std::uint64_t units, Operation operation,
+                                         std::chrono::nanoseconds now, const C* clock) noexcept {
         const Request<P> request{{{}, policy, scope_id}, key, units, operation};  // no use for the name
-        return decide_slowly(request, locate(request), moment);
+        decision = decide_slowly(request, locate(request), Moment{now, clock});
     }
     Decision decide_slowly(const Request<P>& request, const Place& place, Moment moment) noexcept {
         using std::chrono::nanoseconds;
@@ -128,53 +143,33 @@ private:
     Decision run(const Request<P>& request, const Place& place, Moment moment, Step step) noexcept {
         if constexpr (WordPolicy<P>) {
             if (!is_node(place.owner)) {
-                Decision decision;
-                Stepped stepped = Stepped::overtaken;
-                while (stepped == Stepped::overtaken || (stepped == Stepped::back && moment.read_again()))
-                    stepped = step_unlocked(request.scope.policy, place, moment.now, step, decision);
-                if (stepped == Stepped::done) return decision;
+                for (auto stepped = Stepped::overtaken;
+                     stepped == Stepped::overtaken || (stepped == Stepped::back && moment.read_again());) {
+                    const Decision decision = step_unlocked(
+                        request.scope.policy, place, [&](State& state) { return step(state, moment.now); }, stepped);
+                    if (stepped == Stepped::done) return decision;
+                }
             }
         }
         return run_locked(request, place, moment, step);
     }
 
-    /// What became of a step on a word. Nothing is done but by the first.
-    /// overtaken: another thread has changed the word meanwhile.
-    /// back: the state would expire sooner. So the clock went back, or far more often this thread was held up after it
-    /// read the clock, while others went on with later times, which must not be undone: only a new reading tells.
-    /// unknown: the key is not found, or its slot is changing hands.
-    enum class Stepped { done, overtaken, back, unknown };
-
     template <class Step>
-    [[gnu::always_inline]] Stepped step_unlocked(const P& policy, const Place& place, std::chrono::nanoseconds now,
-                                                 Step step, Decision& decision) noexcept {
+    [[gnu::always_inline]] Decision step_unlocked(const P& policy, const Place& place, Step step,
+                                                  Stepped& stepped) noexcept {
+        stepped = Stepped::unknown;
         if (place.guard.is_closed()) [[unlikely]]
-            return Stepped::unknown;
+            return Decision{};
         Slot* slot = table_.candidate(place.home, place.owner);
         if (slot->owner() != place.owner) [[unlikely]] {
             slot = table_.find(place.shard, place.guard, place.owner);
-            if (slot == nullptr) return Stepped::unknown;
+            if (slot == nullptr) return Decision{};
         }
         const std::uint64_t stored = slot->stored();
         // The guard vouches that the word is this key's; from here to the swap its XORed form does.
         if (!place.guard.is_unchanged()) [[unlikely]]
-            return Stepped::unknown;
-        return step_word(policy, *slot, stored, place.owner, now, step, decision, [](std::int64_t) { return false; });
-    }
-
-    /// `goes_back(expiry)` tells whether a step may let the state expire sooner.
-    template <class Step, class GoesBack>
-    [[gnu::always_inline]] Stepped step_word(const P& policy, Slot& slot, std::uint64_t stored, std::uint64_t owner,
-                                             std::chrono::nanoseconds now, Step step, Decision& decision,
-                                             GoesBack goes_back) noexcept {
-        State state = policy.unpack(stored ^ owner);
-        decision = step(state, now);
-        const std::uint64_t word = policy.pack(state);
-        if ((word ^ owner) == stored) return Stepped::done;
-        if (P::word_expires_at(word) < P::word_expires_at(stored ^ owner)) [[unlikely]] {
-            if (!goes_back(P::word_expires_at(word).count())) return Stepped::back;
-        }
-        return slot.swap(stored, owner, word) ? Stepped::done : Stepped::overtaken;
+            return Decision{};
+        return step_word(policy, *slot, stored, place.owner, step, stepped, [](std::int64_t) { return false; });
     }
 
     template <class Step>
@@ -226,8 +221,10 @@ private:
                     table_.expires(shard, expiry);
                     return true;
                 };
-                while (step_word(policy, *slot, slot->stored(), place.owner, moment.now, step, decision, goes_back) !=
-                       Stepped::done) {
+                for (auto stepped = Stepped::overtaken; stepped != Stepped::done;) {
+                    decision = step_word(
+                        policy, *slot, slot->stored(), place.owner,
+                        [&](State& state) { return step(state, moment.now); }, stepped, goes_back);
                 }
                 return Placed::done;
             }
@@ -270,6 +267,7 @@ private:
     }
 
     MemoryOptions options_;
+    std::uint64_t owner_marks_;  // the two lowest bits of an owner, but that its policy may want a Node
     KeyHash hash_;
     StateTable table_;
     std::atomic<std::uint64_t> overflowed_{0};

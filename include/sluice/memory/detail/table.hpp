@@ -11,6 +11,7 @@
 #include <mutex>
 #include <new>
 
+#include <sluice/detail/int128.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/memory/detail/pages.hpp>
 #include <sluice/memory/detail/slot.hpp>
@@ -47,7 +48,7 @@ public:
         : max_keys_(max_keys), spare_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
           shard_slots_(std::min(max_shard_slots, slots_for(max_keys, spare_keys_))),
           shard_count_(slots_for(max_keys, spare_keys_) / shard_slots_),
-          shard_shift_(63 - std::countr_zero(shard_count_)), shards_(std::make_unique<Shard[]>(shard_count_)),
+          shards_(std::make_unique<Shard[]>(shard_count_)),
           guards_(std::make_unique<std::atomic<std::uint64_t>[]>(shard_count_)),
           slots_(static_cast<Slot*>(::operator new(shard_count_* shard_slots_ * sizeof(Slot), alignment))) {
         for (std::size_t i = 0; i != shard_count_; ++i) guards_[i].store(Guard::closed_bit, std::memory_order_relaxed);
@@ -62,7 +63,7 @@ public:
     }
 
     std::size_t shard_of(std::uint64_t hash) const noexcept {
-        return static_cast<std::size_t>(hash >> 1 >> shard_shift_);
+        return static_cast<std::size_t>((uint128{hash} * shard_count_) >> 64);
     }
     Shard& shard(std::size_t index) noexcept { return shards_[index]; }
     Guard guard(std::size_t index) const noexcept {
@@ -139,14 +140,16 @@ private:
     static std::size_t slots_for(std::size_t max_keys, std::size_t spare) noexcept {
         return std::max(line_slots, std::bit_ceil(max_keys + max_keys / 2 + 2 * spare));
     }
-    // The two lowest bits of an owner are not of the hash, whose high bits choose the shard.
-    static std::size_t home_of(std::uint64_t owner) noexcept { return static_cast<std::size_t>(owner >> 2); }
+    // Not the two lowest bits of an owner, which are not of the hash, nor the highest, which choose the shard.
+    static std::size_t home_of(std::uint64_t owner) noexcept { return static_cast<std::size_t>(owner >> 24); }
     /// Where the probe from `home` comes after so many steps: through home's pair and line first, then the next line.
     static std::size_t nth(std::size_t home, std::size_t step, std::size_t mask) noexcept {
         constexpr std::size_t within = line_slots - 1;
         return (((home & ~within) + step) & mask & ~within) | ((home ^ step) & within);
     }
-    Slot* begin(std::size_t index) const noexcept { return slots_ + index * shard_slots_; }
+    Slot* begin(std::size_t index) const noexcept {
+        return slots_ + index * max_shard_slots;
+    }  // shards are smaller only where there is one
     std::size_t slots_in(std::size_t index) const noexcept {
         return shards_[index].constructed == 0 ? 0 : guard(index).slots();
     }
@@ -173,7 +176,6 @@ private:
     std::size_t spare_keys_;
     std::size_t shard_slots_;
     std::size_t shard_count_;  // like shard_slots_ a power of two
-    int shard_shift_;
     std::unique_ptr<Shard[]> shards_;
     // Apart from the shards, so that the guards of a million keys fit the first-level cache.
     std::unique_ptr<std::atomic<std::uint64_t>[]> guards_;

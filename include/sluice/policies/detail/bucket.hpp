@@ -61,12 +61,17 @@ public:
     /// `debt_before` receives the ticks until full as this request found them.
     [[gnu::always_inline]] Decision step(State& state, std::int64_t now, std::uint64_t cost,
                                          std::uint64_t& debt_before) const noexcept {
-        if (ticks_.are_nanoseconds()) [[likely]]
-            return step_on(Nanoseconds{}, state, now, cost, debt_before);
-        const GridStep grid = step_on_grid(state, now, cost);
-        state = grid.state;
-        debt_before = grid.debt_before;
-        return grid.decision;
+        const Outcome outcome =
+            ticks_.are_nanoseconds() ? outcome_on(Nanoseconds{}, state, now, cost) : outcome_on_grid(state, now, cost);
+        state = outcome.state;
+        debt_before = outcome.debt_before;
+        Decision decision;
+        decision.allowed = outcome.allowed;
+        decision.limit = capacity_;
+        decision.remaining = per_unit_.divide(full_ - outcome.debt);
+        decision.retry_after = std::chrono::nanoseconds{outcome.retry_after_ns};
+        decision.reset_after = std::chrono::nanoseconds{outcome.reset_after_ns};
+        return decision;
     }
 
     constexpr void refund(State& state, std::int64_t now, std::uint64_t units) const noexcept {
@@ -93,57 +98,58 @@ private:
     struct Nanoseconds {
         static constexpr std::int64_t at(std::int64_t ns) noexcept { return ns; }
         static constexpr std::int64_t start_of(std::int64_t tick) noexcept { return tick; }
+        /// Nanoseconds from `now`, which lies in `tick`, until so many ticks later.
+        static constexpr std::int64_t until(std::int64_t, std::int64_t, std::uint64_t ticks) noexcept {
+            return static_cast<std::int64_t>(ticks);
+        }
+    };
+    struct Grid : Ticks {
+        constexpr std::int64_t until(std::int64_t now, std::int64_t tick, std::uint64_t ticks) const noexcept {
+            return ticks == 0 ? 0 : start_of(add(tick, static_cast<std::int64_t>(ticks))) - now;
+        }
     };
 
-    struct GridStep {
-        Decision decision;
+    /// Of a step, in ticks where nothing else is said.
+    struct Outcome {
+        bool allowed;
         State state;
         std::uint64_t debt_before;
+        std::uint64_t debt;
+        std::int64_t retry_after_ns;
+        std::int64_t reset_after_ns;
     };
     /// Kept out of the way of rates that count in nanoseconds, as most do; by value, so that theirs stay in registers.
-    [[gnu::noinline]] GridStep step_on_grid(State state, std::int64_t now, std::uint64_t cost) const noexcept {
-        GridStep step{};
-        step.decision = step_on(ticks_, state, now, cost, step.debt_before);
-        step.state = state;
-        return step;
+    [[gnu::noinline]] Outcome outcome_on_grid(State state, std::int64_t now, std::uint64_t cost) const noexcept {
+        return outcome_on(Grid{ticks_}, state, now, cost);
     }
 
     template <class Grid>
-    [[gnu::always_inline]] Decision step_on(const Grid& grid, State& state, std::int64_t now, std::uint64_t cost,
-                                            std::uint64_t& debt_before) const noexcept {
+    [[gnu::always_inline]] Outcome outcome_on(const Grid& grid, State state, std::int64_t now,
+                                              std::uint64_t cost) const noexcept {
         const std::int64_t tick = grid.at(now);
         std::uint64_t debt = debt_at(grid, state, now, tick);
-        debt_before = std::min(debt, full_);
-        Decision decision;
-        decision.limit = capacity_;
+        const auto full_after = [&] { return grid.start_of(add(tick, static_cast<std::int64_t>(debt))); };
         if (debt > full_) [[unlikely]] {  // the clock went back: used up at most, and from now on
             debt = full_;
-            if (cost != 0) state.full_at_ns = grid.start_of(add(tick, static_cast<std::int64_t>(debt)));
+            if (cost != 0) state.full_at_ns = full_after();
         }
+        const std::uint64_t debt_before = debt;
         std::uint64_t price = 0;
-        const bool fits_ever = !__builtin_mul_overflow(cost, per_unit_.value(), &price) && price <= full_;
-        if (fits_ever && price <= full_ - debt) {
+        const bool overflows = __builtin_mul_overflow(cost, per_unit_.value(), &price);
+        if (!overflows && price <= full_ - debt) {
             debt += price;
-            const std::int64_t full_at = grid.start_of(add(tick, static_cast<std::int64_t>(debt)));
-            if (cost != 0) state.full_at_ns = full_at;
-            decision.allowed = true;
-            if (debt != 0) decision.reset_after = std::chrono::nanoseconds{full_at - now};
-        } else {
-            decision.retry_after = Decision::never;
-            if (fits_ever) {
-                decision.retry_after = until(grid, now, add(tick, static_cast<std::int64_t>(debt + price - full_)));
-            }
-            if (debt != 0) decision.reset_after = until(grid, now, add(tick, static_cast<std::int64_t>(debt)));
+            if (cost != 0) state.full_at_ns = full_after();
+            return {true, state, debt_before, debt, 0, grid.until(now, tick, debt)};
         }
-        decision.remaining = per_unit_.divide(full_ - debt);
-        return decision;
+        const bool fits_never = overflows || price > full_;
+        return {false,
+                state,
+                debt_before,
+                debt,
+                fits_never ? Decision::never.count() : grid.until(now, tick, debt + price - full_),
+                grid.until(now, tick, debt)};
     }
 
-    /// A tick after that of `now` starts after `now`, and within 100 years: nothing to clamp.
-    template <class Grid>
-    static constexpr std::chrono::nanoseconds until(const Grid& grid, std::int64_t now, std::int64_t tick) noexcept {
-        return std::chrono::nanoseconds{grid.start_of(tick) - now};
-    }
     /// Ticks from now until the bucket is full.
     template <class Grid>
     static constexpr std::uint64_t debt_at(const Grid& grid, const State& state, std::int64_t now,

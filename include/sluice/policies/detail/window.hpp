@@ -25,16 +25,18 @@ public:
     constexpr explicit Window(std::int64_t length_ns) noexcept
         : length_(static_cast<std::uint64_t>(length_ns)),
           exponent_(static_cast<int>(std::bit_width(length_.value())) - 1),
-          low_bits_((std::uint64_t{1} << exponent_) - 1) {}
+          low_bits_((std::uint64_t{1} << exponent_) - 1),
+          last_plain_(static_cast<std::uint64_t>(int64_max - length_ns)) {}
 
     constexpr std::int64_t length_ns() const noexcept { return static_cast<std::int64_t>(length_.value()); }
     constexpr const Divisor& length() const noexcept { return length_; }
 
     /// The end of the window that `now` lies in, saturated.
     constexpr std::int64_t end_after(std::int64_t now) const noexcept {
+        if (static_cast<std::uint64_t>(now) <= last_plain_) [[likely]]
+            return static_cast<std::int64_t>((length_.divide(static_cast<std::uint64_t>(now)) + 1) * length_.value());
         std::int64_t end = 0;
-        if (!__builtin_mul_overflow(add(length_.floor(now), 1), length_ns(), &end)) [[likely]]
-            return end;
+        if (!__builtin_mul_overflow(add(length_.floor(now), 1), length_ns(), &end)) return end;
         return int64_max;  // it lies after `now`, so it cannot be too small
     }
 
@@ -47,7 +49,7 @@ public:
     /// that is the present.
     constexpr std::int64_t current_end(std::int64_t now, std::int64_t state_end) const noexcept {
         const std::int64_t end = end_after(now);
-        if (end - now > tolerated_skew_ns) [[likely]]
+        if (is_end(state_end, end) || end - now > tolerated_skew_ns) [[likely]]
             return end;
         const std::int64_t next = add(end, length_ns());
         return is_end(state_end, next) ? next : end;
@@ -61,17 +63,20 @@ public:
         const auto rounded = static_cast<std::uint64_t>(add(time, static_cast<std::int64_t>(low_bits_))) & ~low_bits_;
         return rounded | counts << 6 | static_cast<unsigned>(exponent_);
     }
-    static constexpr std::int64_t time(std::uint64_t word) noexcept {
-        return static_cast<std::int64_t>(word >> (word & 63) << (word & 63));
+    constexpr std::int64_t time(std::uint64_t word) const noexcept {
+        return static_cast<std::int64_t>(word & ~low_bits_);
     }
-    static constexpr std::uint64_t counts(std::uint64_t word) noexcept {
-        return (word & ((std::uint64_t{1} << (word & 63)) - 1)) >> 6;
+    constexpr std::uint64_t counts(std::uint64_t word) const noexcept { return (word & low_bits_) >> 6; }
+    /// The time in a word of any window.
+    static constexpr std::int64_t time_in(std::uint64_t word) noexcept {
+        return static_cast<std::int64_t>(word >> (word & 63) << (word & 63));
     }
 
 private:
     Divisor length_;
     int exponent_;
     std::uint64_t low_bits_;
+    std::uint64_t last_plain_;  // after the epoch, and its window ends in time
 };
 
 }  // namespace sluice::detail
