@@ -17,6 +17,13 @@ public:
     /// An earlier one: a share of what is left, for one of several attempts.
     Deadline share(int attempts_left) const noexcept { return Deadline{remaining() / std::max(1, attempts_left)}; }
 
+    /// This one, or `at` if that comes sooner.
+    Deadline or_sooner(Clock::time_point at) const noexcept {
+        Deadline sooner = *this;
+        sooner.at_ = std::min(at_, at);
+        return sooner;
+    }
+
     Clock::time_point start() const noexcept { return start_; }
     Clock::time_point at() const noexcept { return at_; }
     std::chrono::nanoseconds remaining() const noexcept {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -13,7 +12,6 @@
 #include <sluice/net/deadline.hpp>
 #include <sluice/redis/detail/command.hpp>
 #include <sluice/redis/detail/script.hpp>
-#include <sluice/redis/detail/waker.hpp>
 
 namespace sluice::redis {
 
@@ -34,15 +32,7 @@ struct Call {
     std::error_code error{};
     bool is_answered = false;
 
-    // How it is led there.
-    enum class Told { nothing, lead, done };
-    Told told = Told::nothing;       ///< by the waker
-    std::shared_ptr<Waker> waker{};  ///< of a call that waits
-    void* lane = nullptr;            ///< to lead on
     net::Deadline::Clock::time_point deadline{};
-    bool is_waiting = false;  ///< in the pool's list; under its mutex, as all below
-    Call* next = nullptr;     ///< in that list, or of those that are led together
-    Call* previous = nullptr;
 
     static constexpr std::int64_t foreign = -1;
     static constexpr std::int64_t max_value = std::int64_t{1} << 53;  // scripts answer with exact doubles

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,18 +18,21 @@ inline void append_number(std::string& out, std::integral auto number) {
 
 // RESP2 requests, built by appending: an array's head, then so many arguments.
 
-inline void append_head(std::string& out, std::size_t arguments) {
-    out += '*';
-    append_number(out, arguments);
-    out += "\r\n";
+/// A kind, a number and the end of the line.
+inline void append_line(std::string& out, char kind, std::integral auto number) {
+    char line[26] = {kind};
+    char* const end = std::to_chars(line + 1, line + 24, number).ptr;
+    end[0] = '\r';
+    end[1] = '\n';
+    out.append(line, static_cast<std::size_t>(end + 2 - line));
 }
 
+inline void append_head(std::string& out, std::size_t arguments) { append_line(out, '*', arguments); }
+
 inline void append_argument(std::string& out, std::string_view bytes) {
-    out += '$';
-    append_number(out, bytes.size());
-    out += "\r\n";
+    append_line(out, '$', bytes.size());
     out += bytes;
-    out += "\r\n";
+    out.append("\r\n", 2);
 }
 
 inline void append_argument(std::string& out, std::integral auto number) {

@@ -14,15 +14,17 @@ inline constexpr std::size_t max_key_bytes = 1'024;
 /// `%` and the characters in `special` as %XX: different texts stay different, and none of `special` is left.
 inline void append_escaped(std::string& out, std::string_view text, std::string_view special) {
     constexpr std::string_view digits = "0123456789ABCDEF";
-    for (const char c : text) {
-        if (c == '%' || special.find(c) != std::string_view::npos) {
-            out += '%';
-            out += digits[static_cast<unsigned char>(c) >> 4];
-            out += digits[static_cast<unsigned char>(c) & 15];
-        } else {
-            out += c;
-        }
+    std::size_t plain = 0;  // where what needs no escape begins
+    for (std::size_t i = 0; i != text.size(); ++i) {
+        const char c = text[i];
+        if (c != '%' && special.find(c) == std::string_view::npos) continue;
+        out += text.substr(plain, i - plain);
+        out += '%';
+        out += digits[static_cast<unsigned char>(c) >> 4];
+        out += digits[static_cast<unsigned char>(c) & 15];
+        plain = i + 1;
     }
+    out += text.substr(plain);
 }
 
 /// What the keys of one limiter and policy begin with: prefix:limiter:id: with the id of limiter, policy and parameters

@@ -4,14 +4,18 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <optional>
+#include <span>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <sluice/error.hpp>
@@ -20,16 +24,16 @@
 #include <sluice/redis/detail/call.hpp>
 #include <sluice/redis/detail/connection.hpp>
 #include <sluice/redis/detail/round_trip.hpp>
-#include <sluice/redis/detail/waker.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
 
 namespace sluice::redis {
 
 /// A few connections ("lanes") and the calls that wait for one. While a lane is free a call takes it and goes alone.
-/// Else it waits; the thread that gives a lane back hands it to the call that has waited longest, which leads all that
-/// wait by then to the server in one round trip (flat combining: Hendler, Incze, Shavit and Tzafrir, 2010). No lock is
-/// held during input and output, and no thread works for others but along with its own call.
+/// Else it joins the group of those that wait; the thread that gives a lane back offers it to the first group, and
+/// whichever thread of the group wakes first leads all its calls to the server in one round trip (flat combining:
+/// Hendler, Incze, Shavit and Tzafrir, 2010). No lock is held during input and output, and no thread works for others
+/// but along with its own call.
 class Pool {
 public:
     Pool(const RedisUrl& url, std::size_t lanes, Counters& counters) : owner_(::getpid()), book_(url.endpoint) {
@@ -45,43 +49,41 @@ public:
 
     /// Returns when the call is answered. The leader of a round trip gets the result of RoundTrip::run, others nothing.
     std::optional<std::error_code> run(Call& call, const net::Deadline& deadline) noexcept {
+        call.deadline = deadline.at();
+        Call* const alone[] = {&call};
+        std::span<Call* const> calls = alone;
+        auto latest = deadline;
+        std::shared_ptr<Group> group;
         std::unique_lock lock{mutex_};
         Lane* lane = nullptr;
         if (!free_.empty()) {
             lane = free_.back();  // the one used last
             free_.pop_back();
         } else {
-            lane = wait_for_lane(lock, call, deadline);
+            try {
+                group = join(call);
+            } catch (const std::bad_alloc&) {
+                call.fail(Errc::no_memory);
+                return std::nullopt;
+            }
+            lane = wait(lock, group, call);
             if (lane == nullptr) return std::nullopt;
-        }
-        lane->calls.clear();
-        lane->calls.push_back(&call);
-        // Only calls that may take as long as the leader's follow it, but for those that were a moment late to queue up.
-        const auto earliest = deadline.at() - std::chrono::milliseconds{2};
-        while (first_ != nullptr && first_->deadline >= earliest && lane->calls.size() != max_calls) {
-            lane->calls.back()->next = first_;
-            lane->calls.push_back(take_first());
+            calls = group->calls;
+            latest = deadline.or_sooner(group->deadline);
         }
         lock.unlock();
 
         const bool check_idle = deadline.start() - lane->last_used > std::chrono::milliseconds{5};
-        const std::error_code error = lane->trip.run(lane->connection, lane->calls, deadline, check_idle);
-        lane->last_used = net::Deadline::Clock::now();
+        const std::error_code error = lane->trip.run(lane->connection, calls, latest, check_idle);
+        lane->last_used = Clock::now();
 
         lock.lock();
-        Call* const leader = take_first();
-        if (leader == nullptr) {
-            free_.push_back(lane);
-        } else {
-            leader->lane = lane;
-        }
+        if (group) group->is_over = true;
+        const auto next = offer(lane);
         lock.unlock();
-        if (leader != nullptr) tell(*leader, Call::Told::lead);
-        for (Call* follower = call.next; follower != nullptr;) {
-            Call* const next = follower->next;
-            tell(*follower, Call::Told::done);
-            follower = next;
-        }
+        // Nobody is woken while a lock is held that he needs next.
+        if (next) next->changed.notify_one();
+        if (group) group->changed.notify_all();
         return error;
     }
 
@@ -92,78 +94,92 @@ public:
     }
 
 private:
+    using Clock = net::Deadline::Clock;
     static constexpr std::size_t max_calls = 256;
 
     struct Lane {
-        Lane(const RedisUrl& url, net::AddressBook& book, Counters& counters) : trip(url, book, counters) {
-            calls.reserve(max_calls);
-        }
+        Lane(const RedisUrl& url, net::AddressBook& book, Counters& counters) : trip(url, book, counters) {}
         Connection connection;
         RoundTrip trip;
-        std::vector<Call*> calls;
-        net::Deadline::Clock::time_point last_used{};
+        Clock::time_point last_used{};
     };
 
-    /// The lane to lead on; nullptr when another call led this one, or no lane came free in time. Unlocks meanwhile.
-    Lane* wait_for_lane(std::unique_lock<std::mutex>& lock, Call& call, const net::Deadline& deadline) noexcept {
-        try {
-            call.waker = Waker::own(owner_);
-        } catch (const std::bad_alloc&) {
-            call.fail(Errc::no_memory);
+    /// Calls that wait for a lane together. Under the pool's mutex, but `calls` and what they lead to are the leader's
+    /// from `is_led` to `is_over`.
+    struct Group {
+        std::vector<Call*> calls{};
+        Clock::time_point deadline{};  // the earliest of them
+        Lane* lane = nullptr;          // offered, and not taken yet
+        bool is_led = false;
+        bool is_over = false;
+        std::condition_variable changed{};
+    };
+
+    /// A call joins the last group, unless the group would have to hurry for it.
+    std::shared_ptr<Group> join(Call& call) {
+        if (groups_.empty() || groups_.back()->calls.size() == max_calls ||
+            call.deadline < groups_.back()->deadline - std::chrono::milliseconds{2}) {
+            auto group = std::make_shared<Group>();
+            group->calls.reserve(max_calls);
+            group->deadline = call.deadline;
+            groups_.push_back(std::move(group));
+        }
+        const auto& group = groups_.back();
+        group->calls.push_back(&call);
+        group->deadline = std::min(group->deadline, call.deadline);
+        return group;
+    }
+
+    /// The lane to lead the group on; nullptr when another thread led it, or no lane came free in time. Unlocks meanwhile.
+    Lane* wait(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, Call& call) noexcept {
+        static_cast<void>(
+            group->changed.wait_until(lock, call.deadline, [&] { return group->lane != nullptr || group->is_over; }));
+        if (group->is_led) {  // if not over, then soon
+            group->changed.wait(lock, [&] { return group->is_over; });
             return nullptr;
         }
-        call.deadline = deadline.at();
-        append(call);
+        if (group->lane != nullptr && Clock::now() < call.deadline) {
+            std::erase(groups_, group);
+            group->is_led = true;
+            return std::exchange(group->lane, nullptr);
+        }
+        call.fail(Errc::timeout);
+        leave(lock, group, call);
+        return nullptr;
+    }
+
+    void leave(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, Call& call) noexcept {
+        std::erase(group->calls, &call);
+        auto woken = group;
+        if (group->calls.empty()) {
+            std::erase(groups_, group);
+            woken = group->lane != nullptr ? offer(group->lane) : nullptr;
+        } else {
+            const auto sooner = [](const Call* a, const Call* b) { return a->deadline < b->deadline; };
+            group->deadline = (*std::min_element(group->calls.begin(), group->calls.end(), sooner))->deadline;
+            if (group->lane == nullptr) woken = nullptr;  // else another thread has to take it
+        }
         lock.unlock();
-        const bool in_time = call.waker->wait_until(call.told, Call::Told::nothing, deadline.at());
-        if (in_time && call.told == Call::Told::done) return nullptr;
-        lock.lock();
-        if (!in_time && call.is_waiting) {
-            remove(call);
-            call.fail(Errc::timeout);
-            return nullptr;
+        if (woken) woken->changed.notify_one();
+    }
+
+    /// To the first group that has none; returns it, to be woken. Else the lane is free.
+    std::shared_ptr<Group> offer(Lane* lane) noexcept {
+        for (const auto& group : groups_) {
+            if (group->lane != nullptr) continue;
+            group->lane = lane;
+            return group;
         }
-        if (!in_time) {  // on its way, and soon over
-            lock.unlock();
-            call.waker->wait(call.told, Call::Told::nothing);
-            lock.lock();
-        }
-        return call.told == Call::Told::lead ? static_cast<Lane*>(call.lane) : nullptr;
-    }
-
-    /// The call is over for its thread as soon as it is told, and may be gone.
-    static void tell(Call& call, Call::Told what) noexcept {
-        const std::shared_ptr<Waker> waker = call.waker;
-        waker->tell(call.told, what);
-    }
-
-    // The waiting calls, a list through the calls themselves: no allocation, and a call leaves from anywhere.
-
-    Call* take_first() noexcept {
-        Call* const call = first_;
-        if (call != nullptr) remove(*call);
-        return call;
-    }
-    void append(Call& call) noexcept {
-        call.is_waiting = true;
-        call.previous = last_;
-        (last_ != nullptr ? last_->next : first_) = &call;
-        last_ = &call;
-    }
-    void remove(Call& call) noexcept {
-        call.is_waiting = false;
-        (call.previous != nullptr ? call.previous->next : first_) = call.next;
-        (call.next != nullptr ? call.next->previous : last_) = call.previous;
-        call.next = call.previous = nullptr;
+        free_.push_back(lane);
+        return nullptr;
     }
 
     const pid_t owner_;
     net::AddressBook book_;
     std::deque<Lane> lanes_;  // does not move what is in it
     std::mutex mutex_;
-    std::vector<Lane*> free_;  // room for all lanes from the beginning
-    Call* first_ = nullptr;
-    Call* last_ = nullptr;
+    std::vector<Lane*> free_;                    // room for all lanes from the beginning
+    std::deque<std::shared_ptr<Group>> groups_;  // first come, first led
 };
 
 }  // namespace sluice::redis

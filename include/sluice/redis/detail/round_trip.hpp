@@ -98,8 +98,7 @@ private:
         const Script& script = run.decisions == 1 ? first.scripts->single : first.scripts->batch;
         const std::size_t keys = run.decisions * first.keys_each;
         append_head(request_, 3 + keys + first.common->count + run.decisions);
-        append_argument(request_, std::string_view{with_text ? "EVAL" : "EVALSHA"});
-        append_argument(request_, with_text ? script.text : script.sha);
+        request_ += with_text ? script.by_text : script.by_sha;
         append_argument(request_, keys);
         for (const Call* const call : calls) request_ += call->keys;
         request_ += first.common->bytes;

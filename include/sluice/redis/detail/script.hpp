@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/redis/detail/command.hpp>
 #include <sluice/redis/detail/sha1.hpp>
 
 namespace sluice::redis {
@@ -40,9 +41,16 @@ struct ScriptPart {
 
 /// A script's text and the name that Redis gives it.
 struct Script {
-    explicit Script(std::string source) : text(std::move(source)), sha(sha1_hex(text)) {}
+    explicit Script(std::string source) : text(std::move(source)), sha(sha1_hex(text)) {
+        append_argument(by_text, std::string_view{"EVAL"});
+        append_argument(by_text, text);
+        append_argument(by_sha, std::string_view{"EVALSHA"});
+        append_argument(by_sha, sha);
+    }
     std::string text;
     std::string sha;
+    std::string by_text{};  ///< the first two arguments of a request that brings the text along, in RESP
+    std::string by_sha{};   ///< and of one that trusts the server to know it
 };
 
 /// Builds the scripts of a policy out of its parts.
