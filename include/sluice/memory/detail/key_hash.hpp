@@ -37,21 +37,21 @@ public:
     [[gnu::always_inline]] std::uint64_t operator()(std::uint64_t scope, std::string_view key) const noexcept {
         const char* const data = key.data();
         const std::size_t size = key.size();
-        Number sum = k_[0];
+        Number sum;
         // Words overlap in the middle; together with the size they are the key.
         if (size >= 8 && size <= 16) [[likely]] {
-            sum.add_product(k_[1], load(data), k_[2], load(data + size - 8));
+            sum = product(k_[1], load(data), k_[2], load(data + size - 8));
         } else if (size > 16 && size <= 32) {
-            sum.add_product(k_[1], load(data), k_[2], load(data + size - 8));
-            sum.add_product(k_[3], load(data + 8), k_[4], load(data + size - 16));
+            sum = product(k_[1], load(data), k_[2], load(data + size - 8)) +
+                  product(k_[3], load(data + 8), k_[4], load(data + size - 16));
         } else if (size < 8) {
             std::uint64_t word = 0;
             if (size != 0) std::memcpy(&word, data, size);
-            sum.add_product(k_[1], word, k_[2], 0);
+            sum = product(k_[1], word, k_[2], 0);
         } else {
             return long_keys_(scope, key);
         }
-        return mixed(sum.high ^ scope ^ size);
+        return mixed((k_[0] + sum).high ^ scope ^ size);
     }
 
 private:
@@ -59,19 +59,20 @@ private:
     struct Number {
         std::uint64_t low = 0, high = 0;
 
-        Number plus(std::uint64_t word) const noexcept {
-            const std::uint64_t sum = low + word;
-            return {sum, high + (sum < word ? 1U : 0U)};
-        }
-        /// Adds (a + x)(b + y).
-        [[gnu::always_inline]] void add_product(Number a, std::uint64_t x, Number b, std::uint64_t y) noexcept {
-            a = a.plus(x);
-            b = b.plus(y);
-            const uint128 product = uint128{a.low} * b.low;
-            *this = plus(static_cast<std::uint64_t>(product));
-            high += static_cast<std::uint64_t>(product >> 64) + a.high * b.low + a.low * b.high;
+        friend Number operator+(Number a, Number b) noexcept {
+            const std::uint64_t low = a.low + b.low;
+            return {low, a.high + b.high + (low < b.low ? 1U : 0U)};
         }
     };
+
+    /// (a + x)(b + y)
+    [[gnu::always_inline]] static Number product(Number a, std::uint64_t x, Number b, std::uint64_t y) noexcept {
+        a = a + Number{x, 0};
+        b = b + Number{y, 0};
+        const uint128 lows = uint128{a.low} * b.low;
+        return {static_cast<std::uint64_t>(lows),
+                static_cast<std::uint64_t>(lows >> 64) + a.high * b.low + a.low * b.high};
+    }
 
     static std::uint64_t load(const char* data) noexcept {
         std::uint64_t word;

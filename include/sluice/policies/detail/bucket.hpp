@@ -39,7 +39,7 @@ public:
                           "small enough to fill within 100 years");
         }
         fill_ns_ = static_cast<std::int64_t>(fill_ns);
-        full_ = capacity_ * per_unit_.value();
+        set_full();
     }
 
     /// The same, counting on a coarser grid.
@@ -47,7 +47,7 @@ public:
         Bucket coarser = *this;
         coarser.ticks_ = Ticks{rate_, resolution};
         coarser.per_unit_ = Divisor{coarser.ticks_.per_unit()};
-        coarser.full_ = capacity_ * coarser.ticks_.per_unit();
+        coarser.set_full();
         return coarser;
     }
 
@@ -61,14 +61,14 @@ public:
     /// `debt_before` receives the ticks until full as this request found them.
     [[gnu::always_inline]] Decision step(State& state, std::int64_t now, std::uint64_t cost,
                                          std::uint64_t& debt_before) const noexcept {
-        const Outcome outcome =
-            ticks_.are_nanoseconds() ? outcome_on(Nanoseconds{}, state, now, cost) : outcome_on_grid(state, now, cost);
+        const bool is_plain = static_cast<std::uint64_t>(now) < plain_until_;
+        const Outcome outcome = is_plain ? outcome_on(Nanoseconds{}, state, now, cost) : any_outcome(state, now, cost);
         state = outcome.state;
         debt_before = outcome.debt_before;
         Decision decision;
         decision.allowed = outcome.allowed;
         decision.limit = capacity_;
-        decision.remaining = per_unit_.divide(full_ - outcome.debt);
+        decision.remaining = per_unit_.divide(outcome.room);
         decision.retry_after = std::chrono::nanoseconds{outcome.retry_after_ns};
         decision.reset_after = std::chrono::nanoseconds{outcome.reset_after_ns};
         return decision;
@@ -94,18 +94,21 @@ public:
     }
 
 private:
-    /// Ticks where they are nanoseconds.
+    /// Ticks where they are nanoseconds, at times after the epoch and not too near the end of time.
     struct Nanoseconds {
+        using Difference = std::int64_t;  // of any two ticks
+
         static constexpr std::int64_t at(std::int64_t ns) noexcept { return ns; }
         static constexpr std::int64_t start_of(std::int64_t tick) noexcept { return tick; }
-        /// Nanoseconds from `now`, which lies in `tick`, until so many ticks later.
-        static constexpr std::int64_t until(std::int64_t, std::int64_t, std::uint64_t ticks) noexcept {
-            return static_cast<std::int64_t>(ticks);
-        }
+        static constexpr std::int64_t until(std::int64_t now, std::int64_t tick) noexcept { return tick - now; }
     };
-    struct Grid : Ticks {
-        constexpr std::int64_t until(std::int64_t now, std::int64_t tick, std::uint64_t ticks) const noexcept {
-            return ticks == 0 ? 0 : start_of(add(tick, static_cast<std::int64_t>(ticks))) - now;
+    struct AnyTicks : Ticks {
+        using Difference = int128;
+
+        constexpr std::int64_t start_of(int128 tick) const noexcept { return Ticks::start_of(clamp_to_int64(tick)); }
+        /// Nanoseconds until a tick that is not over yet.
+        constexpr std::int64_t until(std::int64_t now, int128 tick) const noexcept {
+            return std::max<std::int64_t>(0, clamp_to_int64(int128{start_of(tick)} - now));
         }
     };
 
@@ -114,40 +117,46 @@ private:
         bool allowed;
         State state;
         std::uint64_t debt_before;
-        std::uint64_t debt;
+        std::uint64_t room;  // what is left of the bucket
         std::int64_t retry_after_ns;
         std::int64_t reset_after_ns;
     };
     /// Kept out of the way of rates that count in nanoseconds, as most do; by value, so that theirs stay in registers.
-    [[gnu::noinline]] Outcome outcome_on_grid(State state, std::int64_t now, std::uint64_t cost) const noexcept {
-        return outcome_on(Grid{ticks_}, state, now, cost);
+    [[gnu::noinline]] Outcome any_outcome(State state, std::int64_t now, std::uint64_t cost) const noexcept {
+        return outcome_on(AnyTicks{ticks_}, state, now, cost);
     }
 
+    /// Little depends on the state: a processor that waits for it from memory can hold only so much that does, and goes
+    /// on to the next request while it holds.
     template <class Grid>
     [[gnu::always_inline]] Outcome outcome_on(const Grid& grid, State state, std::int64_t now,
                                               std::uint64_t cost) const noexcept {
-        const std::int64_t tick = grid.at(now);
-        std::uint64_t debt = debt_at(grid, state, now, tick);
-        const auto full_after = [&] { return grid.start_of(add(tick, static_cast<std::int64_t>(debt))); };
-        if (debt > full_) [[unlikely]] {  // the clock went back: used up at most, and from now on
-            debt = full_;
-            if (cost != 0) state.full_at_ns = full_after();
-        }
-        const std::uint64_t debt_before = debt;
+        using Difference = typename Grid::Difference;
+        const Difference tick = grid.at(now);
+        const Difference last = tick + static_cast<Difference>(full_);  // when a bucket used up now is full
+        Difference full = state.full_at_ns <= now ? tick : Difference{grid.at(state.full_at_ns)};
         std::uint64_t price = 0;
         const bool overflows = __builtin_mul_overflow(cost, per_unit_.value(), &price);
-        if (!overflows && price <= full_ - debt) {
-            debt += price;
-            if (cost != 0) state.full_at_ns = full_after();
-            return {true, state, debt_before, debt, 0, grid.until(now, tick, debt)};
+        const bool fits_ever = cost == 1 || (!overflows && price <= full_);
+        if (fits_ever && static_cast<Difference>(price) <= last - full) {
+            const auto debt_before = static_cast<std::uint64_t>(full - tick);
+            full += static_cast<Difference>(price);
+            if (cost != 0) state.full_at_ns = grid.start_of(full);
+            return {true, state, debt_before, static_cast<std::uint64_t>(last - full), 0, grid.until(now, full)};
         }
-        const bool fits_never = overflows || price > full_;
-        return {false,
+        if (full > last) [[unlikely]] {  // the clock went back: used up at most, and from now on
+            full = last;
+            if (cost != 0) state.full_at_ns = grid.start_of(full);
+        }
+        const auto fits_at = full + static_cast<Difference>(price) - static_cast<Difference>(full_);
+        return {cost == 0,
                 state,
-                debt_before,
-                debt,
-                fits_never ? Decision::never.count() : grid.until(now, tick, debt + price - full_),
-                grid.until(now, tick, debt)};
+                static_cast<std::uint64_t>(full - tick),
+                static_cast<std::uint64_t>(last - full),
+                cost == 0   ? 0
+                : fits_ever ? grid.until(now, fits_at)
+                            : Decision::never.count(),
+                grid.until(now, full)};
     }
 
     /// Ticks from now until the bucket is full.
@@ -158,11 +167,17 @@ private:
         return static_cast<std::uint64_t>(grid.at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
     }
 
+    constexpr void set_full() noexcept {
+        full_ = capacity_ * per_unit_.value();
+        plain_until_ = ticks_.are_nanoseconds() ? static_cast<std::uint64_t>(int64_max) - full_ : 0;
+    }
+
     Rate rate_;
     std::uint64_t capacity_;
     Ticks ticks_;
-    Divisor per_unit_;        // ticks that one unit takes
-    std::uint64_t full_ = 0;  // ticks that all units take: below 2^62
+    Divisor per_unit_;               // ticks that one unit takes
+    std::uint64_t full_ = 0;         // ticks that all units take: below 2^62
+    std::uint64_t plain_until_ = 0;  // from the epoch: the times at which sums of nanoseconds cannot overflow
     std::int64_t fill_ns_ = 0;
 };
 
