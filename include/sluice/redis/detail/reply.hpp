@@ -5,6 +5,7 @@
 #include <hiredis/read.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,7 +19,7 @@
 
 namespace sluice::redis {
 
-/// A reply as our commands get it: an integer or a flat array of integers, a status, or an error.
+/// A reply as our commands get it: integers (one, a flat array of them, or a text), a status, or an error.
 struct Reply {
     enum class Kind { none, integers, status, error };
     Kind kind = Kind::none;
@@ -29,8 +30,8 @@ struct Reply {
 };
 
 /// Parses what a server sends with hiredis' reader, into a Reply instead of a tree, and refuses all that no reply to
-/// us can be: nested arrays, strings, too many elements, too many bytes. One thread at a time; may throw
-/// std::bad_alloc, after which the connection is of no more use.
+/// us can be: nested arrays, texts other than integers between single spaces, too many elements, too many bytes. One
+/// thread at a time; may throw std::bad_alloc, after which the connection is of no more use.
 class ReplyReader {
 public:
     static constexpr std::size_t max_bytes = 65'536;
@@ -78,15 +79,31 @@ private:
     // What hiredis calls. A null pointer makes it stop with an error. No exception may cross its frames.
 
     static void* on_string(const redisReadTask* task, char* text, std::size_t size) noexcept {
-        if (task->parent != nullptr || task->type == REDIS_REPLY_STRING) return nullptr;
+        if (task->parent != nullptr) return nullptr;
         Reply& reply = *static_cast<Reply*>(task->privdata);
         try {
+            if (task->type == REDIS_REPLY_STRING) return read_integers({text, size}, reply) ? &reply : nullptr;
             reply.text.assign(text, std::min(size, Reply::max_text));
         } catch (...) {
             return nullptr;
         }
         reply.kind = task->type == REDIS_REPLY_ERROR ? Reply::Kind::error : Reply::Kind::status;
         return &reply;
+    }
+
+    static bool read_integers(std::string_view text, Reply& reply) {
+        const char* const end = text.data() + text.size();
+        for (const char* at = text.data();; ++at) {
+            std::int64_t value = 0;
+            const auto [next, error] = std::from_chars(at, end, value);
+            if (error != std::errc{} || reply.integers.size() == max_elements) return false;
+            reply.integers.push_back(value);
+            at = next;
+            if (at == end) break;
+            if (*at != ' ') return false;
+        }
+        reply.kind = Reply::Kind::integers;
+        return true;
     }
 
     /// Its second parameter is an int in hiredis 0.14 and a size_t since 1.0.

@@ -19,8 +19,8 @@ namespace sluice::redis {
 /// part's own arguments.
 ///
 /// It finds `now` in us since the epoch, `n` units (> 0 to consume or look at, < 0 to give back), `key@`, and if it is
-/// a string `v@`, the key's value or false. It may use call, format, floor, BAD (the key is not ours: no answer) and,
-/// if it is a string, SAVE@, which stores v@ for life@ milliseconds.
+/// a string `v@`, the key's value or false. It may use call, format, floor, BAD (the key is not ours: no answer) and
+/// SAVE@: of a string, which stores v@ for life@ milliseconds, or else the part's own `save`.
 struct ScriptPart {
     std::size_t arguments = 0;  ///< that it takes from ARGV
     bool is_string = true;      ///< the key holds a string, which the frame reads and saves
@@ -31,8 +31,8 @@ struct ScriptPart {
     std::string_view give{};    ///< gives -n units back
     std::string_view answer{};  ///< expressions, separated by commas: the state before, as integers from 0
     std::string_view stored = "format('%d', v@)";  ///< v@ as the string to store
-    // How a single decision saves, and how a batch does: remembers at once, and writes at the end. WRITE@ is the
-    // plain way to write.
+    // How a single decision saves, and how a batch does with a string: remembers at once, and writes at the end. WRITE@
+    // is the plain way to write.
     std::string_view save = "WRITE@";
     std::string_view remember = "known@[key@] = v@\n";
     std::string_view write_known = "WRITE@";
@@ -63,12 +63,16 @@ public:
     }
 
     /// One decision. KEYS: one per part. ARGV: the parts' arguments; units to consume or, below 0, to give back; behind
-    /// a ? only to look at. Reply: the answers, as an array if there are several; -1 where a key holds something else.
+    /// a ? only to look at. Reply: the answers, if there are several as a text, which takes Redis less time than an
+    /// array; -1 where a key holds something else.
     std::string single() const {
         std::string text = prelude();
         text += units("ARGV[" + std::to_string(arguments_ + 1) + ']') + each(&ScriptPart::setup);
         text += each_line("local key@ = KEYS[@]\n", false) + each_line("local v@ = call('GET', key@)\n");
-        text += each(&ScriptPart::look) + act() + (answers() == 1 ? "return " + answer() : "return {" + answer() + '}');
+        text += each(&ScriptPart::look) + act() + "return ";
+        std::string numbers = "%d";
+        for (std::size_t i = 1; i != answers(); ++i) numbers += " %d";
+        text += answers() == 1 ? answer() : "format('" + numbers + "', " + answer() + ')';
         for (std::size_t i = 1; i <= parts_.size(); ++i) expand(text, "SAVE", i, parts_[i - 1].save);
         return finished(std::move(text), "return -1");
     }
@@ -96,7 +100,7 @@ public:
         text += "if bad then for i = 1, #KEYS do\nif bad[KEYS[i]] then o = o + 1 out[o] = floor((i - 1) / " + count +
                 ") + 1 end\nend end\nreturn out";
         for (std::size_t i = 1; i <= parts_.size(); ++i) {
-            expand(text, "SAVE", i, parts_[i - 1].remember);
+            expand(text, "SAVE", i, parts_[i - 1].is_string ? parts_[i - 1].remember : parts_[i - 1].save);
             expand(text, "KNOWN", i, parts_[i - 1].write_known);
         }
         return finished(std::move(text), "o = o + 1 out[o] = -1 break");

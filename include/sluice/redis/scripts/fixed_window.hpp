@@ -15,7 +15,7 @@ namespace sluice {
 
 /// The key is one integer, w * (limit + 1) + used in window w since the epoch: while the window lasts it is only
 /// incremented. The answer is `used`, and the us until its window ends; where that fits one integer, both in one, since
-/// an array costs Redis more than a command.
+/// several cost Redis more than a command.
 template <>
 struct RedisPolicy<FixedWindow> {
     static constexpr std::size_t keys = 1;
