@@ -52,13 +52,23 @@ private:
 
 }  // namespace redis
 
-/// The key is a list with the time in us of every admitted unit, the newest last. What has left the window is dropped
-/// by the next admission: each unit is pushed once and dropped once, so a request costs O(1), an admission of n units
-/// O(n). The answer is the number of units in the window, the us until the newest leaves, and, where `n` units do
-/// not fit, the us until they would.
+/// The key is a list of the times in us of all admitted units, packed as doubles, so that most requests read one
+/// element and write one:
+///
+///     chunk, chunk ... chunk, head
+///
+/// The head is the number of chunks, the bytes of the front, the front (the oldest times) and the back (the newest, up
+/// to eight). A chunk is eight of the times between them. An admission drops from the front what has left the window,
+/// and appends to the back; a front that is nearly used up takes in the first chunk, and a back that would grow beyond
+/// eight becomes the last one. So a request costs O(1), an admission or a refund of n units O(n). While there are
+/// chunks, neither front nor back is empty; without, the bytes of the front are 64 at least, filled or not.
+///
+/// The answer is the number of units in the window, the us until the newest leaves, and, where `n` units do not fit,
+/// the us until they would.
 ///
 /// The key's life is set to two windows by the first admission in each window of time, counted from the epoch: the last
-/// admission in that window has left by then. Setting it each time would cost a tenth of the script.
+/// admission in that window has left by then. Setting it each time would cost nearly a tenth of the script. What
+/// commands take is text, because Redis 7.0 is slow at printing numbers.
 template <>
 struct RedisPolicy<SlidingWindow> {
     static constexpr std::size_t keys = 1;
@@ -68,78 +78,104 @@ struct RedisPolicy<SlidingWindow> {
         .is_string = false,
         .setup = R"(local size@, limit@, life@ = $1 + 0, $2 + 0, $3
 local edge@ = now - size@
+local pack@, unpack@, sub@ = struct.pack, struct.unpack, string.sub
 )",
-        // The first `gone` units have left the window: looked for by doubling steps, then by halving them. A newest
-        // time more than a millisecond ahead means that the clock went back: such times count as now.
-        .look = R"(local length@ = redis.pcall('LLEN', key@)
-if type(length@) ~= 'number' then BAD end
-local gone@, newest@, ahead@ = 0, 0, false
-if length@ > 0 then
-  newest@ = call('LINDEX', key@, -1) + 0
+        // The gone@ oldest units have left the window. A newest time more than a millisecond ahead means that the clock
+        // went back: the late@ newest, those after now, then count as now.
+        .look = R"(local head@ = redis.pcall('LINDEX', key@, '-1')
+local chunks@, front@, length@, gone@, late@ = 0, 64, 0, 0, 0
+local newest@, ahead@, retry@ = 0, false, 0
+if head@ then
+  if #head@ < 16 then BAD end
+  local oldest
+  chunks@, front@, oldest = unpack@('<IId', head@)
+  newest@ = unpack@('<d', head@, #head@ - 7)
+  length@ = #head@ / 8 - 1 + 8 * chunks@
   ahead@ = newest@ > now + 1000
+  local several = false
   if newest@ <= edge@ then
     gone@ = length@
-  else
-    local oldest = call('LRANGE', key@, 0, 1)
-    if oldest[1] + 0 <= edge@ then gone@ = oldest[2] + 0 <= edge@ and 2 or 1 end
+  elseif oldest <= edge@ then
+    gone@ = 1
+    several = front@ == 8 or unpack@('<d', head@, 17) <= edge@
   end
-  if gone@ == 2 and length@ > 2 then
-    local low, high = 1, 2
-    while high < length@ and call('LINDEX', key@, high) + 0 <= edge@ do low, high = high, high * 2 end
-    high = math.min(high, length@)
-    while high - low > 1 do
-      local middle = floor((low + high) / 2)
-      if call('LINDEX', key@, middle) + 0 <= edge@ then low = middle else high = middle end
+  if several or ahead@ or length@ - gone@ + n > limit@ then
+    local function time(index)
+      local byte = 8 * index
+      if byte >= front@ + 64 * chunks@ then
+        byte = byte - 64 * chunks@
+      elseif byte >= front@ then
+        byte = byte - front@
+        return unpack@('<d', call('LINDEX', key@, format('%d', floor(byte / 64))), byte % 64 + 1)
+      end
+      return unpack@('<d', head@, 9 + byte)
     end
-    gone@ = high
+    -- How many times are up to a bound that the newest exceeds: by doubling steps, then by halving them.
+    local function up_to(bound)
+      local low, high = 0, 0
+      while time(high) <= bound do low, high = high + 1, math.min(2 * high + 1, length@ - 1) end
+      while low < high do
+        local middle = floor((low + high) / 2)
+        if time(middle) <= bound then low = middle + 1 else high = middle end
+      end
+      return low
+    end
+    if several then gone@ = up_to(edge@) end
+    if ahead@ then late@, newest@ = length@ - up_to(now), now end
+    local leaving = length@ + n - limit@ - 1
+    if leaving >= gone@ and n <= limit@ then retry@ = math.min(time(leaving), newest@) + size@ - now end
   end
-  if ahead@ then newest@ = now end
 end
 local used@ = length@ - gone@
 local fits@ = used@ + n <= limit@
-local reset@, retry@ = 0, 0
-if used@ > 0 then reset@ = newest@ + size@ - now end
-if not fits@ and n <= limit@ then
-  retry@ = math.min(call('LINDEX', key@, length@ + n - limit@ - 1), ahead@ and now or 9007199254740992) + size@ - now
-end
 )",
-        .take = R"(local time@ = math.max(now, newest@)
-if gone@ == 1 then call('LPOP', key@) elseif gone@ > 1 then call('LTRIM', key@, gone@, -1) end
-if ahead@ then
-  local last = -1
-  while -last <= used@ and call('LINDEX', key@, last) + 0 > now do
-    call('LSET', key@, last, format('%d', now))
-    last = last - 1
-  end
-end
-if n == 1 then
-  call('RPUSH', key@, time@)
-else
-  local times = {}
-  time@ = format('%d', time@)
-  for left = n, 1, -1000 do
-    local count = math.min(left, 1000)
-    for j = 1, count do times[j] = time@ end
-    call('RPUSH', key@, unpack(times, 1, count))
-  end
-end
-if length@ == 0 or ahead@ or floor(newest@ / size@) < floor(now / size@) then call('PEXPIRE', key@, life@) end
-)",
-        .deny = R"(if ahead@ and not fits@ then
-  local last = -1
-  while -last <= used@ and call('LINDEX', key@, last) + 0 > now do
-    call('LSET', key@, last, format('%d', now))
-    last = last - 1
-  end
-end
-)",
+        .take = "do\nlocal more = n + late@\nSAVE@end\n",
+        .deny = "if ahead@ and not fits@ then\nlocal more = late@\nSAVE@end\n",
         .give = R"(if -n >= used@ then
   call('DEL', key@)
 else
-  call('LTRIM', key@, gone@, n - 1)
+  local more = 0
+  late@ = -n
+  SAVE@
 end
 )",
-        .answer = "used@, reset@, retry@",
+        .answer = "used@, used@ > 0 and newest@ + size@ - now or 0, retry@",
+        // Drops the gone@ oldest and the late@ newest units, and appends `more` of now.
+        .save = R"(local drop, front, chunks, times = 8 * gone@, front@, chunks@, ''
+if chunks > 0 and front <= drop + 8 then
+  local whole = math.max(0, math.min(floor((drop - front) / 64), chunks - 1))
+  if whole > 0 then call('LTRIM', key@, format('%d', whole), '-1') end
+  times = sub@(head@, 9, 8 + front) .. call('LPOP', key@) .. sub@(head@, 9 + front)
+  drop, front, chunks = drop - 64 * whole, front + 64, chunks - whole - 1
+  times = sub@(times, 1 + drop)
+elseif head@ then
+  times = sub@(head@, 9 + drop)
+end
+front = front - drop
+if late@ > 0 then
+  local undo, back = 8 * late@, #times - front
+  if chunks > 0 and back <= undo then
+    local whole = math.min(floor((undo - back) / 64), chunks - 1)
+    local last = format('%d', -2 - whole)
+    times = sub@(times, 1, front) .. call('LINDEX', key@, last)
+    call('LTRIM', key@, '0', last)
+    undo, chunks = undo - back - 64 * whole, chunks - whole - 1
+  end
+  times = sub@(times, 1, -1 - undo)
+end
+if chunks == 0 then front = math.max(front, 64) end
+local time = pack@('<d', newest@ > now and newest@ or now)
+while #times + 8 * more > front + 64 do
+  local room = (front + 64 - #times) / 8
+  times = times .. string.rep(time, room)
+  local chunk = sub@(times, 1 + front)
+  if head@ then call('LSET', key@, '-1', chunk) else call('RPUSH', key@, chunk) end
+  head@, times, chunks, more = false, sub@(times, 1, front), chunks + 1, more - room
+end
+times = pack@('<II', chunks, front) .. times .. (more == 1 and time or string.rep(time, more))
+if head@ then call('LSET', key@, '-1', times) else call('RPUSH', key@, times) end
+if length@ == 0 or ahead@ or newest@ < now - now % size@ then call('PEXPIRE', key@, life@) end
+)",
     }}}}};
 
     static constexpr std::size_t form(const SlidingWindow&) noexcept { return 0; }
