@@ -33,7 +33,8 @@ public:
 
     template <detail::Integer I, class Rep, class Period>
     constexpr FixedWindow(I limit, std::chrono::duration<Rep, Period> window)
-        : limit_(detail::checked_units("limit", limit)), window_(detail::checked_period("window", window)) {}
+        : limit_(detail::checked_units("limit", limit)), window_(detail::checked_period("window", window)),
+          fits_word_(static_cast<int>(std::bit_width(limit_)) <= window_.count_bits()) {}
 
     constexpr std::uint64_t limit() const noexcept { return limit_; }
     constexpr std::chrono::nanoseconds window() const noexcept { return std::chrono::nanoseconds{window_.length_ns()}; }
@@ -65,9 +66,7 @@ public:
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{state.end_ns};
     }
-    constexpr bool fits_word() const noexcept {
-        return static_cast<int>(std::bit_width(limit_)) <= window_.count_bits();
-    }
+    constexpr bool fits_word() const noexcept { return fits_word_; }
     constexpr std::uint64_t pack(const State& state) const noexcept { return window_.pack(state.end_ns, state.used); }
     constexpr State unpack(std::uint64_t word) const noexcept { return {window_.time(word), window_.counts(word)}; }
     static constexpr std::chrono::nanoseconds word_expires_at(std::uint64_t word) noexcept {
@@ -82,6 +81,7 @@ private:
 
     std::uint64_t limit_;
     detail::Window window_;
+    bool fits_word_;
 };
 
 }  // namespace sluice

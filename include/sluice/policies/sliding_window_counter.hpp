@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <chrono>
 #include <cstdint>
 #include <string_view>
@@ -35,7 +34,8 @@ public:
     template <detail::Integer I, class Rep, class Period>
     constexpr SlidingWindowCounter(I limit, std::chrono::duration<Rep, Period> window)
         : limit_(detail::checked_units("limit", limit)), window_(detail::checked_period("window", window)),
-          half_bits_(window_.count_bits() / 2), half_mask_((std::uint64_t{1} << half_bits_) - 1) {}
+          half_bits_(window_.count_bits() / 2), half_mask_((std::uint64_t{1} << half_bits_) - 1),
+          fits_word_(limit_ <= half_mask_) {}
 
     constexpr std::uint64_t limit() const noexcept { return limit_; }
     constexpr std::chrono::nanoseconds window() const noexcept { return std::chrono::nanoseconds{window_.length_ns()}; }
@@ -71,7 +71,7 @@ public:
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{empty_at(state)};
     }
-    constexpr bool fits_word() const noexcept { return static_cast<int>(std::bit_width(limit_)) <= half_bits_; }
+    constexpr bool fits_word() const noexcept { return fits_word_; }
     constexpr std::uint64_t pack(const State& state) const noexcept {
         return window_.pack(end_of_next(state.end_ns), state.previous << half_bits_ | state.current);
     }
@@ -149,6 +149,7 @@ private:
     detail::Window window_;
     int half_bits_;  // of a packed state's counts, for each of the two
     std::uint64_t half_mask_;
+    bool fits_word_;
 };
 
 }  // namespace sluice

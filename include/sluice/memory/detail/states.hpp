@@ -31,11 +31,11 @@ public:
     using State = typename P::State;
 
     struct Place {
-        std::uint64_t owner = 0;  // 62 bits of hash, Slot::owned_bit, and in the lowest whether the word is a Node
-        std::size_t shard = 0;
-        Guard guard{};         // as found; if slots change hands later, the lookup starts anew under the mutex
-        Slot* home = nullptr;  // a pair
-        bool spare = false;    // an overflow state
+        std::uint64_t owner;  // 62 bits of hash, Slot::owned_bit, and in the lowest whether the word is a Node
+        std::size_t shard;
+        Guard guard;  // as found; if slots change hands later, the lookup starts anew under the mutex
+        Slot* home;   // a pair
+        bool spare;   // an overflow state
     };
 
     explicit States(const MemoryOptions& options)

@@ -31,9 +31,10 @@ template <WordPolicy P, class Step, class GoesBack>
     auto state = policy.unpack(stored ^ owner);
     const Decision decision = step(state);
     const std::uint64_t word = policy.pack(state);
-    if ((word ^ owner) == stored) {
+    const std::uint64_t before = stored ^ owner;
+    if (word == before) {
         stepped = Stepped::done;
-    } else if (expires_sooner<P>(word, stored ^ owner) && !goes_back(P::word_expires_at(word).count())) [[unlikely]] {
+    } else if (expires_sooner<P>(word, before) && !goes_back(P::word_expires_at(word).count())) [[unlikely]] {
         stepped = Stepped::back;
     } else {
         stepped = slot.swap(stored, owner, word) ? Stepped::done : Stepped::overtaken;
