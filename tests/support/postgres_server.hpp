@@ -29,42 +29,22 @@ class PostgresServer {
 public:
     /// `settings` as in postgresql.conf, e.g. "max_connections=10". Throws where it does not start.
     explicit PostgresServer(std::vector<std::string> settings = {}) : settings_(std::move(settings)) {
-        std::string folder = (std::filesystem::temp_directory_path() / "sluice-postgres-XXXXXX").string();
-        if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error{"cannot make a temporary folder"};
-        folder_ = folder;
-        if (::getuid() == 0) {
-            for (const char* name : {"postgres", "nobody"}) {
-                if (account_ == nullptr) account_ = ::getpwnam(name);
-            }
-            if (account_ == nullptr || ::chown(folder_.c_str(), account_->pw_uid, account_->pw_gid) != 0) {
-                throw std::runtime_error{"there is no account to run Postgres with"};
-            }
-        }
-        int status = -1;
-        ::waitpid(spawn({program("initdb"), "-D", folder_ + "/data", "-U", "sluice", "-A", "trust", "--no-sync",
-                         "--no-locale", "-E", "UTF8"}),
-                  &status, 0);
-        if (status == 0) {
+        if (run({"cp", "-R", cluster().path + "/data", data()}, folder_.path)) {
             for (int attempt = 0; attempt != 5; ++attempt) {
                 port_ = free_port();
                 if (start()) return;
             }
         }
-        std::filesystem::remove_all(folder_);
         throw std::runtime_error{"Postgres does not start: is it installed? (Debian and Ubuntu: postgresql)"};
     }
-    ~PostgresServer() {
-        kill();
-        std::error_code ignored;
-        std::filesystem::remove_all(folder_, ignored);
-    }
+    ~PostgresServer() { kill(); }
     PostgresServer(const PostgresServer&) = delete;
     PostgresServer& operator=(const PostgresServer&) = delete;
 
-    std::string connection_string() const { return "host=" + folder_ + rest(); }
+    std::string connection_string() const { return "host=" + folder_.path + rest(); }
     std::string tcp_connection_string() const { return "host=127.0.0.1" + rest(); }
     int port() const noexcept { return port_; }
-    const std::string& folder() const noexcept { return folder_; }
+    const std::string& folder() const noexcept { return folder_.path; }
 
     /// As kill -9. Its children notice and end.
     void kill() noexcept {
@@ -85,7 +65,7 @@ public:
     }
     /// Reads its configuration again.
     void reload() const noexcept { ::kill(pid_, SIGHUP); }
-    std::string access_file() const { return folder_ + "/data/pg_hba.conf"; }
+    std::string access_file() const { return data() + "/pg_hba.conf"; }
 
     /// Stops the server and all sessions that it has now.
     void freeze() {
@@ -128,6 +108,48 @@ public:
     };
 
 private:
+    /// Root's stand-in, or null.
+    static const passwd* account() {
+        if (::getuid() != 0) return nullptr;
+        for (const char* name : {"postgres", "nobody"}) {
+            if (const passwd* const found = ::getpwnam(name)) return found;
+        }
+        throw std::runtime_error{"there is no account to run Postgres with"};
+    }
+
+    /// A temporary folder that the account may write to. Goes with the object.
+    struct Folder {
+        Folder() {
+            if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error{"cannot make a temporary folder"};
+            const passwd* const owner = account();
+            if (owner != nullptr && ::chown(path.c_str(), owner->pw_uid, owner->pw_gid) != 0) {
+                throw std::runtime_error{"cannot give Postgres its folder"};
+            }
+        }
+        ~Folder() {
+            std::error_code ignored;
+            std::filesystem::remove_all(path, ignored);
+        }
+        Folder(const Folder&) = delete;
+        Folder& operator=(const Folder&) = delete;
+
+        std::string path = (std::filesystem::temp_directory_path() / "sluice-postgres-XXXXXX").string();
+    };
+
+    /// A folder with fresh data in it, for every server to copy: initdb takes several times as long.
+    static const Folder& cluster() {
+        struct Cluster : Folder {
+            Cluster() {
+                static_cast<void>(run({program("initdb"), "-D", path + "/data", "-U", "sluice", "-A", "trust",
+                                       "--no-sync", "--no-locale", "-E", "UTF8"},
+                                      path));
+            }
+        };
+        static const Cluster made;
+        return made;
+    }
+
+    std::string data() const { return folder_.path + "/data"; }
     std::string rest() const { return " port=" + std::to_string(port_) + " user=sluice dbname=postgres"; }
 
     /// In PATH, or where Debian and Homebrew keep the newest.
@@ -148,10 +170,10 @@ private:
     }
 
     bool start() {
-        std::vector<std::string> words{program("postgres"), "-D", folder_ + "/data"};
+        std::vector<std::string> words{program("postgres"), "-D", data()};
         std::vector<std::string> all{"listen_addresses=127.0.0.1",
                                      "port=" + std::to_string(port_),
-                                     "unix_socket_directories=" + folder_,
+                                     "unix_socket_directories=" + folder_.path,
                                      "shared_buffers=16MB",
                                      "fsync=off",
                                      "max_connections=100",
@@ -162,7 +184,7 @@ private:
             words.push_back("-c");
             words.push_back(setting);
         }
-        pid_ = spawn(std::move(words));
+        pid_ = spawn(std::move(words), folder_.path);
         for (int attempt = 0; attempt != 1'000; ++attempt) {
             if (command("SELECT 'here'") == "here") return true;
             if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
@@ -175,22 +197,30 @@ private:
         return false;
     }
 
-    pid_t spawn(std::vector<std::string> words) const {
+    static pid_t spawn(std::vector<std::string> words, const std::string& folder) {
+        const passwd* const user = account();
         std::vector<char*> arguments;
         for (std::string& word : words) arguments.push_back(word.data());
         arguments.push_back(nullptr);
-        const std::string log = folder_ + "/log";
+        const std::string log = folder + "/log";
         const pid_t child = ::fork();
         if (child != 0) return child;
-        if (account_ != nullptr && (::setgid(account_->pw_gid) != 0 || ::setuid(account_->pw_uid) != 0)) ::_exit(126);
+        if (user != nullptr && (::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) ::_exit(126);
         const int null = ::open("/dev/null", O_RDWR);
         const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
         ::dup2(null, 0);
         ::dup2(out, 1);
         ::dup2(out, 2);
-        if (::chdir(folder_.c_str()) != 0) ::_exit(125);
+        if (::chdir(folder.c_str()) != 0) ::_exit(125);
         ::execvp(arguments[0], arguments.data());
         ::_exit(127);
+    }
+
+    /// Whether the command succeeds.
+    static bool run(std::vector<std::string> words, const std::string& folder) {
+        int status = -1;
+        ::waitpid(spawn(std::move(words), folder), &status, 0);
+        return status == 0;
     }
 
     static int free_port() {
@@ -207,8 +237,7 @@ private:
     }
 
     std::vector<std::string> settings_;
-    std::string folder_;
-    passwd* account_ = nullptr;
+    Folder folder_;
     int port_ = 0;
     pid_t pid_ = -1;
     std::vector<pid_t> frozen_;
