@@ -31,9 +31,9 @@ namespace sluice::redis {
 
 /// A few connections ("lanes") and the calls that wait for one. While a lane is free a call takes it and goes alone.
 /// Else it joins the group of those that wait; the thread that gives a lane back offers it to the first group, and
-/// whichever thread of the group wakes first leads all its calls to the server in one round trip (flat combining:
-/// Hendler, Incze, Shavit and Tzafrir, 2010). No lock is held during input and output, and no thread works for others
-/// but along with its own call.
+/// whichever thread comes first, one of the group that wakes or one with a new call, leads all its calls to the server
+/// in one round trip (flat combining: Hendler, Incze, Shavit and Tzafrir, 2010). No lock is held during input and
+/// output, and no thread works for others but along with its own call.
 class Pool {
 public:
     Pool(const RedisUrl& url, std::size_t lanes, Counters& counters) : owner_(::getpid()), book_(url.endpoint) {
@@ -56,17 +56,16 @@ public:
         std::shared_ptr<Group> group;
         std::unique_lock lock{mutex_};
         Lane* lane = nullptr;
-        if (!free_.empty()) {
-            lane = free_.back();  // the one used last
-            free_.pop_back();
-        } else {
+        if (groups_.empty()) lane = take_free();
+        if (lane == nullptr) {
             try {
                 group = join(call);
             } catch (const std::bad_alloc&) {
                 call.fail(Errc::no_memory);
                 return std::nullopt;
             }
-            lane = wait(lock, group, call);
+            if (group->lane == nullptr) group->lane = take_free();
+            lane = group->lane != nullptr ? lead(group) : wait(lock, group, call);
             if (lane == nullptr) return std::nullopt;
             calls = group->calls;
             latest = deadline.or_sooner(group->deadline);
@@ -115,6 +114,14 @@ private:
         std::condition_variable changed{};
     };
 
+    /// The one used last, or nullptr.
+    Lane* take_free() noexcept {
+        if (free_.empty()) return nullptr;
+        Lane* const lane = free_.back();
+        free_.pop_back();
+        return lane;
+    }
+
     /// A call joins the last group, unless the group would have to hurry for it.
     std::shared_ptr<Group> join(Call& call) {
         if (groups_.empty() || groups_.back()->calls.size() == max_calls ||
@@ -130,6 +137,12 @@ private:
         return group;
     }
 
+    Lane* lead(const std::shared_ptr<Group>& group) noexcept {
+        std::erase(groups_, group);
+        group->is_led = true;
+        return std::exchange(group->lane, nullptr);
+    }
+
     /// The lane to lead the group on; nullptr when another thread led it, or no lane came free in time. Unlocks meanwhile.
     Lane* wait(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, Call& call) noexcept {
         static_cast<void>(
@@ -138,11 +151,7 @@ private:
             group->changed.wait(lock, [&] { return group->is_over; });
             return nullptr;
         }
-        if (group->lane != nullptr && Clock::now() < call.deadline) {
-            std::erase(groups_, group);
-            group->is_led = true;
-            return std::exchange(group->lane, nullptr);
-        }
+        if (group->lane != nullptr && Clock::now() < call.deadline) return lead(group);
         call.fail(Errc::timeout);
         leave(lock, group, call);
         return nullptr;
