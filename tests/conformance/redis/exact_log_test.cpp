@@ -55,12 +55,13 @@ public:
     }
 
 private:
-    /// A denial leaves the log in Redis as it is, but for times that a clock gone back has left in the future.
+    /// A look leaves the log in Redis as it is, and so does a denial, but for times that a clock gone back has left in
+    /// the future; the bare policy's step would drop what has left the window, and a clock going back tells.
     sluice::Decision expect(std::uint64_t cost) {
         const auto now = clock_.now();
         const bool is_ahead = state_.log.size() != 0 && state_.log.newest() > (now + 1ms).count();
         const auto peeked = policy_.peek(state_, now, cost);
-        if (!peeked.allowed && !is_ahead) return peeked;
+        if (cost == 0 || (!peeked.allowed && !is_ahead)) return peeked;
         policy_.reserve(state_, now, cost);
         return policy_.step(state_, now, cost);
     }
