@@ -16,7 +16,7 @@ struct RedisOptions {
     std::chrono::milliseconds timeout{100};
     /// Connections at most, 1 .. 64, made as they are needed. So many calls run at once, each alone on a connection;
     /// what comes meanwhile is combined.
-    std::size_t connections = 4;
+    std::size_t connections = 3;
     /// In front of every key. With a hash tag of its own ("{limits}") all keys of a cluster share one slot.
     std::string prefix = "sluice";
     net::BreakerOptions breaker{};

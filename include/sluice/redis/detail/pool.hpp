@@ -74,7 +74,7 @@ public:
 
         const bool check_idle = deadline.start() - lane->last_used > std::chrono::milliseconds{5};
         const std::error_code error = lane->trip.run(lane->connection, calls, latest, check_idle);
-        lane->last_used = Clock::now();
+        lane->last_used = deadline.start();  // or later: a look too many at a connection does no harm
 
         lock.lock();
         if (group) group->is_over = true;

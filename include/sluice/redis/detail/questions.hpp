@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <sluice/detail/checked.hpp>
 #include <sluice/redis/detail/command.hpp>
@@ -20,7 +21,7 @@ namespace sluice::redis {
 /// are too long are left out.
 class Questions {
 public:
-    Questions(const std::string& space, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
+    Questions(std::string space, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
               std::uint64_t units) {
         std::string number;
         switch (operation) {
@@ -31,11 +32,12 @@ public:
         }
         append_number(number, std::min(units, detail::max_units));
 
-        std::string full;
         keys_.reserve(keys.size() * (space.size() + 32) * parts);
+        std::string full = std::move(space);
+        const std::size_t before = full.size();
         for (const std::string_view key : keys) {
             if (key.size() > max_key_bytes) continue;
-            full = space;
+            full.resize(before);
             append_user_key(full, key);
             if (parts > 1) full += "}0";
             for (std::size_t part = 0; part != parts; ++part) {

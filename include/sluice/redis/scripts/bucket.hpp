@@ -101,6 +101,7 @@ private:
     struct Grid {
         explicit Grid(const Rate& rate) noexcept : ticks(rate, resolution) {
             const detail::uint128 per_period = detail::uint128{ticks.per_period()} * 1'000;
+            if (per_period == ticks.period_ns()) return;  // 1 us, as most are
             detail::uint128 a = per_period;
             detail::uint128 b = ticks.period_ns();
             while (b != 0) {
