@@ -23,6 +23,7 @@
 #include <sluice/redis/detail/client.hpp>
 #include <sluice/redis/detail/command.hpp>
 #include <sluice/redis/detail/key.hpp>
+#include <sluice/redis/detail/prepared.hpp>
 #include <sluice/redis/detail/questions.hpp>
 #include <sluice/redis/detail/script.hpp>
 #include <sluice/redis/redis_options.hpp>
@@ -165,19 +166,19 @@ private:
                         const net::Deadline& deadline) const {
         using Script = RedisPolicy<P>;
         const P& policy = request.scope.policy;
-        if (!Script::problem(policy).empty()) return Errc::invalid_argument;
-
-        redis::Arguments common;
-        if (now) common.add(std::clamp<std::int64_t>(*now / redis::resolution, 0, redis::max_time_us));
-        Script::arguments(policy, form, now ? min_replay_life_ms : 0, common);
-        const redis::Questions questions{
-            redis::key_space(client_->options().prefix, request.scope.name, request.scope.id, Script::keys > 1),
-            Script::keys, keys, request.operation, request.units};
+        std::unique_ptr<const redis::Prepared> made;
+        const redis::Prepared* prepared = now ? nullptr : client_->prepared().find(request.scope.id);
+        if (prepared == nullptr) {
+            if (!Script::problem(policy).empty()) return Errc::invalid_argument;
+            made = prepare(request.scope, form, now);
+            prepared = now ? made.get() : client_->prepared().keep(made);
+        }
+        const redis::Questions questions{prepared->space, Script::keys, keys, request.operation, request.units};
         if (questions.count() == 0) return {};
 
         redis::Call call;
         call.scripts = &scripts<P>(form, now.has_value());
-        call.common = &common;
+        call.common = &prepared->common;
         call.keys = questions.keys();
         call.units = questions.units();
         call.keys_each = Script::keys;
@@ -186,6 +187,18 @@ private:
         call.values = values;
         client_->run(call, deadline);
         return call.error;
+    }
+
+    template <Policy P>
+    std::unique_ptr<const redis::Prepared> prepare(const Scope<P>& scope, std::size_t form,
+                                                   std::optional<std::chrono::nanoseconds> now) const {
+        using Script = RedisPolicy<P>;
+        auto prepared = std::make_unique<redis::Prepared>();
+        prepared->scope_id = scope.id;
+        prepared->space = redis::key_space(client_->options().prefix, scope.name, scope.id, Script::keys > 1);
+        if (now) prepared->common.add(std::clamp<std::int64_t>(*now / redis::resolution, 0, redis::max_time_us));
+        Script::arguments(scope.policy, form, now ? min_replay_life_ms : 0, prepared->common);
+        return prepared;
     }
 
     template <Policy P, class View>

@@ -39,7 +39,8 @@ struct Call {
 
     /// Both may be answered by one run of one script.
     bool joins(const Call& other) const noexcept {
-        return scripts != nullptr && scripts == other.scripts && common->bytes == other.common->bytes;
+        return scripts != nullptr && scripts == other.scripts &&
+               (common == other.common || common->bytes == other.common->bytes);
     }
 
     void fail(std::error_code why) noexcept {

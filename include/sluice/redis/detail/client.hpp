@@ -14,6 +14,7 @@
 #include <sluice/net/deadline.hpp>
 #include <sluice/redis/detail/call.hpp>
 #include <sluice/redis/detail/pool.hpp>
+#include <sluice/redis/detail/prepared.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
@@ -34,6 +35,7 @@ public:
 
     const RedisOptions& options() const noexcept { return options_; }
     Counters& counters() noexcept { return counters_; }
+    PreparedScopes& prepared() noexcept { return prepared_; }
 
     /// Leads a call to its answer; the breaker may answer instead of the server. May throw std::bad_alloc before.
     void run(Call& call, const net::Deadline& deadline) {
@@ -87,6 +89,7 @@ private:
     RedisOptions options_;
     net::Breaker breaker_;
     Counters counters_;
+    PreparedScopes prepared_;
     std::atomic<Pool*> pool_{nullptr};
 };
 

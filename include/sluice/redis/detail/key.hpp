@@ -31,7 +31,7 @@ inline void append_escaped(std::string& out, std::string_view text, std::string_
 /// as 16 digits. Where a decision takes several keys, a hash tag opens before the id, so that they lie in one slot.
 inline std::string key_space(std::string_view prefix, std::string_view limiter, std::uint64_t id, bool tagged) {
     std::string space;
-    space.reserve(prefix.size() + limiter.size() + 64);  // with room for a user's key
+    space.reserve(prefix.size() + limiter.size() + 24);
     space += prefix;
     space += ':';
     append_escaped(space, limiter, ":{}");

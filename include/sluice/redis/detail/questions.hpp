@@ -8,7 +8,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include <sluice/detail/checked.hpp>
 #include <sluice/redis/detail/command.hpp>
@@ -21,7 +20,7 @@ namespace sluice::redis {
 /// are too long are left out.
 class Questions {
 public:
-    Questions(std::string space, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
+    Questions(std::string_view space, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
               std::uint64_t units) {
         std::string number;
         switch (operation) {
@@ -33,11 +32,12 @@ public:
         append_number(number, std::min(units, detail::max_units));
 
         keys_.reserve(keys.size() * (space.size() + 32) * parts);
-        std::string full = std::move(space);
-        const std::size_t before = full.size();
+        std::string full;
+        full.reserve(space.size() + 64);
+        full = space;
         for (const std::string_view key : keys) {
             if (key.size() > max_key_bytes) continue;
-            full.resize(before);
+            full.resize(space.size());
             append_user_key(full, key);
             if (parts > 1) full += "}0";
             for (std::size_t part = 0; part != parts; ++part) {
