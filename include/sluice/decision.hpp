@@ -11,7 +11,7 @@ namespace sluice {
 namespace detail {
 
 // Part of every Decision: libstdc++'s default constructor of error_code calls into the shared library for it.
-inline const std::error_category& no_error_category = std::system_category();
+inline const std::error_category& no_category = std::system_category();
 
 }  // namespace detail
 
@@ -23,8 +23,7 @@ struct Decision {
     std::chrono::nanoseconds retry_after{0};  ///< 0 when allowed; rounded up; `never` when the cost can't ever fit
     std::chrono::nanoseconds reset_after{0};  ///< until the key is as good as new, if nothing else comes
     std::chrono::nanoseconds delay{0};        ///< hold the request so long before serving it (LeakyBucket), else 0
-    std::error_code error{0,
-                          detail::no_error_category};  ///< the store failed and `allowed` is the failure mode's answer
+    std::error_code error{0, detail::no_category};  ///< the store failed and `allowed` is the failure mode's answer
 
     static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::max();
 

@@ -28,6 +28,12 @@ struct VaryingCounter {
     static bool is_usable() { return false; }
 };
 
+/// Runs as steady_clock does, and can be set back.
+struct ResetCounter {
+    static inline std::atomic<std::int64_t> offset{0};
+    static std::uint64_t read() { return static_cast<std::uint64_t>(steady_now().count() + offset.load()); }
+};
+
 }  // namespace
 
 TEST_CASE("copies of a ManualClock share one time") {
@@ -104,6 +110,21 @@ TEMPLATE_TEST_CASE("a real clock is monotonic across threads", "", sluice::TscCl
     for (auto& thread : threads) thread.join();
     // TscClock lets a processor read its counter ahead of the load before it.
     CHECK(worst.load() <= (std::is_same_v<TestType, sluice::TscClock> ? 50'000 : 0));
+}
+
+TEST_CASE("a counter that starts anew takes no thread back to a time that has passed") {
+    using Clock = sluice::detail::AnchoredClock<ResetCounter>;
+    const nanoseconds begin = steady_now();
+    std::int64_t mine = 0;
+    while (steady_now() - begin < 50ms) mine = Clock::now();  // lines reach as far as they do
+    const std::uint64_t count = ResetCounter::read();
+    ResetCounter::offset -= nanoseconds{30ms}.count();
+    std::int64_t theirs = 0;
+    std::thread{[&] {
+        while (ResetCounter::read() < count) theirs = Clock::now();
+    }}.join();
+    CHECK(theirs > mine + nanoseconds{25ms}.count());
+    CHECK(Clock::now() >= theirs);
 }
 
 TEST_CASE("readings of one thread never go back") {

@@ -14,7 +14,7 @@ namespace sluice::detail {
 
 /// Nanoseconds since the Unix epoch on a straight line (start, time, slope) that is laid anew every 10 ms, so that it
 /// follows steady_clock. One line per process and counter. It never changes within its reach, so each thread keeps a
-/// copy, and looks for another only when its counter says that the reach is over.
+/// copy, and looks for another only when the reach is over.
 ///
 /// Monotonic across threads: a new line is laid when the old one's reach is over, and starts no lower than that ended;
 /// if it lies ahead of steady_clock, its slope is less until they meet. After a suspend, or if the counter jumps, the
@@ -24,7 +24,8 @@ class AnchoredClock {
 public:
     [[gnu::always_inline]] static std::int64_t now() noexcept {
         const std::uint64_t passed = Counter::read() - line_.start;
-        if (passed < line_.reach) [[likely]]
+        // A counter that started anew, as through a suspend, may come by the reach of an old line once more.
+        if (passed < line_.reach && start_.load(std::memory_order_relaxed) == line_.start) [[likely]]
             return line_.at(passed);
         return now_slowly();
     }
@@ -66,7 +67,8 @@ private:
         }
     }
 
-    /// The process' line; one that starts at `being_laid` and reaches nowhere while another thread is at it.
+    /// The process' line; while one is being laid, one that starts at `being_laid`, out of reach of every count. To the
+    /// thread that lays it the rest of that is the old line.
     static Line common_line() noexcept {
         Line line;
         line.start = start_.load(std::memory_order_acquire);

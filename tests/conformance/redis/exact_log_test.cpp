@@ -233,7 +233,9 @@ TEST_CASE("a key of another type is not taken for a log") {
         server.command({"DEL", key});
         std::vector<std::string_view> words{command};
         if (words[0] == "SET") server.command({"SET", key, words[1]});
-        if (words[0] == "RPUSH") server.command({"RPUSH", key, words[1]});
+        if (words[0] == "RPUSH") {
+            for (std::size_t i = 1; i != words.size(); ++i) server.command({"RPUSH", key, words[i]});
+        }
         if (words[0] == "HSET") server.command({"HSET", key, words[1], words[2]});
         CHECK(limiting.try_consume("theirs").error == sluice::Errc::wrong_type);
         CHECK(limiting.refund("theirs", 1) == sluice::Errc::wrong_type);
@@ -246,6 +248,15 @@ TEST_CASE("a key of another type is not taken for a log") {
     };
     refuses(limiter, {"SET", "a text of more than sixteen bytes"});
     refuses(limiter, {"RPUSH", "short"});
+    refuses(limiter, {"RPUSH", "1767225600123456", "1767225600123457"});
+    // A front that leaves no back: 24 bytes of three times, behind a count of one chunk.
+    const std::string head{
+        "\1\0\0\0\x18\0\0\0"
+        "\0\0\0\0\0\0\0\0"
+        "\0\0\0\0\0\0\0\0"
+        "\0\0\0\0\x49\x6b\x2c\x43",
+        32};
+    refuses(limiter, {"RPUSH", std::string(64, '\0'), head});
     refuses(limiter, {"HSET", "field", "value"});
     refuses(both, {"SET", "a text of more than sixteen bytes"});
 }

@@ -35,6 +35,22 @@ TEST_CASE("a token bucket starts full and refills continuously") {
     CHECK(decision.remaining == 0);
 }
 
+TEST_CASE("no cost and no time is too large") {
+    const TokenBucket policy{10, sluice::per_second(1)};
+    TokenBucket::State state;
+    REQUIRE(policy.step(state, 1'767'225'600s, 10).allowed);
+    for (const std::uint64_t cost : {11ULL, 8'000'000'000ULL, 18'000'000'000ULL, ~0ULL}) {
+        const auto decision = policy.step(state, 1'767'225'600s, cost);
+        CHECK_FALSE(decision.allowed);
+        CHECK(decision.retry_after == sluice::Decision::never);
+        CHECK(decision.reset_after == 10s);
+    }
+    const TokenBucket century{36'500, sluice::Rate{1, 24h}};
+    TokenBucket::State used;
+    REQUIRE(century.step(used, 3'500'000'000s, 36'500).allowed);
+    CHECK(century.step(used, 3'500'000'000s, 36'500).retry_after == 36'500 * 24h);
+}
+
 TEST_CASE("a third of a second is not rounded away") {
     const TokenBucket policy{3, sluice::per_second(3)};
     TokenBucket::State state;
@@ -82,7 +98,8 @@ TEST_CASE("a bucket out of range is refused") {
     CHECK_THROWS_AS((TokenBucket{-1, sluice::per_second(1)}), std::invalid_argument);
     CHECK_THROWS_AS((TokenBucket{std::uint64_t{1} << 53, sluice::per_second(1'000'000'000)}), std::invalid_argument);
     CHECK_THROWS_AS((TokenBucket{101, sluice::Rate{1, 36525 * 24h}}), std::invalid_argument);
-    CHECK_THROWS_WITH((TokenBucket{2, sluice::Rate{1, 36525 * 24h}}), contains_text("2 at 1 per 3155760000000000000 ns"));
+    CHECK_THROWS_WITH((TokenBucket{2, sluice::Rate{1, 36525 * 24h}}),
+                      contains_text("2 at 1 per 3155760000000000000 ns"));
     CHECK_NOTHROW(TokenBucket{1, sluice::Rate{1, 36525 * 24h}});
     CHECK_NOTHROW(TokenBucket{(std::uint64_t{1} << 53) - 1, sluice::per_second(1'000'000'000)});
 }

@@ -60,8 +60,8 @@ private:
         std::uint64_t low = 0, high = 0;
 
         friend Number operator+(Number a, Number b) noexcept {
-            const std::uint64_t low = a.low + b.low;
-            return {low, a.high + b.high + (low < b.low ? 1U : 0U)};
+            const std::uint64_t lows = a.low + b.low;
+            return {lows, a.high + b.high + (lows < b.low ? 1U : 0U)};
         }
     };
 

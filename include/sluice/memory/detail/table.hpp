@@ -140,16 +140,16 @@ private:
     static std::size_t slots_for(std::size_t max_keys, std::size_t spare) noexcept {
         return std::max(line_slots, std::bit_ceil(max_keys + max_keys / 2 + 2 * spare));
     }
-    // Not the two lowest bits of an owner, which are not of the hash, nor the highest, which choose the shard.
+    // Not the two lowest bits of an owner, which are not of the hash, nor the highest, which choose the shard (21 of them
+    // for 2^32 keys).
     static std::size_t home_of(std::uint64_t owner) noexcept { return static_cast<std::size_t>(owner >> 24); }
     /// Where the probe from `home` comes after so many steps: through home's pair and line first, then the next line.
     static std::size_t nth(std::size_t home, std::size_t step, std::size_t mask) noexcept {
         constexpr std::size_t within = line_slots - 1;
         return (((home & ~within) + step) & mask & ~within) | ((home ^ step) & within);
     }
-    Slot* begin(std::size_t index) const noexcept {
-        return slots_ + index * max_shard_slots;
-    }  // shards are smaller only where there is one
+    // Shards are smaller only where there is but one.
+    Slot* begin(std::size_t index) const noexcept { return slots_ + index * max_shard_slots; }
     std::size_t slots_in(std::size_t index) const noexcept {
         return shards_[index].constructed == 0 ? 0 : guard(index).slots();
     }

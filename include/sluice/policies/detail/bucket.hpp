@@ -76,7 +76,7 @@ public:
 
     constexpr void refund(State& state, std::int64_t now, std::uint64_t units) const noexcept {
         const std::int64_t tick = ticks_.at(now);
-        const std::uint64_t debt = std::min(debt_at(ticks_, state, now, tick), full_);
+        const std::uint64_t debt = std::min(debt_at(state, now, tick), full_);
         if (debt == 0) return;
         const std::uint64_t given = units >= capacity_ ? full_ : units * per_unit_.value();
         state.full_at_ns = given >= debt ? now : ticks_.start_of(add(tick, static_cast<std::int64_t>(debt - given)));
@@ -96,14 +96,14 @@ public:
 private:
     /// Ticks where they are nanoseconds, at times after the epoch and not too near the end of time.
     struct Nanoseconds {
-        using Difference = std::int64_t;  // of any two ticks
+        using Wide = std::int64_t;  // for ticks and their sums
 
         static constexpr std::int64_t at(std::int64_t ns) noexcept { return ns; }
         static constexpr std::int64_t start_of(std::int64_t tick) noexcept { return tick; }
         static constexpr std::int64_t until(std::int64_t now, std::int64_t tick) noexcept { return tick - now; }
     };
     struct AnyTicks : Ticks {
-        using Difference = int128;
+        using Wide = int128;
 
         constexpr std::int64_t start_of(int128 tick) const noexcept { return Ticks::start_of(clamp_to_int64(tick)); }
         /// Nanoseconds until a tick that is not over yet.
@@ -131,16 +131,17 @@ private:
     template <class Grid>
     [[gnu::always_inline]] Outcome outcome_on(const Grid& grid, State state, std::int64_t now,
                                               std::uint64_t cost) const noexcept {
-        using Difference = typename Grid::Difference;
-        const Difference tick = grid.at(now);
-        const Difference last = tick + static_cast<Difference>(full_);  // when a bucket used up now is full
-        Difference full = state.full_at_ns <= now ? tick : Difference{grid.at(state.full_at_ns)};
+        using Wide = typename Grid::Wide;
+        const Wide tick = grid.at(now);
+        const Wide last = tick + static_cast<Wide>(full_);  // when a bucket used up now is full
+        Wide full = state.full_at_ns <= now ? tick : Wide{grid.at(state.full_at_ns)};
         std::uint64_t price = 0;
         const bool overflows = __builtin_mul_overflow(cost, per_unit_.value(), &price);
+        // One unit always does, which spares the usual request the comparisons.
         const bool fits_ever = cost == 1 || (!overflows && price <= full_);
-        if (fits_ever && static_cast<Difference>(price) <= last - full) {
+        if (fits_ever && static_cast<Wide>(price) <= last - full) {
             const auto debt_before = static_cast<std::uint64_t>(full - tick);
-            full += static_cast<Difference>(price);
+            full += static_cast<Wide>(price);
             if (cost != 0) state.full_at_ns = grid.start_of(full);
             return {true, state, debt_before, static_cast<std::uint64_t>(last - full), 0, grid.until(now, full)};
         }
@@ -148,23 +149,20 @@ private:
             full = last;
             if (cost != 0) state.full_at_ns = grid.start_of(full);
         }
-        const auto fits_at = full + static_cast<Difference>(price) - static_cast<Difference>(full_);
         return {cost == 0,
                 state,
                 static_cast<std::uint64_t>(full - tick),
                 static_cast<std::uint64_t>(last - full),
                 cost == 0   ? 0
-                : fits_ever ? grid.until(now, fits_at)
+                : fits_ever ? grid.until(now, full - static_cast<Wide>(full_ - price))
                             : Decision::never.count(),
                 grid.until(now, full)};
     }
 
     /// Ticks from now until the bucket is full.
-    template <class Grid>
-    static constexpr std::uint64_t debt_at(const Grid& grid, const State& state, std::int64_t now,
-                                           std::int64_t tick) noexcept {
+    constexpr std::uint64_t debt_at(const State& state, std::int64_t now, std::int64_t tick) const noexcept {
         if (state.full_at_ns <= now) return 0;
-        return static_cast<std::uint64_t>(grid.at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
+        return static_cast<std::uint64_t>(ticks_.at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
     }
 
     constexpr void set_full() noexcept {

@@ -31,7 +31,7 @@ namespace sluice::redis {
 
 /// A few connections ("lanes") and the calls that wait for one. While a lane is free a call takes it and goes alone.
 /// Else it joins the group of those that wait; the thread that gives a lane back offers it to the first group, and
-/// whichever thread comes first, one of the group that wakes or one with a new call, leads all its calls to the server
+/// whichever thread comes first, one of the group that wakes or one that joins it, leads all its calls to the server
 /// in one round trip (flat combining: Hendler, Incze, Shavit and Tzafrir, 2010). No lock is held during input and
 /// output, and no thread works for others but along with its own call.
 class Pool {
@@ -52,28 +52,28 @@ public:
         call.deadline = deadline.at();
         Call* const alone[] = {&call};
         std::span<Call* const> calls = alone;
-        auto latest = deadline;
+        auto until = deadline;
         std::shared_ptr<Group> group;
         std::unique_lock lock{mutex_};
         Lane* lane = nullptr;
         if (groups_.empty()) lane = take_free();
         if (lane == nullptr) {
             try {
-                group = join(call);
+                group = join(call, deadline);
             } catch (const std::bad_alloc&) {
                 call.fail(Errc::no_memory);
                 return std::nullopt;
             }
             if (group->lane == nullptr) group->lane = take_free();
-            lane = group->lane != nullptr ? lead(group) : wait(lock, group, call);
+            lane = group->lane != nullptr ? lead(group, call) : wait(lock, group, call);
             if (lane == nullptr) return std::nullopt;
             calls = group->calls;
-            latest = deadline.or_sooner(group->deadline);
+            until = deadline.or_sooner(group->deadline);
         }
         lock.unlock();
 
         const bool check_idle = deadline.start() - lane->last_used > std::chrono::milliseconds{5};
-        const std::error_code error = lane->trip.run(lane->connection, calls, latest, check_idle);
+        const std::error_code error = lane->trip.run(lane->connection, calls, until, check_idle);
         lane->last_used = deadline.start();  // or later: a look too many at a connection does no harm
 
         lock.lock();
@@ -107,8 +107,8 @@ private:
     /// from `is_led` to `is_over`.
     struct Group {
         std::vector<Call*> calls{};
-        Clock::time_point deadline{};  // the earliest of them
-        Lane* lane = nullptr;          // offered, and not taken yet
+        Clock::time_point deadline = Clock::time_point::max();  // the earliest of them
+        Lane* lane = nullptr;                                   // offered, and not taken yet
         bool is_led = false;
         bool is_over = false;
         std::condition_variable changed{};
@@ -122,13 +122,13 @@ private:
         return lane;
     }
 
-    /// A call joins the last group, unless the group would have to hurry for it.
-    std::shared_ptr<Group> join(Call& call) {
+    /// A call joins the last group, unless one of the two would have to hurry for the other: they share a deadline.
+    std::shared_ptr<Group> join(Call& call, const net::Deadline& deadline) {
         if (groups_.empty() || groups_.back()->calls.size() == max_calls ||
-            call.deadline < groups_.back()->deadline - std::chrono::milliseconds{2}) {
+            call.deadline < groups_.back()->deadline - std::chrono::milliseconds{2} ||
+            groups_.back()->deadline < deadline.start() + (deadline.at() - deadline.start()) / 2) {
             auto group = std::make_shared<Group>();
             group->calls.reserve(max_calls);
-            group->deadline = call.deadline;
             groups_.push_back(std::move(group));
         }
         const auto& group = groups_.back();
@@ -137,10 +137,23 @@ private:
         return group;
     }
 
-    Lane* lead(const std::shared_ptr<Group>& group) noexcept {
+    Lane* lead(const std::shared_ptr<Group>& group, const Call& own) noexcept {
         std::erase(groups_, group);
         group->is_led = true;
+        const auto now = Clock::now();
+        if (group->deadline <= now) {  // calls whose threads have not woken to see it
+            std::erase_if(group->calls, [&](Call* call) {
+                const bool is_late = call != &own && call->deadline <= now;
+                if (is_late) call->fail(Errc::timeout);
+                return is_late;
+            });
+            find_deadline(*group);
+        }
         return std::exchange(group->lane, nullptr);
+    }
+    static void find_deadline(Group& group) noexcept {
+        const auto sooner = [](const Call* a, const Call* b) { return a->deadline < b->deadline; };
+        group.deadline = (*std::min_element(group.calls.begin(), group.calls.end(), sooner))->deadline;
     }
 
     /// The lane to lead the group on; nullptr when another thread led it, or no lane came free in time. Unlocks meanwhile.
@@ -151,7 +164,7 @@ private:
             group->changed.wait(lock, [&] { return group->is_over; });
             return nullptr;
         }
-        if (group->lane != nullptr && Clock::now() < call.deadline) return lead(group);
+        if (group->lane != nullptr && Clock::now() < call.deadline) return lead(group, call);
         call.fail(Errc::timeout);
         leave(lock, group, call);
         return nullptr;
@@ -164,8 +177,7 @@ private:
             std::erase(groups_, group);
             woken = group->lane != nullptr ? offer(group->lane) : nullptr;
         } else {
-            const auto sooner = [](const Call* a, const Call* b) { return a->deadline < b->deadline; };
-            group->deadline = (*std::min_element(group->calls.begin(), group->calls.end(), sooner))->deadline;
+            find_deadline(*group);
             if (group->lane == nullptr) woken = nullptr;  // else another thread has to take it
         }
         lock.unlock();

@@ -60,7 +60,7 @@ private:
 /// The head is the number of chunks, the bytes of the front, the front (the oldest times) and the back (the newest, up
 /// to eight). A chunk is eight of the times between them. An admission drops from the front what has left the window,
 /// and appends to the back; a front that is nearly used up takes in the first chunk, and a back that would grow beyond
-/// eight becomes the last one. So a request costs O(1), an admission or a refund of n units O(n). While there are
+/// eight becomes the last one. So as a rule a request costs O(1), an admission or a refund of n units O(n). While there are
 /// chunks, neither front nor back is empty; without, the bytes of the front are 64 at least, filled or not.
 ///
 /// The answer is the number of units in the window, the us until the newest leaves, and, where `n` units do not fit,
@@ -86,9 +86,10 @@ local pack@, unpack@, sub@ = struct.pack, struct.unpack, string.sub
 local chunks@, front@, length@, gone@, late@ = 0, 64, 0, 0, 0
 local newest@, ahead@, retry@ = 0, false, 0
 if head@ then
-  if #head@ < 16 then BAD end
+  if #head@ < 16 or #head@ % 8 > 0 then BAD end
   local oldest
   chunks@, front@, oldest = unpack@('<IId', head@)
+  if chunks@ > 0 and front@ > #head@ - 16 then BAD end
   newest@ = unpack@('<d', head@, #head@ - 7)
   length@ = #head@ / 8 - 1 + 8 * chunks@
   ahead@ = newest@ > now + 1000
