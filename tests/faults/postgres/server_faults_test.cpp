@@ -4,7 +4,6 @@
 
 #include <sys/time.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <string>
@@ -82,7 +81,7 @@ TEST_CASE("sessions are terminated again and again") {
             CHECK(report.failed() == report.of(Errc::disconnected));
         },
         // All sessions are opened at once, under load.
-        std::max<std::chrono::milliseconds>(timeout, 20 * server.time_for_a_session()));
+        2 * timeout());
 }
 
 TEST_CASE("idle connections that the server has closed are replaced") {
@@ -254,7 +253,7 @@ TEST_CASE("whatever a server sends, the deadline holds") {
             const auto start = std::chrono::steady_clock::now();
             const auto decision = limiter.try_consume("key");
             CHECK(decision.error);
-            CHECK(std::chrono::steady_clock::now() - start < timeout * 15 / 10);
+            CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
         }
     };
     check("silence", [](const FakePeer& peer) { peer.fall_silent(); });
@@ -291,7 +290,7 @@ TEST_CASE("a storm of signals does not prolong a call") {
     for (int i = 0; i != 3; ++i) {
         const auto start = std::chrono::steady_clock::now();
         CHECK(limiter.try_consume("key").error == Errc::timeout);
-        CHECK(std::chrono::steady_clock::now() - start < timeout * 15 / 10);
+        CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
     }
     const itimerval calm{};
     setitimer(ITIMER_REAL, &calm, nullptr);
