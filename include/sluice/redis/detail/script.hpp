@@ -39,18 +39,16 @@ struct ScriptPart {
     std::string_view setup_batch{};
 };
 
-/// A script's text and the name that Redis gives it.
+/// The first two arguments, in RESP, of a request that runs a script.
 struct Script {
-    explicit Script(std::string source) : text(std::move(source)), sha(sha1_hex(text)) {
+    explicit Script(std::string_view text) {
         append_argument(by_text, std::string_view{"EVAL"});
         append_argument(by_text, text);
         append_argument(by_sha, std::string_view{"EVALSHA"});
-        append_argument(by_sha, sha);
+        append_argument(by_sha, sha1_hex(text));
     }
-    std::string text;
-    std::string sha;
-    std::string by_text{};  ///< the first two arguments of a request that brings the text along, in RESP
-    std::string by_sha{};   ///< and of one that trusts the server to know it
+    std::string by_text{};  ///< brings the text along
+    std::string by_sha{};   ///< trusts the server to know it
 };
 
 /// Builds the scripts of a policy out of its parts.
