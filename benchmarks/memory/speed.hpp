@@ -62,15 +62,11 @@ public:
         : keys_(keys), at_(keys.size() / static_cast<std::size_t>(state.threads()) *
                            static_cast<std::size_t>(state.thread_index())) {}
 
-    const std::string_view& next() {
-        const std::string_view& key = keys_[at_];
+    std::string_view next() {
+        const std::size_t at = at_;
         if (++at_ == keys_.size()) at_ = 0;
-        return key;
-    }
-    std::span<const std::string_view> next(std::size_t count) {
-        if (at_ + count > keys_.size()) at_ = 0;
-        at_ += count;
-        return {&keys_[at_ - count], count};
+        keys_.fetch_beyond(at);
+        return keys_[at];
     }
 
 private:
@@ -98,10 +94,12 @@ void add_batches(const std::string& name, std::shared_ptr<Limiter> limiter, cons
     const auto run = [=, &keys](benchmark::State& state) {
         support::pin_thread(static_cast<std::size_t>(state.thread_index()));
         Walk walk{keys, state};
+        std::array<std::string_view, batch> keys_of_batch;
         std::array<sluice::Decision, batch> decisions;
         Answers answers;
         for ([[maybe_unused]] auto _ : state) {
-            limiter->try_consume_many(walk.next(batch), decisions);
+            for (std::string_view& key : keys_of_batch) key = walk.next();
+            limiter->try_consume_many(keys_of_batch, decisions);
             for (const sluice::Decision& decision : decisions) answers.add(decision);
         }
         answers.report(state, shape.expect);

@@ -36,7 +36,7 @@ inline constexpr const char* workloads_in_words =
 template <class Contender>
 std::shared_ptr<Contender> filled(std::shared_ptr<Contender> contender, const Keys& keys) {
     support::pin_thread(0);
-    for (const std::string_view key : keys) benchmark::DoNotOptimize(contender->try_consume(key).allowed);
+    for (std::size_t i = 0; i != keys.size(); ++i) benchmark::DoNotOptimize(contender->try_consume(keys[i]).allowed);
     return contender;
 }
 

@@ -39,7 +39,7 @@ namespace sluice {
 /// A shard shrinks when as many new keys have come as it has slots; until then a flood's memory stays in use.
 ///
 /// A key is known by 62 bits of a hash that is keyed with a random seed per store: two of n keys share a state with a
-/// probability of n^2 / 2^63, 1e-7 for a million. Where that is too much, MemoryOptions::full_keys keeps and compares
+/// probability of n^2 / 2^62, 2e-7 for a million. Where that is too much, MemoryOptions::full_keys keeps and compares
 /// the keys themselves, at the cost of the larger states.
 ///
 /// Full: when `max_keys` slots hold live states, a new key is served as MemoryOptions::on_full says. No live state is
@@ -52,9 +52,10 @@ public:
         : states_(std::make_shared<States>(options.checked())), clock_(std::move(clock)) {}
 
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
-        const auto place = states_->locate(request);
+        States& states = *states_;
+        const auto place = states.locate(request);
         __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
-        return states_->decide(request, place, clock_.now(), &clock_);
+        return states.decide(request, place, clock_.now(), &clock_);
     }
 
     [[gnu::flatten]] Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {

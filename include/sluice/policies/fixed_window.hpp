@@ -34,7 +34,7 @@ public:
     template <detail::Integer I, class Rep, class Period>
     constexpr FixedWindow(I limit, std::chrono::duration<Rep, Period> window)
         : limit_(detail::checked_units("limit", limit)), window_(detail::checked_period("window", window)),
-          fits_word_(static_cast<int>(std::bit_width(limit_)) <= window_.count_bits()) {}
+          exceeds_word_(static_cast<int>(std::bit_width(limit_)) > window_.count_bits()) {}
 
     constexpr std::uint64_t limit() const noexcept { return limit_; }
     constexpr std::chrono::nanoseconds window() const noexcept { return std::chrono::nanoseconds{window_.length_ns()}; }
@@ -42,20 +42,18 @@ public:
     constexpr std::array<std::uint64_t, 2> parameters() const noexcept { return {limit_, window_.length().value()}; }
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
+        using std::chrono::nanoseconds;
         const State seen = at(state, now.count());
-        const bool allowed = cost <= limit_ - seen.used;
-        const State after{seen.end_ns, seen.used + (allowed ? cost : 0)};
+        const nanoseconds rest{seen.end_ns - now.count()};
+        if (cost <= limit_ - seen.used) {
+            if (cost != 0) state = {seen.end_ns, seen.used + cost};
+            const bool is_used = cost != 0 || seen.used != 0;
+            return {true, limit_, limit_ - seen.used - cost, nanoseconds{0}, is_used ? rest : nanoseconds{0}};
+        }
         // A denial writes only to take a count along that a clock gone back would leave in the future.
-        if (cost != 0 && (allowed || state.end_ns > seen.end_ns)) state = after;
-
-        const std::chrono::nanoseconds rest{seen.end_ns - now.count()};
-        Decision decision;
-        decision.allowed = allowed;
-        decision.limit = limit_;
-        decision.remaining = limit_ - after.used;
-        if (!allowed) decision.retry_after = cost > limit_ ? Decision::never : rest;
-        if (after.used != 0) decision.reset_after = rest;
-        return decision;
+        if (state.end_ns > seen.end_ns) state = seen;
+        return {false, limit_, limit_ - seen.used, cost > limit_ ? Decision::never : rest,
+                seen.used != 0 ? rest : nanoseconds{0}};
     }
 
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
@@ -66,7 +64,7 @@ public:
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{state.end_ns};
     }
-    constexpr bool fits_word() const noexcept { return fits_word_; }
+    constexpr bool fits_word() const noexcept { return !exceeds_word_; }
     constexpr std::uint64_t pack(const State& state) const noexcept { return window_.pack(state.end_ns, state.used); }
     constexpr State unpack(std::uint64_t word) const noexcept { return {window_.time(word), window_.counts(word)}; }
     static constexpr std::chrono::nanoseconds word_expires_at(std::uint64_t word) noexcept {
@@ -75,13 +73,22 @@ public:
 
 private:
     constexpr State at(const State& state, std::int64_t now) const noexcept {
-        const std::int64_t end = window_.current_end(now, state.end_ns);
-        return {end, state.end_ns < end ? 0 : state.used};
+        const std::int64_t end = window_.end_after(now);
+        if (window_.is_end(state.end_ns, end)) [[likely]]
+            return {end, state.used};
+        return at_another(state.end_ns, state.used, now, end);
+    }
+    /// Where a state is not of the window that ends at `now_end`, as `now` does. Kept out of the way, and by value, so
+    /// that what is usual stays in registers.
+    [[gnu::noinline]] constexpr State at_another(std::int64_t end_before, std::uint64_t used, std::int64_t now,
+                                                 std::int64_t now_end) const noexcept {
+        const std::int64_t end = window_.current_end(now, now_end, end_before);
+        return {end, end_before < end ? 0 : used};
     }
 
     std::uint64_t limit_;
     detail::Window window_;
-    bool fits_word_;
+    bool exceeds_word_;
 };
 
 }  // namespace sluice

@@ -35,7 +35,7 @@ public:
     constexpr SlidingWindowCounter(I limit, std::chrono::duration<Rep, Period> window)
         : limit_(detail::checked_units("limit", limit)), window_(detail::checked_period("window", window)),
           half_bits_(window_.count_bits() / 2), half_mask_((std::uint64_t{1} << half_bits_) - 1),
-          fits_word_(limit_ <= half_mask_) {}
+          exceeds_word_(limit_ > half_mask_) {}
 
     constexpr std::uint64_t limit() const noexcept { return limit_; }
     constexpr std::chrono::nanoseconds window() const noexcept { return std::chrono::nanoseconds{window_.length_ns()}; }
@@ -49,14 +49,12 @@ public:
             if (cost != 0 && state.end_ns > seen.end_ns) state = seen;
             return denied(seen.end_ns, seen.previous, seen.current, now.count(), cost);
         }
-        const State after{seen.end_ns, seen.previous, seen.current + cost};
-        if (cost != 0) state = after;
-        Decision decision;
-        decision.allowed = true;
-        decision.limit = limit_;
-        decision.remaining = limit_ - used - cost;
-        if (used + cost != 0) decision.reset_after = std::chrono::nanoseconds{empty_at(after) - now.count()};
-        return decision;
+        if (cost != 0) state = {seen.end_ns, seen.previous, seen.current + cost};
+        const std::int64_t empty_at = cost != 0 || seen.current != 0 ? end_of_next(seen.end_ns)
+                                      : seen.previous != 0           ? seen.end_ns
+                                                                     : now.count();
+        return {true, limit_, limit_ - used - cost, std::chrono::nanoseconds{0},
+                std::chrono::nanoseconds{empty_at - now.count()}};
     }
 
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
@@ -71,7 +69,7 @@ public:
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{empty_at(state)};
     }
-    constexpr bool fits_word() const noexcept { return fits_word_; }
+    constexpr bool fits_word() const noexcept { return !exceeds_word_; }
     constexpr std::uint64_t pack(const State& state) const noexcept {
         return window_.pack(end_of_next(state.end_ns), state.previous << half_bits_ | state.current);
     }
@@ -85,9 +83,17 @@ public:
 
 private:
     constexpr State at(const State& state, std::int64_t now) const noexcept {
-        const std::int64_t end = window_.current_end(now, state.end_ns);
+        const std::int64_t end = window_.end_after(now);
         if (window_.is_end(state.end_ns, end)) [[likely]]
             return {end, state.previous, state.current};
+        return at_another(state.end_ns, state.previous, state.current, now, end);
+    }
+    /// Where a state is not of the window that ends at `now_end`, as `now` does. Like `denied` kept out of the way.
+    [[gnu::noinline]] constexpr State at_another(std::int64_t end_before, std::uint64_t previous, std::uint64_t current,
+                                                 std::int64_t now, std::int64_t now_end) const noexcept {
+        const State state{end_before, previous, current};
+        const std::int64_t end = window_.current_end(now, now_end, end_before);
+        if (window_.is_end(end_before, end)) return {end, previous, current};
         if (state.end_ns > end) return {end, 0, std::min(limit_, state.previous + state.current)};
         return {end, window_.is_end(state.end_ns, detail::add(end, -window_.length_ns())) ? state.current : 0, 0};
     }
@@ -112,15 +118,14 @@ private:
     /// ceil(previous * rest of the window / window). Rounded up it compares as the exact fraction does, because all
     /// else is whole: fraction + n <= limit if and only if ceil(fraction) + n <= limit.
     constexpr std::uint64_t weight(std::uint64_t previous, std::int64_t rest_ns) const noexcept {
-        if (previous == 0) return 0;
-        const auto rest = std::min(static_cast<std::uint64_t>(rest_ns), window_.length().value());
-        const auto product = detail::uint128{previous} * rest;
-        if (product < static_cast<detail::uint128>(detail::int64_max) - window_.length().value()) [[likely]]
-            return window_.length().divide_up(static_cast<std::uint64_t>(product));
-        return weight_of_much(product);
+        return previous == 0 ? 0 : weight_of_some(previous, rest_ns);
     }
-    [[gnu::noinline]] constexpr std::uint64_t weight_of_much(detail::uint128 product) const noexcept {
+    [[gnu::noinline]] constexpr std::uint64_t weight_of_some(std::uint64_t previous,
+                                                             std::int64_t rest_ns) const noexcept {
         const std::uint64_t window = window_.length().value();
+        const auto product = detail::uint128{previous} * std::min(static_cast<std::uint64_t>(rest_ns), window);
+        if (product < static_cast<detail::uint128>(detail::int64_max) - window) [[likely]]
+            return window_.length().divide_up(static_cast<std::uint64_t>(product));
         return static_cast<std::uint64_t>((product + window - 1) / window);
     }
 
@@ -149,7 +154,7 @@ private:
     detail::Window window_;
     int half_bits_;  // of a packed state's counts, for each of the two
     std::uint64_t half_mask_;
-    bool fits_word_;
+    bool exceeds_word_;
 };
 
 }  // namespace sluice

@@ -18,12 +18,16 @@ namespace sluice::detail {
 /// or to meet another's.
 ///
 /// Keys of up to 32 bytes: (k0 + (k1 + x1)(k2 + x2) + (k3 + x3)(k4 + x4) mod 2^128) / 2^64 of their words x, with
-/// random 128-bit k, known as Multilinear-HM. It is strongly universal: the hashes of two keys that are chosen without
-/// knowledge of k differ by any given number with a probability of 2^-64, whatever the keys are (Lemire and Kaser,
-/// "Strongly universal string hashing is fast", 2014, theorem 3.1; about 2^-64 where one of them has no x3 and x4). So
-/// the size and the scope, which comes from the limiter's configuration, need only be XORed: within a scope the size
-/// tells apart keys of the same words for certain, and others no worse. A fixed bijection follows, because linear
-/// probing wants no arithmetic progressions. An eighth of the instructions of SipHash-1-3, which hashes longer keys. No
+/// random 128-bit k, known as Multilinear-HM. The hashes of two keys that are chosen without knowledge of k differ by
+/// any given number with a probability of 2^-64, whatever the keys are (Lemire and Kaser, "Strongly universal string
+/// hashing is fast", 2014, theorem 3.1; about 2^-64 where one of them has no x3 and x4). Here the sums k + x drop the
+/// carry of their low halves, which leaves 2^-63 at most: where x1 differs and all but k2 is given, the products differ
+/// by a multiple of k2 but for the carry in k2 + x2, of one key or the other or neither, which the two x2 leave two
+/// choices; for each of them the theorem's proof holds.
+///
+/// So the size and the scope, which comes from the limiter's configuration, need only be XORed: within a scope the
+/// size tells apart keys of the same words for certain, and others no worse. A fixed bijection follows, because linear
+/// probing wants no arithmetic progressions. A tenth of the instructions of SipHash-1-3, which hashes longer keys. No
 /// hash ever leaves the process.
 class KeyHash {
 public:
@@ -37,21 +41,17 @@ public:
     [[gnu::always_inline]] std::uint64_t operator()(std::uint64_t scope, std::string_view key) const noexcept {
         const char* const data = key.data();
         const std::size_t size = key.size();
-        Number sum;
         // Words overlap in the middle; together with the size they are the key.
-        if (size >= 8 && size <= 16) [[likely]] {
-            sum = product(k_[1], load(data), k_[2], load(data + size - 8));
-        } else if (size > 16 && size <= 32) {
-            sum = product(k_[1], load(data), k_[2], load(data + size - 8)) +
-                  product(k_[3], load(data + 8), k_[4], load(data + size - 16));
-        } else if (size < 8) {
-            std::uint64_t word = 0;
-            if (size != 0) std::memcpy(&word, data, size);
-            sum = product(k_[1], word, k_[2], 0);
-        } else {
-            return long_keys_(scope, key);
-        }
-        return mixed((k_[0] + sum).high ^ scope ^ size);
+        if (size >= 8 && size <= 16) [[likely]]
+            return of(product(k_[1], load(data), k_[2], load(data + size - 8)), scope, size);
+        if (size > 16 && size <= 32)
+            return of(product(k_[1], load(data), k_[2], load(data + size - 8)) +
+                          product(k_[3], load(data + 8), k_[4], load(data + size - 16)),
+                      scope, size);
+        if (size > 32) return long_keys_(scope, key);
+        std::uint64_t word = 0;
+        if (size != 0) std::memcpy(&word, data, size);
+        return of(product(k_[1], word, k_[2], 0), scope, size);
     }
 
 private:
@@ -65,13 +65,17 @@ private:
         }
     };
 
-    /// (a + x)(b + y)
-    [[gnu::always_inline]] static Number product(Number a, std::uint64_t x, Number b, std::uint64_t y) noexcept {
-        a = a + Number{x, 0};
-        b = b + Number{y, 0};
-        const uint128 lows = uint128{a.low} * b.low;
-        return {static_cast<std::uint64_t>(lows),
-                static_cast<std::uint64_t>(lows >> 64) + a.high * b.low + a.low * b.high};
+    /// (a + x)(b + y), without the carries of the low halves.
+    [[gnu::always_inline]] static Number product(const Number& a, std::uint64_t x, const Number& b,
+                                                 std::uint64_t y) noexcept {
+        x += a.low;
+        y += b.low;
+        const uint128 lows = uint128{x} * y;
+        return {static_cast<std::uint64_t>(lows), static_cast<std::uint64_t>(lows >> 64) + a.high * y + b.high * x};
+    }
+
+    [[gnu::always_inline]] std::uint64_t of(const Number& sum, std::uint64_t scope, std::size_t size) const noexcept {
+        return mixed((k_[0] + sum).high ^ scope ^ size);
     }
 
     static std::uint64_t load(const char* data) noexcept {

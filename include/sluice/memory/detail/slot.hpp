@@ -47,8 +47,8 @@ public:
     }
 
 private:
+    std::atomic<std::uint64_t> word_{frozen};  // first, since most is done with it
     std::atomic<std::uint64_t> owner_{empty};
-    std::atomic<std::uint64_t> word_{frozen};
 };
 
 inline constexpr std::size_t line_slots = 64 / sizeof(Slot);  // what one access to memory brings along
@@ -59,15 +59,18 @@ struct Guard {
     const std::atomic<std::uint64_t>* word;
     std::uint64_t value;
 
-    static constexpr std::uint64_t mask_bits = 0xffff;
+    static constexpr std::uint64_t last_bits = 0xffff;  // where the shard's last slot begins, in bytes
     static constexpr std::uint64_t closed_bit = 0x1'0000;
     static constexpr std::uint64_t version_step = 0x2'0000;
 
     bool is_closed() const noexcept { return (value & closed_bit) != 0; }
     /// Relaxed will do after the acquiring loads of slots.
     bool is_unchanged() const noexcept { return word->load(std::memory_order_relaxed) == value; }
-    std::size_t mask() const noexcept { return static_cast<std::size_t>(value & mask_bits); }  // slots - 1
-    std::size_t slots() const noexcept { return mask() + 1; }
+    std::size_t slots() const noexcept { return static_cast<std::size_t>(value & last_bits) / sizeof(Slot) + 1; }
+    /// A position in a table whose shards are as large as can be, brought into a smaller shard.
+    std::size_t fit(std::size_t position) const noexcept {
+        return position & static_cast<std::size_t>(value | ~last_bits);
+    }
 };
 
 }  // namespace sluice::detail

@@ -34,7 +34,7 @@ public:
         std::uint64_t owner;  // 62 bits of hash, Slot::owned_bit, and in the lowest whether the word is a Node
         std::size_t shard;
         Guard guard;  // as found; if slots change hands later, the lookup starts anew under the mutex
-        Slot* home;   // a pair
+        Slot* home;   // where the probe begins
         bool spare;   // an overflow state
     };
 
@@ -80,10 +80,11 @@ private:
     [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
         Place place;  // member by member: else a batch's copy of it waits for the stores (no store forwarding)
         place.owner = (hash & ~std::uint64_t{3}) | owner_marks_ | (fits_word(policy) ? 0 : 1);
-        place.shard = table_.shard_of(hash);
+        const std::size_t position = table_.position_of(place.owner);
+        place.shard = table_.shard_of(position);
         place.spare = spare;
         place.guard = table_.guard(place.shard);
-        place.home = table_.home(place.shard, place.guard, place.owner);
+        place.home = table_.home(position, place.guard);
         return place;
     }
 
@@ -160,7 +161,7 @@ private:
         stepped = Stepped::unknown;
         if (place.guard.is_closed()) [[unlikely]]
             return Decision{};
-        Slot* slot = table_.candidate(place.home, place.owner);
+        Slot* slot = place.home;
         if (slot->owner() != place.owner) [[unlikely]] {
             slot = table_.find(place.shard, place.guard, place.owner);
             if (slot == nullptr) return Decision{};

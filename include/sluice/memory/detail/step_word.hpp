@@ -28,10 +28,10 @@ bool expires_sooner(std::uint64_t word, std::uint64_t than) noexcept {
 template <WordPolicy P, class Step, class GoesBack>
 [[gnu::always_inline]] inline Decision step_word(const P& policy, Slot& slot, std::uint64_t stored, std::uint64_t owner,
                                                  Step step, Stepped& stepped, GoesBack goes_back) noexcept {
-    auto state = policy.unpack(stored ^ owner);
+    const std::uint64_t before = stored ^ owner;
+    auto state = policy.unpack(before);
     const Decision decision = step(state);
     const std::uint64_t word = policy.pack(state);
-    const std::uint64_t before = stored ^ owner;
     if (word == before) {
         stepped = Stepped::done;
     } else if (expires_sooner<P>(word, before) && !goes_back(P::word_expires_at(word).count())) [[unlikely]] {

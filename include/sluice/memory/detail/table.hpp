@@ -42,12 +42,13 @@ public:
     };
 
     static constexpr std::size_t max_shard_slots = 4096;  // 64 KiB: rebuilt in some 20 us
+    static constexpr std::size_t max_shard_bytes = max_shard_slots * sizeof(Slot);
     static constexpr std::size_t min_shard_slots = 4096 / sizeof(Slot);
 
     explicit Table(std::size_t max_keys)
         : max_keys_(max_keys), spare_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
           shard_slots_(std::min(max_shard_slots, slots_for(max_keys, spare_keys_))),
-          shard_count_(slots_for(max_keys, spare_keys_) / shard_slots_),
+          shard_count_(slots_for(max_keys, spare_keys_) / shard_slots_), max_bytes_(shard_count_ * max_shard_bytes),
           shards_(std::make_unique<Shard[]>(shard_count_)),
           guards_(std::make_unique<std::atomic<std::uint64_t>[]>(shard_count_)),
           slots_(static_cast<Slot*>(::operator new(shard_count_* shard_slots_ * sizeof(Slot), alignment))) {
@@ -62,23 +63,18 @@ public:
         ::operator delete(slots_, alignment);
     }
 
-    std::size_t shard_of(std::uint64_t hash) const noexcept {
-        return static_cast<std::size_t>((uint128{hash} * shard_count_) >> 64);
+    /// Where the probe of an owner begins, in bytes from the first slot of all, were all shards as large as can be.
+    std::size_t position_of(std::uint64_t owner) const noexcept {
+        return static_cast<std::size_t>((uint128{owner} * max_bytes_) >> 64);
     }
+    static std::size_t shard_of(std::size_t position) noexcept { return position / max_shard_bytes; }
     Shard& shard(std::size_t index) noexcept { return shards_[index]; }
     Guard guard(std::size_t index) const noexcept {
         return {&guards_[index], guards_[index].load(std::memory_order_acquire)};
     }
 
-    /// The pair of slots where the owner's probe begins.
-    Slot* home(std::size_t index, Guard guard, std::uint64_t owner) const noexcept {
-        return begin(index) + (home_of(owner) & guard.mask() & ~std::size_t{1});
-    }
-    /// The one of a pair that may be the owner's. Nine in ten keys are found there while the table is half full at
-    /// most, who knows in which half: both are compared, and nothing is mispredicted.
-    static Slot* candidate(Slot* pair, std::uint64_t owner) noexcept {
-        return pair + static_cast<std::size_t>(pair[1].owner() == owner);
-    }
+    /// The slot where a probe begins: three in four keys are there while the table is half full at most.
+    Slot* home(std::size_t position, Guard guard) const noexcept { return slots_ + guard.fit(position) / sizeof(Slot); }
 
     /// The slot of `owner`, or null. Without the mutex the answer holds only while the guard does.
     Slot* find(std::size_t index, Guard guard, std::uint64_t owner) const noexcept {
@@ -89,7 +85,7 @@ public:
     [[gnu::noinline]] Slot* find_if(std::size_t index, Guard guard, std::uint64_t owner,
                                     Matches matches) const noexcept {
         for (std::size_t step = 0; step != guard.slots(); ++step) {
-            Slot& slot = begin(index)[nth(home_of(owner), step, guard.mask())];
+            Slot& slot = begin(index)[nth(home_of(owner), step, guard.slots() - 1)];
             const std::uint64_t seen = slot.owner();
             if (seen == owner && matches(slot)) return &slot;
             if (seen == Slot::empty) return nullptr;
@@ -129,7 +125,7 @@ private:
         }
         Closed(const Closed&) = delete;
         ~Closed() { guard_.store((value_ & ~Guard::closed_bit) + Guard::version_step, std::memory_order_release); }
-        void resize(std::size_t slots) noexcept { value_ = (value_ & ~Guard::mask_bits) | (slots - 1); }
+        void resize(std::size_t slots) noexcept { value_ = (value_ & ~Guard::last_bits) | (slots - 1) * sizeof(Slot); }
 
     private:
         std::atomic<std::uint64_t>& guard_;
@@ -140,9 +136,7 @@ private:
     static std::size_t slots_for(std::size_t max_keys, std::size_t spare) noexcept {
         return std::max(line_slots, std::bit_ceil(max_keys + max_keys / 2 + 2 * spare));
     }
-    // Not the two lowest bits of an owner, which are not of the hash, nor the highest, which choose the shard (21 of them
-    // for 2^32 keys).
-    static std::size_t home_of(std::uint64_t owner) noexcept { return static_cast<std::size_t>(owner >> 24); }
+    std::size_t home_of(std::uint64_t owner) const noexcept { return position_of(owner) / sizeof(Slot); }
     /// Where the probe from `home` comes after so many steps: through home's pair and line first, then the next line.
     static std::size_t nth(std::size_t home, std::size_t step, std::size_t mask) noexcept {
         constexpr std::size_t within = line_slots - 1;
@@ -176,6 +170,7 @@ private:
     std::size_t spare_keys_;
     std::size_t shard_slots_;
     std::size_t shard_count_;  // like shard_slots_ a power of two
+    std::uint64_t max_bytes_;  // of the shards, were all as large as can be: a power of two too
     std::unique_ptr<Shard[]> shards_;
     // Apart from the shards, so that the guards of a million keys fit the first-level cache.
     std::unique_ptr<std::atomic<std::uint64_t>[]> guards_;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <chrono>
 #include <cstdint>
 
@@ -61,22 +60,17 @@ public:
     /// `debt_before` receives the ticks until full as this request found them.
     [[gnu::always_inline]] Decision step(State& state, std::int64_t now, std::uint64_t cost,
                                          std::uint64_t& debt_before) const noexcept {
-        const bool is_plain = static_cast<std::uint64_t>(now) < plain_until_;
-        const Outcome outcome = is_plain ? outcome_on(Nanoseconds{}, state, now, cost) : any_outcome(state, now, cost);
-        state = outcome.state;
-        debt_before = outcome.debt_before;
-        Decision decision;
-        decision.allowed = outcome.allowed;
-        decision.limit = capacity_;
-        decision.remaining = per_unit_.divide(outcome.room);
-        decision.retry_after = std::chrono::nanoseconds{outcome.retry_after_ns};
-        decision.reset_after = std::chrono::nanoseconds{outcome.reset_after_ns};
-        return decision;
+        if (static_cast<std::uint64_t>(now) < plain_until_) [[likely]]
+            return step_on(Nanoseconds{}, state, now, cost, debt_before);
+        const Step step = step_on_any_grid(state, now, cost);
+        state = step.state;
+        debt_before = step.debt_before;
+        return step.decision;
     }
 
     constexpr void refund(State& state, std::int64_t now, std::uint64_t units) const noexcept {
         const std::int64_t tick = ticks_.at(now);
-        const std::uint64_t debt = std::min(debt_at(state, now, tick), full_);
+        const std::uint64_t debt = std::min(debt_on(ticks_, state, now, tick), full_);
         if (debt == 0) return;
         const std::uint64_t given = units >= capacity_ ? full_ : units * per_unit_.value();
         state.full_at_ns = given >= debt ? now : ticks_.start_of(add(tick, static_cast<std::int64_t>(debt - given)));
@@ -87,8 +81,8 @@ public:
         return std::chrono::nanoseconds{ticks_.start_of(static_cast<std::int64_t>(ticks))};
     }
 
-    static constexpr std::uint64_t pack(State state) noexcept { return std::bit_cast<std::uint64_t>(state); }
-    static constexpr State unpack(std::uint64_t word) noexcept { return std::bit_cast<State>(word); }
+    static constexpr std::uint64_t pack(State state) noexcept { return static_cast<std::uint64_t>(state.full_at_ns); }
+    static constexpr State unpack(std::uint64_t word) noexcept { return {static_cast<std::int64_t>(word)}; }
     static constexpr std::chrono::nanoseconds expires_at(State state) noexcept {
         return std::chrono::nanoseconds{state.full_at_ns};
     }
@@ -96,86 +90,91 @@ public:
 private:
     /// Ticks where they are nanoseconds, at times after the epoch and not too near the end of time.
     struct Nanoseconds {
-        using Wide = std::int64_t;  // for ticks and their sums
-
         static constexpr std::int64_t at(std::int64_t ns) noexcept { return ns; }
-        static constexpr std::int64_t start_of(std::int64_t tick) noexcept { return tick; }
-        static constexpr std::int64_t until(std::int64_t now, std::int64_t tick) noexcept { return tick - now; }
+        static constexpr std::int64_t after(std::int64_t now, std::uint64_t ticks) noexcept {
+            return now + static_cast<std::int64_t>(ticks);
+        }
+        static constexpr std::int64_t until(std::int64_t, std::int64_t, std::uint64_t ticks) noexcept {
+            return static_cast<std::int64_t>(ticks);
+        }
     };
     struct AnyTicks : Ticks {
-        using Wide = int128;
-
-        constexpr std::int64_t start_of(int128 tick) const noexcept { return Ticks::start_of(clamp_to_int64(tick)); }
-        /// Nanoseconds until a tick that is not over yet.
-        constexpr std::int64_t until(std::int64_t now, int128 tick) const noexcept {
-            return std::max<std::int64_t>(0, clamp_to_int64(int128{start_of(tick)} - now));
+        /// The first nanosecond of the tick that comes so many after another.
+        constexpr std::int64_t after(std::int64_t tick, std::uint64_t ticks) const noexcept {
+            return start_of(clamp_to_int64(int128{tick} + ticks));
+        }
+        /// Nanoseconds from `now`, which lies in a tick, until the one that comes so many after it.
+        constexpr std::int64_t until(std::int64_t now, std::int64_t tick, std::uint64_t ticks) const noexcept {
+            return std::max<std::int64_t>(0, clamp_to_int64(int128{after(tick, ticks)} - now));
         }
     };
 
-    /// Of a step, in ticks where nothing else is said.
-    struct Outcome {
-        bool allowed;
+    struct Step {
+        Decision decision;
         State state;
         std::uint64_t debt_before;
-        std::uint64_t room;  // what is left of the bucket
-        std::int64_t retry_after_ns;
-        std::int64_t reset_after_ns;
     };
     /// Kept out of the way of rates that count in nanoseconds, as most do; by value, so that theirs stay in registers.
-    [[gnu::noinline]] Outcome any_outcome(State state, std::int64_t now, std::uint64_t cost) const noexcept {
-        return outcome_on(AnyTicks{ticks_}, state, now, cost);
+    [[gnu::noinline]] Step step_on_any_grid(State state, std::int64_t now, std::uint64_t cost) const noexcept {
+        Step step;
+        step.state = state;
+        step.decision = step_on(AnyTicks{ticks_}, step.state, now, cost, step.debt_before);
+        return step;
     }
 
     /// Little depends on the state: a processor that waits for it from memory can hold only so much that does, and goes
     /// on to the next request while it holds.
     template <class Grid>
-    [[gnu::always_inline]] Outcome outcome_on(const Grid& grid, State state, std::int64_t now,
-                                              std::uint64_t cost) const noexcept {
-        using Wide = typename Grid::Wide;
-        const Wide tick = grid.at(now);
-        const Wide last = tick + static_cast<Wide>(full_);  // when a bucket used up now is full
-        Wide full = state.full_at_ns <= now ? tick : Wide{grid.at(state.full_at_ns)};
+    [[gnu::always_inline]] Decision step_on(const Grid& grid, State& state, std::int64_t now, std::uint64_t cost,
+                                            std::uint64_t& debt_before) const noexcept {
+        using std::chrono::nanoseconds;
+        const std::int64_t tick = grid.at(now);
+        std::uint64_t debt = debt_on(grid, state, now, tick);
         std::uint64_t price = 0;
         const bool overflows = __builtin_mul_overflow(cost, per_unit_.value(), &price);
         // One unit always does, which spares the usual request the comparisons.
         const bool fits_ever = cost == 1 || (!overflows && price <= full_);
-        if (fits_ever && static_cast<Wide>(price) <= last - full) {
-            const auto debt_before = static_cast<std::uint64_t>(full - tick);
-            full += static_cast<Wide>(price);
-            if (cost != 0) state.full_at_ns = grid.start_of(full);
-            return {true, state, debt_before, static_cast<std::uint64_t>(last - full), 0, grid.until(now, full)};
+        const std::uint64_t most_before = cost == 1 ? most_before_one_ : full_ - price;
+        if (fits_ever && debt <= most_before) {
+            debt_before = debt;
+            debt += price;
+            if (cost != 0) state.full_at_ns = grid.after(tick, debt);
+            return {true, capacity_, per_unit_.divide(full_ - debt), nanoseconds{0},
+                    nanoseconds{grid.until(now, tick, debt)}};
         }
-        if (full > last) [[unlikely]] {  // the clock went back: used up at most, and from now on
-            full = last;
-            if (cost != 0) state.full_at_ns = grid.start_of(full);
+        if (debt > full_) [[unlikely]] {  // the clock went back: used up at most, and from now on
+            debt = full_;
+            if (cost != 0) state.full_at_ns = grid.after(tick, debt);
         }
-        return {cost == 0,
-                state,
-                static_cast<std::uint64_t>(full - tick),
-                static_cast<std::uint64_t>(last - full),
-                cost == 0   ? 0
-                : fits_ever ? grid.until(now, full - static_cast<Wide>(full_ - price))
-                            : Decision::never.count(),
-                grid.until(now, full)};
+        debt_before = debt;
+        const std::int64_t retry_after = cost == 0   ? 0
+                                         : fits_ever ? grid.until(now, tick, debt - most_before)
+                                                     : Decision::never.count();
+        return {cost == 0, capacity_, per_unit_.divide(full_ - debt), nanoseconds{retry_after},
+                nanoseconds{grid.until(now, tick, debt)}};
     }
 
     /// Ticks from now until the bucket is full.
-    constexpr std::uint64_t debt_at(const State& state, std::int64_t now, std::int64_t tick) const noexcept {
+    template <class Grid>
+    static constexpr std::uint64_t debt_on(const Grid& grid, const State& state, std::int64_t now,
+                                           std::int64_t tick) noexcept {
         if (state.full_at_ns <= now) return 0;
-        return static_cast<std::uint64_t>(ticks_.at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
+        return static_cast<std::uint64_t>(grid.at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
     }
 
     constexpr void set_full() noexcept {
         full_ = capacity_ * per_unit_.value();
+        most_before_one_ = full_ - per_unit_.value();
         plain_until_ = ticks_.are_nanoseconds() ? static_cast<std::uint64_t>(int64_max) - full_ : 0;
     }
 
     Rate rate_;
     std::uint64_t capacity_;
     Ticks ticks_;
-    Divisor per_unit_;               // ticks that one unit takes
-    std::uint64_t full_ = 0;         // ticks that all units take: below 2^62
-    std::uint64_t plain_until_ = 0;  // from the epoch: the times at which sums of nanoseconds cannot overflow
+    Divisor per_unit_;                   // ticks that one unit takes
+    std::uint64_t full_ = 0;             // ticks that all units take: below 2^62
+    std::uint64_t plain_until_ = 0;      // from the epoch: the times at which sums of nanoseconds cannot overflow
+    std::uint64_t most_before_one_ = 0;  // the debt with which one unit still fits
     std::int64_t fill_ns_ = 0;
 };
 

@@ -25,7 +25,7 @@ public:
     constexpr explicit Window(std::int64_t length_ns) noexcept
         : length_(static_cast<std::uint64_t>(length_ns)),
           exponent_(static_cast<int>(std::bit_width(length_.value())) - 1),
-          low_bits_((std::uint64_t{1} << exponent_) - 1),
+          low_bits_((std::uint64_t{1} << exponent_) - 1), high_bits_(~low_bits_),
           last_plain_(static_cast<std::uint64_t>(int64_max - length_ns)) {}
 
     constexpr std::int64_t length_ns() const noexcept { return static_cast<std::int64_t>(length_.value()); }
@@ -45,12 +45,10 @@ public:
         return static_cast<std::uint64_t>(state_end) - static_cast<std::uint64_t>(end) <= low_bits_;
     }
 
-    /// The end of the window in which a state that knows `state_end` is used at `now`, and thus the state's own while
-    /// that is the present.
-    constexpr std::int64_t current_end(std::int64_t now, std::int64_t state_end) const noexcept {
-        const std::int64_t end = end_after(now);
-        if (is_end(state_end, end) || end - now > tolerated_skew_ns) [[likely]]
-            return end;
+    /// The end of the window in which a state that knows `state_end` is used at `now`, which lies in the one that ends at
+    /// `end`.
+    constexpr std::int64_t current_end(std::int64_t now, std::int64_t end, std::int64_t state_end) const noexcept {
+        if (is_end(state_end, end) || end - now > tolerated_skew_ns) return end;
         const std::int64_t next = add(end, length_ns());
         return is_end(state_end, next) ? next : end;
     }
@@ -60,11 +58,11 @@ public:
     constexpr int count_bits() const noexcept { return exponent_ < 6 || exponent_ >= 60 ? 0 : exponent_ - 6; }
 
     constexpr std::uint64_t pack(std::int64_t time, std::uint64_t counts) const noexcept {
-        const auto rounded = static_cast<std::uint64_t>(add(time, static_cast<std::int64_t>(low_bits_))) & ~low_bits_;
-        return rounded | counts << 6 | static_cast<unsigned>(exponent_);
+        const auto rounded = static_cast<std::uint64_t>(add(time, static_cast<std::int64_t>(low_bits_))) & high_bits_;
+        return (rounded + static_cast<unsigned>(exponent_)) | counts << 6;
     }
     constexpr std::int64_t time(std::uint64_t word) const noexcept {
-        return static_cast<std::int64_t>(word & ~low_bits_);
+        return static_cast<std::int64_t>(word & high_bits_);
     }
     constexpr std::uint64_t counts(std::uint64_t word) const noexcept { return (word & low_bits_) >> 6; }
     /// The time in a word of any window.
@@ -76,6 +74,7 @@ private:
     Divisor length_;
     int exponent_;
     std::uint64_t low_bits_;
+    std::uint64_t high_bits_;   // all others
     std::uint64_t last_plain_;  // after the epoch, and its window ends in time
 };
 
