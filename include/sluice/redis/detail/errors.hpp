@@ -33,6 +33,7 @@ inline Errc classify(std::string_view line) noexcept {
         {"can't run this command", Errc::permission},  // inside a script, Redis 7.0
         {"ACL failure", Errc::permission},             // inside a script, later
         {"Protocol error", Errc::protocol},
+        {"attempt to perform arithmetic", Errc::wrong_type},  // our scripts, on a text that is no number
     };
     const auto word = line.substr(0, line.find(' '));
     for (const auto& [text, errc] : by_word) {

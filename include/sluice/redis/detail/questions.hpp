@@ -24,7 +24,7 @@ public:
               std::uint64_t units) {
         std::string number;
         switch (operation) {
-            case Operation::peek: number = "?"; break;
+            case Operation::peek: number = "0"; break;
             case Operation::consume: break;
             case Operation::refund: number = "-"; break;
             case Operation::reset: number = "-", units = detail::max_units; break;

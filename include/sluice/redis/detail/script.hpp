@@ -19,11 +19,13 @@ namespace sluice::redis {
 /// part's own arguments.
 ///
 /// It finds `now` in us since the epoch, `n` units (> 0 to consume or look at, < 0 to give back), `key@`, and if it is
-/// a string `v@`, the key's value or false. It may use call, format, floor, BAD (the key is not ours: no answer) and
+/// a string `v@`, the key's value or false, and if that is a number `number@`, which is 0 for none and first of all has to
+/// be calculated with: other texts fail thereby. It may use call, format, floor, BAD (the key is not ours: no answer) and
 /// SAVE@: of a string, which stores v@ for life@ milliseconds, or else the part's own `save`.
 struct ScriptPart {
     std::size_t arguments = 0;  ///< that it takes from ARGV
     bool is_string = true;      ///< the key holds a string, which the frame reads and saves
+    bool is_number = false;     ///< and that is a number
     std::string_view setup{};   ///< once per run: arguments, times
     std::string_view look{};    ///< per decision: reads the state, declares fits@; writes nothing
     std::string_view take{};    ///< consumes: all parts fit
@@ -61,13 +63,13 @@ public:
     }
 
     /// One decision. KEYS: one per part. ARGV: the parts' arguments; units to consume or, below 0, to give back; behind
-    /// a ? only to look at. Reply: the answers, if there are several as a text, which takes Redis less time than an
+    /// a 0 only to look at. Reply: the answers, if there are several as a text, which takes Redis less time than an
     /// array; -1 where a key holds something else.
     std::string single() const {
         std::string text = prelude();
         text += units("ARGV[" + std::to_string(arguments_ + 1) + ']') + each(&ScriptPart::setup);
         text += each_line("local key@ = KEYS[@]\n", false) + each_line("local v@ = call('GET', key@)\n");
-        text += each(&ScriptPart::look) + act() + "return ";
+        text += each_number("local number@ = v@ or 0\n") + each(&ScriptPart::look) + act() + "return ";
         std::string numbers = "%d";
         for (std::size_t i = 1; i != answers(); ++i) numbers += " %d";
         text += answers() == 1 ? answer() : "format('" + numbers + "', " + answer() + ')';
@@ -90,7 +92,8 @@ public:
         text += each_line(
             "local v@ = known@[key@]\n"
             "if v@ == nil then v@ = seen[i + @] if not v@ then born@[key@] = true end end\n");
-        text += each(&ScriptPart::look) + act();
+        text += each_number("local number@ = tonumber(v@ or 0)\nif not number@ then BAD end\n") +
+                each(&ScriptPart::look) + act();
         for (std::size_t i = 1; i <= answers(); ++i)
             text += (i == 1 ? "out[o + " : ", out[o + ") + std::to_string(i) + ']';
         text += " = " + answer() + "\no = o + " + std::to_string(answers()) + "\nuntil true end\nlocal bad\n" +
@@ -138,9 +141,7 @@ end
     }
 
     static std::string units(const std::string& argument) {
-        return "local units = " + argument +
-               "\nlocal n, dry = tonumber(units), false\n"
-               "if not n then n, dry = string.sub(units, 2) + 0, true end\n";
+        return "local units = " + argument + "\nlocal n = units + 0\n";
     }
 
     /// A snippet of every part, with its arguments.
@@ -168,11 +169,21 @@ end
         return all;
     }
 
+    /// The same snippet for every part whose key holds a number.
+    std::string each_number(std::string_view snippet) const {
+        std::string all;
+        for (std::size_t i = 0; i != parts_.size(); ++i) {
+            if (parts_[i].is_number) all += numbered(snippet, i + 1);
+        }
+        return all;
+    }
+
     std::string act() const {
         std::string all_fit;
         for (std::size_t i = 1; i <= parts_.size(); ++i) all_fit += (i == 1 ? "fits" : " and fits") + std::to_string(i);
-        return "if dry or n == 0 then\nelseif n < 0 then\n" + each(&ScriptPart::give) + "elseif " + all_fit +
-               " then\n" + each(&ScriptPart::take) + "else\n" + each(&ScriptPart::deny) + "end\n";
+        // Texts are compared: only a look begins with a 0.
+        return "if n < 0 then\n" + each(&ScriptPart::give) + "elseif units < '1' then\nelseif " + all_fit + " then\n" +
+               each(&ScriptPart::take) + "else\n" + each(&ScriptPart::deny) + "end\n";
     }
 
     /// Several parts count their times from a common now, which then comes first.

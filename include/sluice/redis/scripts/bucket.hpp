@@ -30,13 +30,12 @@ struct BucketScript {
     static constexpr std::array<std::size_t, 2> values{1, 1};
     static constexpr ScriptPart general{
         .arguments = 6,
+        .is_number = true,
         .setup = R"(local unit@, full@, life@ = $1 + 0, $2 + 0, $3
 local periods = floor(now / $4)
 local tick@ = now * $5 + periods * $6 + floor((now - periods * $4) * $6 / $4)
 )",
-        .look = R"(local debt@ = tonumber(v@ or 0)
-if not debt@ then BAD end
-debt@ = debt@ - tick@
+        .look = R"(local debt@ = number@ - tick@
 local ahead@ = debt@ > full@
 if ahead@ then debt@ = full@ elseif not (debt@ > 0) then debt@ = 0 end
 local fits@ = debt@ + n * unit@ <= full@

@@ -22,15 +22,14 @@ struct RedisPolicy<FixedWindow> {
     static constexpr std::array<std::size_t, 2> values{2, 1};
     static constexpr redis::ScriptPart general{
         .arguments = 3,
+        .is_number = true,
         .setup = R"(local size@, most@, life@ = $1 + 0, $2 + 1, $3
 local rest@ = size@ - now % size@
 local first@ = floor(now / size@) * most@
 )",
         // A state of the next window is the present within the last millisecond of this one (a clock that trembles),
         // else its clock was ahead, and its count is taken along. same@: the key may be incremented.
-        .look = R"(local used@ = tonumber(v@ or 0)
-if not used@ then BAD end
-used@ = used@ - first@
+        .look = R"(local used@ = number@ - first@
 local base@, left@, same@, ahead@ = first@, rest@, v@, false
 if used@ < 0 then
   used@, same@ = 0, false
