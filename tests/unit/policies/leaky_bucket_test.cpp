@@ -35,6 +35,18 @@ TEST_CASE("the delay counts units and is rounded up") {
     CHECK(policy.step(state, 1s, 1).delay == 0ns);
 }
 
+TEST_CASE("a clock that goes back finds a queue full at most") {
+    const LeakyBucket policy{3, sluice::per_second(5)};
+    LeakyBucket::State state;
+    CHECK(policy.step(state, 100s, 1).allowed);
+    const auto look = policy.step(state, 1s, 0);
+    CHECK(look.allowed);
+    CHECK(look.remaining == 0);
+    CHECK(look.delay == 600ms);
+    CHECK(look.reset_after == 600ms);
+    CHECK(policy.step(state, 1s, 1).retry_after == 200ms);
+}
+
 TEST_CASE("what a leaky bucket tells of itself") {
     const LeakyBucket policy{20, sluice::per_second(5)};
     CHECK(policy.queue() == 20);
