@@ -41,7 +41,9 @@ public:
     std::size_t size() const { return text_.size() / length_; }
     std::string_view operator[](std::size_t i) const { return {&text_[i * length_], length_}; }
     /// A server has just read the key that it asks for. So is a key of the list, if fetched some calls before.
-    void fetch_beyond(std::size_t i) const { __builtin_prefetch(text_.data() + i * length_ + 512); }
+    void fetch_beyond(std::size_t i) const {
+        __builtin_prefetch(text_.data() + std::min(i * length_ + 512, text_.size()));
+    }
 
 private:
     std::size_t length_ = 12;  // not a constant, which would spare contenders to look at it

@@ -92,6 +92,27 @@ Decision peek(const P& policy, const typename P::State& state, std::chrono::nano
     }
 }
 
+/// A step on a state in its one-word form.
+template <WordPolicy P>
+[[gnu::always_inline]] inline Decision step_packed(const P& policy, std::uint64_t& word, std::chrono::nanoseconds now,
+                                                   std::uint64_t cost) noexcept {
+    auto state = policy.unpack(word);
+    const Decision decision = policy.step(state, now, cost);
+    word = policy.pack(state);
+    return decision;
+}
+
+/// The same of a policy that gets by with less than to unpack and pack the word.
+template <WordPolicy P>
+requires requires(const P& policy, std::uint64_t& word, std::chrono::nanoseconds now) {
+    { policy.step_packed(word, now, 1) }
+    noexcept->std::same_as<Decision>;
+}
+[[gnu::always_inline]] inline Decision step_packed(const P& policy, std::uint64_t& word, std::chrono::nanoseconds now,
+                                                   std::uint64_t cost) noexcept {
+    return policy.step_packed(word, now, cost);
+}
+
 /// Makes room for a step where the policy wants that, which may throw std::bad_alloc.
 template <Policy P>
 void reserve(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t cost) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
@@ -42,18 +43,28 @@ public:
     constexpr std::array<std::uint64_t, 2> parameters() const noexcept { return {limit_, window_.length().value()}; }
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        using std::chrono::nanoseconds;
         const State seen = at(state, now.count());
-        const nanoseconds rest{seen.end_ns - now.count()};
-        if (cost <= limit_ - seen.used) {
+        const Decision decision = decide(seen.used, seen.end_ns - now.count(), cost);
+        if (decision.allowed) {
             if (cost != 0) state = {seen.end_ns, seen.used + cost};
-            const bool is_used = cost != 0 || seen.used != 0;
-            return {true, limit_, limit_ - seen.used - cost, nanoseconds{0}, is_used ? rest : nanoseconds{0}};
+        } else if (state.end_ns > seen.end_ns) {
+            state = seen;  // takes a count along that a clock gone back would leave in the future
         }
-        // A denial writes only to take a count along that a clock gone back would leave in the future.
-        if (state.end_ns > seen.end_ns) state = seen;
-        return {false, limit_, limit_ - seen.used, cost > limit_ ? Decision::never : rest,
-                seen.used != 0 ? rest : nanoseconds{0}};
+        return decision;
+    }
+
+    /// In a window that goes on, as is usual, a word is counted up as it is.
+    [[gnu::always_inline]] Decision step_packed(std::uint64_t& word, std::chrono::nanoseconds now,
+                                                std::uint64_t cost) const noexcept {
+        const std::int64_t end = window_.end_after(now.count());
+        if (!window_.is_end(window_.time(word), end)) [[unlikely]] {
+            const auto [decision, after] = step_unpacked(word, now, cost);
+            word = after;
+            return decision;
+        }
+        const Decision decision = decide(window_.counts(word), end - now.count(), cost);
+        if (decision.allowed) word = detail::Window::counted(word, cost);
+        return decision;
     }
 
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
@@ -73,17 +84,28 @@ public:
 
 private:
     constexpr State at(const State& state, std::int64_t now) const noexcept {
-        const std::int64_t end = window_.end_after(now);
-        if (window_.is_end(state.end_ns, end)) [[likely]]
-            return {end, state.used};
-        return at_another(state.end_ns, state.used, now, end);
+        const std::int64_t end = window_.current_end(now, state.end_ns);
+        return {end, state.end_ns < end ? 0 : state.used};
     }
-    /// Where a state is not of the window that ends at `now_end`, as `now` does. Kept out of the way, and by value, so
-    /// that what is usual stays in registers.
-    [[gnu::noinline]] constexpr State at_another(std::int64_t end_before, std::uint64_t used, std::int64_t now,
-                                                 std::int64_t now_end) const noexcept {
-        const std::int64_t end = window_.current_end(now, now_end, end_before);
-        return {end, end_before < end ? 0 : used};
+
+    [[gnu::always_inline]] Decision decide(std::uint64_t used, std::int64_t rest_ns,
+                                           std::uint64_t cost) const noexcept {
+        using std::chrono::nanoseconds;
+        const nanoseconds rest{rest_ns};
+        if (cost <= limit_ - used) {
+            const bool is_used = cost != 0 || used != 0;
+            return {true, limit_, limit_ - used - cost, nanoseconds{0}, is_used ? rest : nanoseconds{0}};
+        }
+        return {false, limit_, limit_ - used, cost > limit_ ? Decision::never : rest,
+                used != 0 ? rest : nanoseconds{0}};
+    }
+
+    /// Kept out of the way, and by value, so that what is usual stays in registers.
+    [[gnu::noinline]] std::pair<Decision, std::uint64_t> step_unpacked(std::uint64_t word, std::chrono::nanoseconds now,
+                                                                       std::uint64_t cost) const noexcept {
+        State state = unpack(word);
+        const Decision decision = step(state, now, cost);
+        return {decision, pack(state)};
     }
 
     std::uint64_t limit_;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
@@ -44,17 +45,28 @@ public:
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
         const State seen = at(state, now.count());
-        const std::uint64_t used = seen.current + weight(seen.previous, seen.end_ns - now.count());
-        if (cost > limit_ || used > limit_ - cost) [[unlikely]] {
-            if (cost != 0 && state.end_ns > seen.end_ns) state = seen;
-            return denied(seen.end_ns, seen.previous, seen.current, now.count(), cost);
+        const Decision decision = decide(seen.end_ns, seen.previous, seen.current, now.count(), cost);
+        if (decision.allowed) {
+            if (cost != 0) state = {seen.end_ns, seen.previous, seen.current + cost};
+        } else if (state.end_ns > seen.end_ns) {
+            state = seen;  // takes counts along that a clock gone back would leave in the future
         }
-        if (cost != 0) state = {seen.end_ns, seen.previous, seen.current + cost};
-        const std::int64_t empty_at = cost != 0 || seen.current != 0 ? end_of_next(seen.end_ns)
-                                      : seen.previous != 0           ? seen.end_ns
-                                                                     : now.count();
-        return {true, limit_, limit_ - used - cost, std::chrono::nanoseconds{0},
-                std::chrono::nanoseconds{empty_at - now.count()}};
+        return decision;
+    }
+
+    /// In a window that goes on, as is usual, a word is counted up as it is.
+    [[gnu::always_inline]] Decision step_packed(std::uint64_t& word, std::chrono::nanoseconds now,
+                                                std::uint64_t cost) const noexcept {
+        const std::int64_t end = window_.end_after(now.count());
+        if (!window_.is_end(window_.time(word), end_of_next(end))) [[unlikely]] {
+            const auto [decision, after] = step_unpacked(word, now, cost);
+            word = after;
+            return decision;
+        }
+        const std::uint64_t counts = window_.counts(word);
+        const Decision decision = decide(end, counts >> half_bits_, counts & half_mask_, now.count(), cost);
+        if (decision.allowed) word = detail::Window::counted(word, cost);
+        return decision;
     }
 
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
@@ -83,19 +95,28 @@ public:
 
 private:
     constexpr State at(const State& state, std::int64_t now) const noexcept {
-        const std::int64_t end = window_.end_after(now);
-        if (window_.is_end(state.end_ns, end)) [[likely]]
-            return {end, state.previous, state.current};
-        return at_another(state.end_ns, state.previous, state.current, now, end);
-    }
-    /// Where a state is not of the window that ends at `now_end`, as `now` does. Like `denied` kept out of the way.
-    [[gnu::noinline]] constexpr State at_another(std::int64_t end_before, std::uint64_t previous, std::uint64_t current,
-                                                 std::int64_t now, std::int64_t now_end) const noexcept {
-        const State state{end_before, previous, current};
-        const std::int64_t end = window_.current_end(now, now_end, end_before);
-        if (window_.is_end(end_before, end)) return {end, previous, current};
+        const std::int64_t end = window_.current_end(now, state.end_ns);
+        if (window_.is_end(state.end_ns, end)) return {end, state.previous, state.current};
         if (state.end_ns > end) return {end, 0, std::min(limit_, state.previous + state.current)};
         return {end, window_.is_end(state.end_ns, detail::add(end, -window_.length_ns())) ? state.current : 0, 0};
+    }
+
+    [[gnu::always_inline]] Decision decide(std::int64_t end, std::uint64_t previous, std::uint64_t current,
+                                           std::int64_t now, std::uint64_t cost) const noexcept {
+        const std::uint64_t used = current + weight(previous, end - now);
+        if (cost > limit_ || used > limit_ - cost) [[unlikely]]
+            return denied(end, previous, current, now, cost);
+        const std::int64_t empty_at = cost != 0 || current != 0 ? end_of_next(end) : previous != 0 ? end : now;
+        return {true, limit_, limit_ - used - cost, std::chrono::nanoseconds{0},
+                std::chrono::nanoseconds{empty_at - now}};
+    }
+
+    /// Kept out of the way, and by value, so that what is usual stays in registers.
+    [[gnu::noinline]] std::pair<Decision, std::uint64_t> step_unpacked(std::uint64_t word, std::chrono::nanoseconds now,
+                                                                       std::uint64_t cost) const noexcept {
+        State state = unpack(word);
+        const Decision decision = step(state, now, cost);
+        return {decision, pack(state)};
     }
 
     constexpr std::int64_t end_of_next(std::int64_t end) const noexcept {

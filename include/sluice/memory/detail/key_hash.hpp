@@ -20,10 +20,13 @@ namespace sluice::detail {
 /// Keys of up to 32 bytes: (k0 + (k1 + x1)(k2 + x2) + (k3 + x3)(k4 + x4) mod 2^128) / 2^64 of their words x, with
 /// random 128-bit k, known as Multilinear-HM. The hashes of two keys that are chosen without knowledge of k differ by
 /// any given number with a probability of 2^-64, whatever the keys are (Lemire and Kaser, "Strongly universal string
-/// hashing is fast", 2014, theorem 3.1; about 2^-64 where one of them has no x3 and x4). Here the sums k + x drop the
-/// carry of their low halves, which leaves 2^-63 at most: where x1 differs and all but k2 is given, the products differ
-/// by a multiple of k2 but for the carry in k2 + x2, of one key or the other or neither, which the two x2 leave two
-/// choices; for each of them the theorem's proof holds.
+/// hashing is fast", 2014, theorem 3.1; about 2^-64 where one of them has no x3 and x4).
+///
+/// Here the sums k + x drop the carry of their low halves, which leaves 2^-63 at most. Let x1 differ and all but k2 be
+/// given: the difference is D * k2 and a constant, where the low half of D is that of the x1 and not 0, but for the
+/// carries in k2 + x2. One that both keys have only shifts k2 by 2^64, which leaves it uniform. So what matters is
+/// whether just one has it, and which one that can be the two x2 decide: two cases, in each of which the proof of the
+/// theorem holds. Likewise where x2 differs.
 ///
 /// So the size and the scope, which comes from the limiter's configuration, need only be XORed: within a scope the
 /// size tells apart keys of the same words for certain, and others no worse. A fixed bijection follows, because linear

@@ -94,9 +94,9 @@ private:
         if constexpr (WordPolicy<P>) {
             if (request.operation == Operation::consume && !is_node(place.owner)) [[likely]] {
                 return step_unlocked(
-                    policy, place,
-                    [&](State & state)
-                        __attribute__((always_inline)) { return policy.step(state, now, request.units); },
+                    place,
+                    [&](std::uint64_t & word)
+                        __attribute__((always_inline)) { return step_packed(policy, word, now, request.units); },
                     stepped);
             }
         }
@@ -146,8 +146,8 @@ private:
             if (!is_node(place.owner)) {
                 for (auto stepped = Stepped::overtaken;
                      stepped == Stepped::overtaken || (stepped == Stepped::back && moment.read_again());) {
-                    const Decision decision = step_unlocked(
-                        request.scope.policy, place, [&](State& state) { return step(state, moment.now); }, stepped);
+                    const auto step_now = [&](State& state) { return step(state, moment.now); };
+                    const Decision decision = step_unlocked(place, packed(request.scope.policy, step_now), stepped);
                     if (stepped == Stepped::done) return decision;
                 }
             }
@@ -156,8 +156,7 @@ private:
     }
 
     template <class Step>
-    [[gnu::always_inline]] Decision step_unlocked(const P& policy, const Place& place, Step step,
-                                                  Stepped& stepped) noexcept {
+    [[gnu::always_inline]] Decision step_unlocked(const Place& place, Step step, Stepped& stepped) noexcept {
         stepped = Stepped::unknown;
         if (place.guard.is_closed()) [[unlikely]]
             return Decision{};
@@ -170,7 +169,7 @@ private:
         // The guard vouches that the word is this key's; from here to the swap its XORed form does.
         if (!place.guard.is_unchanged()) [[unlikely]]
             return Decision{};
-        return step_word(policy, *slot, stored, place.owner, step, stepped, [](std::int64_t) { return false; });
+        return step_word<P>(*slot, stored, place.owner, step, stepped, [](std::int64_t) { return false; });
     }
 
     template <class Step>
@@ -222,11 +221,9 @@ private:
                     table_.expires(shard, expiry);
                     return true;
                 };
-                for (auto stepped = Stepped::overtaken; stepped != Stepped::done;) {
-                    decision = step_word(
-                        policy, *slot, slot->stored(), place.owner,
-                        [&](State& state) { return step(state, moment.now); }, stepped, goes_back);
-                }
+                const auto step_now = packed(policy, [&](State& state) { return step(state, moment.now); });
+                for (auto stepped = Stepped::overtaken; stepped != Stepped::done;)
+                    decision = step_word<P>(*slot, slot->stored(), place.owner, step_now, stepped, goes_back);
                 return Placed::done;
             }
         }

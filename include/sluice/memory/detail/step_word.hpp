@@ -23,15 +23,25 @@ bool expires_sooner(std::uint64_t word, std::uint64_t than) noexcept {
            P::word_expires_at(word) < P::word_expires_at(than);
 }
 
-/// Runs `step(state)`, which makes a decision, on what a slot was seen to store for its owner, and swaps in the new
-/// state. `goes_back(expiry)` tells whether the state may expire sooner than before.
+/// A step on a state as one on its word.
+template <WordPolicy P, class Step>
+auto packed(const P& policy, Step step) noexcept {
+    return [&policy, step](std::uint64_t& word) {
+        auto state = policy.unpack(word);
+        const Decision decision = step(state);
+        word = policy.pack(state);
+        return decision;
+    };
+}
+
+/// Runs `step(word)`, which makes a decision, on what a slot was seen to store for its owner, and swaps in the new
+/// word. `goes_back(expiry)` tells whether the state may expire sooner than before.
 template <WordPolicy P, class Step, class GoesBack>
-[[gnu::always_inline]] inline Decision step_word(const P& policy, Slot& slot, std::uint64_t stored, std::uint64_t owner,
-                                                 Step step, Stepped& stepped, GoesBack goes_back) noexcept {
+[[gnu::always_inline]] inline Decision step_word(Slot& slot, std::uint64_t stored, std::uint64_t owner, Step step,
+                                                 Stepped& stepped, GoesBack goes_back) noexcept {
     const std::uint64_t before = stored ^ owner;
-    auto state = policy.unpack(before);
-    const Decision decision = step(state);
-    const std::uint64_t word = policy.pack(state);
+    std::uint64_t word = before;
+    const Decision decision = step(word);
     if (word == before) {
         stepped = Stepped::done;
     } else if (expires_sooner<P>(word, before) && !goes_back(P::word_expires_at(word).count())) [[unlikely]] {

@@ -43,6 +43,7 @@ public:
 
     static constexpr std::size_t max_shard_slots = 4096;  // 64 KiB: rebuilt in some 20 us
     static constexpr std::size_t max_shard_bytes = max_shard_slots * sizeof(Slot);
+    static_assert(max_shard_bytes == Guard::last_bits + 1);
     static constexpr std::size_t min_shard_slots = 4096 / sizeof(Slot);
 
     explicit Table(std::size_t max_keys)

@@ -45,10 +45,12 @@ public:
         return static_cast<std::uint64_t>(state_end) - static_cast<std::uint64_t>(end) <= low_bits_;
     }
 
-    /// The end of the window in which a state that knows `state_end` is used at `now`, which lies in the one that ends at
-    /// `end`.
-    constexpr std::int64_t current_end(std::int64_t now, std::int64_t end, std::int64_t state_end) const noexcept {
-        if (is_end(state_end, end) || end - now > tolerated_skew_ns) return end;
+    /// The end of the window in which a state that knows `state_end` is used at `now`, and thus the state's own while
+    /// that is the present.
+    constexpr std::int64_t current_end(std::int64_t now, std::int64_t state_end) const noexcept {
+        const std::int64_t end = end_after(now);
+        if (is_end(state_end, end) || end - now > tolerated_skew_ns) [[likely]]
+            return end;
         const std::int64_t next = add(end, length_ns());
         return is_end(state_end, next) ? next : end;
     }
@@ -60,6 +62,10 @@ public:
     constexpr std::uint64_t pack(std::int64_t time, std::uint64_t counts) const noexcept {
         const auto rounded = static_cast<std::uint64_t>(add(time, static_cast<std::int64_t>(low_bits_))) & high_bits_;
         return (rounded + static_cast<unsigned>(exponent_)) | counts << 6;
+    }
+    /// A word with so many more of the lowest count.
+    static constexpr std::uint64_t counted(std::uint64_t word, std::uint64_t more) noexcept {
+        return word + (more << 6);
     }
     constexpr std::int64_t time(std::uint64_t word) const noexcept {
         return static_cast<std::int64_t>(word & high_bits_);
