@@ -7,6 +7,7 @@
 #include <sluice/policies/sliding_window_counter.hpp>
 
 #include "support/catch.hpp"
+#include "support/random.hpp"
 
 using namespace std::chrono_literals;
 using sluice::FixedWindow;
@@ -61,4 +62,31 @@ TEMPLATE_TEST_CASE("one word holds no window that is too long for it", "", Fixed
         word = policy.pack(state);
     }
     CHECK(admitted == 5);
+}
+
+TEST_CASE("a step on a packed state is one on the state") {
+    Random random{"packed steps"};
+    const auto run = [&](const auto& policy) {
+        const std::int64_t window = policy.window().count();
+        std::uint64_t word = policy.pack({});
+        std::int64_t now = 1'750'000'000'000'000'000;
+        for (int i = 0, steps = cases(20'000); i != steps; ++i) {
+            now += random.between<std::int64_t>(-window / 8, window / 4);
+            if (random.between(0, 99) == 0) now += random.between<std::int64_t>(-3, 3) * window;
+            const auto cost = random.between<std::uint64_t>(0, random.between(0, 9) == 0 ? policy.limit() + 1 : 2);
+            auto state = policy.unpack(word);
+            const auto expected = policy.step(state, std::chrono::nanoseconds{now}, cost);
+            const auto decision = policy.step_packed(word, std::chrono::nanoseconds{now}, cost);
+            REQUIRE(word == policy.pack(state));
+            REQUIRE(decision.allowed == expected.allowed);
+            REQUIRE(decision.limit == expected.limit);
+            REQUIRE(decision.remaining == expected.remaining);
+            REQUIRE(decision.retry_after == expected.retry_after);
+            REQUIRE(decision.reset_after == expected.reset_after);
+        }
+    };
+    run(FixedWindow{7, 1s});
+    run(FixedWindow{1, 60s});
+    run(SlidingWindowCounter{7, 1s});
+    run(SlidingWindowCounter{100, 60s});
 }
