@@ -32,8 +32,10 @@ PostgresServer& server() {
     return only;
 }
 
+constexpr auto busy = 10s;  // for an answer, since the machine may be
+
 sluice::PostgresStore new_store(sluice::PostgresOptions options = {}) {
-    options.timeout = 10s;  // the machine may be busy
+    options.timeout = busy;
     sluice::PostgresStore store{server().connection_string(), std::move(options)};
     REQUIRE_FALSE(store.ensure_schema());
     return store;
@@ -108,7 +110,7 @@ TEST_CASE("many may create the schema at once") {
         server().command("DROP SCHEMA IF EXISTS crowded CASCADE");
         std::atomic<int> failed{0};
         run_threads(8, [&](int) {
-            const sluice::PostgresStore store{server().connection_string(), {.schema = "crowded"}};
+            const sluice::PostgresStore store{server().connection_string(), {.timeout = busy, .schema = "crowded"}};
             failed += store.ensure_schema(30s) ? 1 : 0;
         });
         CHECK(failed == 0);
@@ -117,7 +119,7 @@ TEST_CASE("many may create the schema at once") {
 }
 
 TEST_CASE("the schema is created where something of it is missing, and left alone where not") {
-    const sluice::PostgresStore store{server().connection_string(), {.schema = "partial"}};
+    const sluice::PostgresStore store{server().connection_string(), {.timeout = busy, .schema = "partial"}};
     const sluice::RateLimiter limiter{thousand, store};
     CHECK(limiter.try_consume("key").error == Errc::unsupported);
     REQUIRE_FALSE(store.ensure_schema());
@@ -133,7 +135,7 @@ TEST_CASE("the schema is created where something of it is missing, and left alon
 }
 
 TEST_CASE("the schema's text can be run by hand, again and again") {
-    const sluice::PostgresOptions options{.schema = "by_hand", .logged = true};
+    const sluice::PostgresOptions options{.timeout = busy, .schema = "by_hand", .logged = true};
     CHECK(server().command(sluice::schema_sql(options)) == "");
     CHECK(server().command(sluice::schema_sql(options)) == "");
     CHECK(server().command("SELECT relpersistence FROM pg_class WHERE oid = 'by_hand.state_1'::regclass") == "p");
@@ -147,7 +149,7 @@ TEST_CASE("whoever may not create may use what is there") {
         "CREATE ROLE guest LOGIN; GRANT USAGE ON SCHEMA granted TO guest; "
         "GRANT SELECT, INSERT, UPDATE, DELETE ON granted.state_1 TO guest");
     const auto guest = server().connection_string() + " user=guest";
-    const sluice::PostgresStore store{guest, {.schema = "granted"}};
+    const sluice::PostgresStore store{guest, {.timeout = busy, .schema = "granted"}};
     CHECK_FALSE(store.ensure_schema());
     CHECK_FALSE(sluice::RateLimiter(thousand, store).try_consume("key").error);
     CHECK((sluice::PostgresStore{guest, {.schema = "elsewhere"}}.ensure_schema()) == Errc::permission);
@@ -289,7 +291,7 @@ TEST_CASE("the constructor does not dial, and works without a server") {
 TEST_CASE("stricter isolation fails contended keys, and nothing else") {
     server().command(
         "CREATE ROLE strict LOGIN SUPERUSER; ALTER ROLE strict SET default_transaction_isolation = 'serializable'");
-    const sluice::PostgresStore store{server().connection_string() + " user=strict", {.timeout = 10s}};
+    const sluice::PostgresStore store{server().connection_string() + " user=strict", {.timeout = busy}};
     REQUIRE_FALSE(store.ensure_schema());
     const sluice::RateLimiter limiter{thousand, store, {.name = "strict", .on_failure = sluice::FailureMode::deny}};
     std::atomic<int> admitted{0};
