@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
-#include <utility>
 
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
@@ -57,8 +56,9 @@ public:
     [[gnu::always_inline]] Decision step_packed(std::uint64_t& word, std::chrono::nanoseconds now,
                                                 std::uint64_t cost) const noexcept {
         const std::int64_t end = window_.end_after(now.count());
-        if (!window_.is_end(window_.time(word), end)) [[unlikely]] {
-            const auto [decision, after] = step_unpacked(word, now, cost);
+        const std::int64_t state_end = window_.time(word);
+        if (!window_.is_end(state_end, end) || state_end < end) [[unlikely]] {  // or of the other end of time
+            const auto [decision, after] = detail::step_unpacked(*this, word, now, cost);
             word = after;
             return decision;
         }
@@ -100,17 +100,9 @@ private:
                 used != 0 ? rest : nanoseconds{0}};
     }
 
-    /// Kept out of the way, and by value, so that what is usual stays in registers.
-    [[gnu::noinline]] std::pair<Decision, std::uint64_t> step_unpacked(std::uint64_t word, std::chrono::nanoseconds now,
-                                                                       std::uint64_t cost) const noexcept {
-        State state = unpack(word);
-        const Decision decision = step(state, now, cost);
-        return {decision, pack(state)};
-    }
-
     std::uint64_t limit_;
     detail::Window window_;
-    bool exceeds_word_;
+    bool exceeds_word_;  // and not its opposite, which a lookup would have to turn round
 };
 
 }  // namespace sluice

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
-#include <utility>
 
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
@@ -59,7 +58,7 @@ public:
                                                 std::uint64_t cost) const noexcept {
         const std::int64_t end = window_.end_after(now.count());
         if (!window_.is_end(window_.time(word), end_of_next(end))) [[unlikely]] {
-            const auto [decision, after] = step_unpacked(word, now, cost);
+            const auto [decision, after] = detail::step_unpacked(*this, word, now, cost);
             word = after;
             return decision;
         }
@@ -109,14 +108,6 @@ private:
         const std::int64_t empty_at = cost != 0 || current != 0 ? end_of_next(end) : previous != 0 ? end : now;
         return {true, limit_, limit_ - used - cost, std::chrono::nanoseconds{0},
                 std::chrono::nanoseconds{empty_at - now}};
-    }
-
-    /// Kept out of the way, and by value, so that what is usual stays in registers.
-    [[gnu::noinline]] std::pair<Decision, std::uint64_t> step_unpacked(std::uint64_t word, std::chrono::nanoseconds now,
-                                                                       std::uint64_t cost) const noexcept {
-        State state = unpack(word);
-        const Decision decision = step(state, now, cost);
-        return {decision, pack(state)};
     }
 
     constexpr std::int64_t end_of_next(std::int64_t end) const noexcept {
@@ -175,7 +166,7 @@ private:
     detail::Window window_;
     int half_bits_;  // of a packed state's counts, for each of the two
     std::uint64_t half_mask_;
-    bool exceeds_word_;
+    bool exceeds_word_;  // and not its opposite, which a lookup would have to turn round
 };
 
 }  // namespace sluice

@@ -46,15 +46,15 @@ public:
         const std::size_t size = key.size();
         // Words overlap in the middle; together with the size they are the key.
         if (size >= 8 && size <= 16) [[likely]]
-            return of(product(k_[1], load(data), k_[2], load(data + size - 8)), scope, size);
+            return finish(product(k_[1], load(data), k_[2], load(data + size - 8)), scope, size);
         if (size > 16 && size <= 32)
-            return of(product(k_[1], load(data), k_[2], load(data + size - 8)) +
-                          product(k_[3], load(data + 8), k_[4], load(data + size - 16)),
-                      scope, size);
+            return finish(product(k_[1], load(data), k_[2], load(data + size - 8)) +
+                              product(k_[3], load(data + 8), k_[4], load(data + size - 16)),
+                          scope, size);
         if (size > 32) return long_keys_(scope, key);
         std::uint64_t word = 0;
         if (size != 0) std::memcpy(&word, data, size);
-        return of(product(k_[1], word, k_[2], 0), scope, size);
+        return finish(product(k_[1], word, k_[2], 0), scope, size);
     }
 
 private:
@@ -77,7 +77,8 @@ private:
         return {static_cast<std::uint64_t>(lows), static_cast<std::uint64_t>(lows >> 64) + a.high * y + b.high * x};
     }
 
-    [[gnu::always_inline]] std::uint64_t of(const Number& sum, std::uint64_t scope, std::size_t size) const noexcept {
+    [[gnu::always_inline]] std::uint64_t finish(const Number& sum, std::uint64_t scope,
+                                                std::size_t size) const noexcept {
         return mixed((k_[0] + sum).high ^ scope ^ size);
     }
 

@@ -146,13 +146,21 @@ private:
             if (!is_node(place.owner)) {
                 for (auto stepped = Stepped::overtaken;
                      stepped == Stepped::overtaken || (stepped == Stepped::back && moment.read_again());) {
-                    const auto step_now = [&](State& state) { return step(state, moment.now); };
-                    const Decision decision = step_unlocked(place, packed(request.scope.policy, step_now), stepped);
+                    const auto step_now = on_word(request.scope.policy, step, moment.now);
+                    const Decision decision = step_unlocked(place, step_now, stepped);
                     if (stepped == Stepped::done) return decision;
                 }
             }
         }
         return run_locked(request, place, moment, step);
+    }
+
+    /// A step on a state as one on its word.
+    template <class Step>
+    static auto on_word(const P& policy, Step step, std::chrono::nanoseconds now) noexcept {
+        return [&policy, step, now](std::uint64_t& word) {
+            return step_unpacked(policy, word, [&](State& state) { return step(state, now); });
+        };
     }
 
     template <class Step>
@@ -221,7 +229,7 @@ private:
                     table_.expires(shard, expiry);
                     return true;
                 };
-                const auto step_now = packed(policy, [&](State& state) { return step(state, moment.now); });
+                const auto step_now = on_word(policy, step, moment.now);
                 for (auto stepped = Stepped::overtaken; stepped != Stepped::done;)
                     decision = step_word<P>(*slot, slot->stored(), place.owner, step_now, stepped, goes_back);
                 return Placed::done;

@@ -23,17 +23,6 @@ bool expires_sooner(std::uint64_t word, std::uint64_t than) noexcept {
            P::word_expires_at(word) < P::word_expires_at(than);
 }
 
-/// A step on a state as one on its word.
-template <WordPolicy P, class Step>
-auto packed(const P& policy, Step step) noexcept {
-    return [&policy, step](std::uint64_t& word) {
-        auto state = policy.unpack(word);
-        const Decision decision = step(state);
-        word = policy.pack(state);
-        return decision;
-    };
-}
-
 /// Runs `step(word)`, which makes a decision, on what a slot was seen to store for its owner, and swaps in the new
 /// word. `goes_back(expiry)` tells whether the state may expire sooner than before.
 template <WordPolicy P, class Step, class GoesBack>

@@ -19,9 +19,9 @@ namespace sluice::redis {
 /// part's own arguments.
 ///
 /// It finds `now` in us since the epoch, `n` units (> 0 to consume or look at, < 0 to give back), `key@`, and if it is
-/// a string `v@`, the key's value or false, and if that is a number `number@`, which is 0 for none and first of all has to
-/// be calculated with: other texts fail thereby. It may use call, format, floor, BAD (the key is not ours: no answer) and
-/// SAVE@: of a string, which stores v@ for life@ milliseconds, or else the part's own `save`.
+/// a string `v@`, the key's value or false, and if that is a number `number@`, which is 0 for none and has to be
+/// calculated with first of all: other texts fail thereby. It may use call, format, floor, BAD (the key is not ours: no
+/// answer) and SAVE@: of a string, which stores v@ for life@ milliseconds, or else the part's own `save`.
 struct ScriptPart {
     std::size_t arguments = 0;  ///< that it takes from ARGV
     bool is_string = true;      ///< the key holds a string, which the frame reads and saves
@@ -68,8 +68,8 @@ public:
     std::string single() const {
         std::string text = prelude();
         text += units("ARGV[" + std::to_string(arguments_ + 1) + ']') + each(&ScriptPart::setup);
-        text += each_line("local key@ = KEYS[@]\n", false) + each_line("local v@ = call('GET', key@)\n");
-        text += each_number("local number@ = v@ or 0\n") + each(&ScriptPart::look) + act() + "return ";
+        text += each_line("local key@ = KEYS[@]\n") + each_line("local v@ = call('GET', key@)\n", of_strings);
+        text += each_line("local number@ = v@ or 0\n", of_numbers) + each(&ScriptPart::look) + act() + "return ";
         std::string numbers = "%d";
         for (std::size_t i = 1; i != answers(); ++i) numbers += " %d";
         text += answers() == 1 ? answer() : "format('" + numbers + "', " + answer() + ')';
@@ -84,20 +84,22 @@ public:
         const std::string count = std::to_string(parts_.size());
         std::string text = prelude();
         // known: values that the decisions so far have changed, saved at the end. born: keys that did not exist.
-        text += each(&ScriptPart::setup) + each_line("local known@, born@ = {}, {}\n") + each(&ScriptPart::setup_batch);
+        text += each(&ScriptPart::setup) + each_line("local known@, born@ = {}, {}\n", of_strings) +
+                each(&ScriptPart::setup_batch);
         if (has_strings()) text += "local seen = call('MGET', unpack(KEYS))\n";
         text += "local out, o, a = {}, 0, " + std::to_string(arguments_) + "\n";
         text += "for i = 0, #KEYS - 1, " + count + " do repeat\na = a + 1\n" + units("ARGV[a]");
-        text += each_line("local key@ = KEYS[i + @]\n", false);
+        text += each_line("local key@ = KEYS[i + @]\n");
         text += each_line(
             "local v@ = known@[key@]\n"
-            "if v@ == nil then v@ = seen[i + @] if not v@ then born@[key@] = true end end\n");
-        text += each_number("local number@ = tonumber(v@ or 0)\nif not number@ then BAD end\n") +
+            "if v@ == nil then v@ = seen[i + @] if not v@ then born@[key@] = true end end\n",
+            of_strings);
+        text += each_line("local number@ = tonumber(v@ or 0)\nif not number@ then BAD end\n", of_numbers) +
                 each(&ScriptPart::look) + act();
         for (std::size_t i = 1; i <= answers(); ++i)
             text += (i == 1 ? "out[o + " : ", out[o + ") + std::to_string(i) + ']';
         text += " = " + answer() + "\no = o + " + std::to_string(answers()) + "\nuntil true end\nlocal bad\n" +
-                each_line(flush);
+                each_line(flush, of_strings);
         text += "if bad then for i = 1, #KEYS do\nif bad[KEYS[i]] then o = o + 1 out[o] = floor((i - 1) / " + count +
                 ") + 1 end\nend end\nreturn out";
         for (std::size_t i = 1; i <= parts_.size(); ++i) {
@@ -160,20 +162,14 @@ end
         return all;
     }
 
-    /// The same snippet for every part, or every one that is a string.
-    std::string each_line(std::string_view snippet, bool strings_only = true) const {
-        std::string all;
-        for (std::size_t i = 0; i != parts_.size(); ++i) {
-            if (parts_[i].is_string || !strings_only) all += numbered(snippet, i + 1);
-        }
-        return all;
-    }
+    static constexpr auto of_strings = &ScriptPart::is_string;
+    static constexpr auto of_numbers = &ScriptPart::is_number;
 
-    /// The same snippet for every part whose key holds a number.
-    std::string each_number(std::string_view snippet) const {
+    /// The same snippet for every part, or every one that is what `which` says.
+    std::string each_line(std::string_view snippet, bool ScriptPart::*which = nullptr) const {
         std::string all;
         for (std::size_t i = 0; i != parts_.size(); ++i) {
-            if (parts_[i].is_number) all += numbered(snippet, i + 1);
+            if (which == nullptr || parts_[i].*which) all += numbered(snippet, i + 1);
         }
         return all;
     }
