@@ -65,13 +65,12 @@ public:
     }
 };
 
+inline const ErrorCategory category;
+
 }  // namespace detail
 
 /// The category of Errc; its name is "sluice".
-inline const std::error_category& error_category() noexcept {
-    static const detail::ErrorCategory category;
-    return category;
-}
+inline const std::error_category& error_category() noexcept { return detail::category; }
 
 inline std::error_code make_error_code(Errc code) noexcept { return {static_cast<int>(code), error_category()}; }
 

@@ -25,7 +25,8 @@ namespace sluice {
 /// States in memory, for one process: the default store.
 ///
 /// Thread-safe; a handle, so that copies share the states (a moved-from one may only be assigned or destroyed). No
-/// background thread: a state that has expired equals a fresh one, and its slot is used again by the next new key.
+/// background thread: a state that has expired equals a fresh one, and its slot is used again by the next new key. Not
+/// for a child forked while other threads use it, which may hold a mutex for ever.
 ///
 /// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and no
 /// allocation: one cache line is read, one compare-and-swap writes an admission, a denial or peek writes nothing.

@@ -105,6 +105,7 @@ public:
             throw std::invalid_argument("sluice: RedisStore cannot run a " + std::string{P::kind} + " exactly that " +
                                         std::string{problem});
         }
+        scripts<P>();  // not by the first decision: a child forked while a thread makes them would wait for ever
     }
 
 private:
@@ -177,7 +178,7 @@ private:
         if (questions.count() == 0) return {};
 
         redis::Call call;
-        call.scripts = &scripts<P>(form, now.has_value());
+        call.scripts = &scripts<P>()[form][now ? 1 : 0];
         call.common = &prepared->common;
         call.keys = questions.keys();
         call.units = questions.units();
@@ -222,20 +223,22 @@ private:
     template <Policy P>
     static constexpr std::size_t common_now = RedisPolicy<P>::keys == 1 ? 0 : 1;
 
+    /// For each form of the policy with the server's time and with the caller's.
+    using AllScripts = std::vector<std::array<redis::Scripts, 2>>;
+
     /// Made once for each policy, and never destroyed: static objects of the program may still use a store.
     template <Policy P>
-    static const redis::Scripts& scripts(std::size_t form, bool timed) {
+    static const AllScripts& scripts() {
         constexpr auto& parts = RedisPolicy<P>::parts;
-        using Forms = std::vector<std::array<redis::Scripts, 2>>;
-        static const Forms& all = *[] {
-            auto made = std::make_unique<Forms>();
+        static const AllScripts& all = *[] {
+            auto made = std::make_unique<AllScripts>();
             for (const auto& one : parts) {
                 made->push_back(
                     {redis::Scripts{redis::ScriptFrame{one, false}}, redis::Scripts{redis::ScriptFrame{one, true}}});
             }
             return made.release();
         }();
-        return all[form][timed ? 1 : 0];
+        return all;
     }
 
     static Decision failure(std::error_code error) noexcept {

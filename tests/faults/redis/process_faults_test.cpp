@@ -69,19 +69,24 @@ TEST_CASE("idle connections that the server has closed are replaced") {
 
 TEST_CASE("a forked child uses connections of its own") {
     RedisServer server;
-    const Limiter limiter = limiter_on(server.url());
+    // A policy of this case alone: its first decisions are made while the first child is forked.
+    const sluice::RateLimiter limiter{sluice::SlidingWindowCounter{1'000'000, 24h},
+                                      sluice::RedisStore{server.url(), {.timeout = 10s}},
+                                      {.name = "fork"}};
     std::atomic<bool> over{false};
-    std::vector<std::thread> busy;  // so that fork() finds the pool in use
-    for (int t = 0; t != 4; ++t) {
+    // So that fork() finds the pool in use; but sanitizers' allocators do not survive a fork() while they are.
+    const int threads = slow_build ? 0 : 4;
+    std::vector<std::thread> busy;
+    for (int t = 0; t != threads; ++t) {
         busy.emplace_back([&] {
             while (!over) static_cast<void>(limiter.try_consume("busy"));
         });
     }
     int failed = 0;
     for (int i = 0; i != 20; ++i) {
-        pause_for(2ms);
         const pid_t child = ::fork();
         if (child == 0) {
+            ::alarm(30);  // ends it if it hangs
             bool good = true;
             for (int n = 0; n != 20; ++n) good = good && !limiter.try_consume("child").error;
             ::_exit(good ? 0 : 1);
@@ -90,6 +95,7 @@ TEST_CASE("a forked child uses connections of its own") {
         while (::waitpid(child, &status, 0) < 0) {
         }
         failed += status == 0 ? 0 : 1;
+        pause_for(2ms);
     }
     over = true;
     for (auto& thread : busy) thread.join();
@@ -140,6 +146,7 @@ TEST_CASE("two processes share one limit") {
     };
     const pid_t child = ::fork();
     if (child == 0) {
+        ::alarm(60);
         const int admitted = consume();
         const auto written = ::write(channel[1], &admitted, sizeof admitted);
         ::_exit(written == sizeof admitted ? 0 : 1);

@@ -133,7 +133,7 @@ private:
     static redisReplyObjectFunctions* functions() noexcept {
         // The types that only RESP3 has keep null pointers: replies of theirs then parse, into nothing of ours, and
         // next() sees a reply that is not &reply_.
-        static redisReplyObjectFunctions table = [] {
+        static constinit redisReplyObjectFunctions table = [] {
             redisReplyObjectFunctions made{};
             made.createString = on_string;
             made.createArray = on_array;
