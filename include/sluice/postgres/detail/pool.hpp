@@ -2,8 +2,6 @@
 #ifndef SLUICE_POSTGRES_DETAIL_POOL_HPP
 #define SLUICE_POSTGRES_DETAIL_POOL_HPP
 
-#include <unistd.h>
-
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include <sluice/net/deadline.hpp>
+#include <sluice/net/process_id.hpp>
 #include <sluice/postgres/detail/connection.hpp>
 #include <sluice/postgres/detail/dialer.hpp>
 #include <sluice/postgres/detail/target.hpp>
@@ -22,12 +21,12 @@ namespace sluice::postgres {
 class Pool {
 public:
     Pool(const Target& target, std::size_t connections)
-        : owner_(::getpid()), dialer_(target), connections_(connections) {
+        : owner_(net::ProcessId::get()), dialer_(target), connections_(connections) {
         for (Connection& connection : connections_) free_.push_back(&connection);
     }
 
     /// A forked child inherits the connections of its parent and must not use them.
-    bool is_inherited() const noexcept { return owner_ != ::getpid(); }
+    bool is_inherited() const noexcept { return owner_ != net::ProcessId::get(); }
     /// Called in a forked child, where no other thread runs and the mutex may be locked for ever.
     void abandon() noexcept {
         for (Connection& connection : connections_) connection.abandon();

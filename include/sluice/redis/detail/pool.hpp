@@ -2,12 +2,10 @@
 #ifndef SLUICE_REDIS_DETAIL_POOL_HPP
 #define SLUICE_REDIS_DETAIL_POOL_HPP
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -21,6 +19,8 @@
 #include <sluice/error.hpp>
 #include <sluice/net/address.hpp>
 #include <sluice/net/deadline.hpp>
+#include <sluice/net/process_id.hpp>
+#include <sluice/net/signal.hpp>
 #include <sluice/redis/detail/call.hpp>
 #include <sluice/redis/detail/connection.hpp>
 #include <sluice/redis/detail/round_trip.hpp>
@@ -36,12 +36,13 @@ namespace sluice::redis {
 /// output, and no thread works for others but along with its own call.
 class Pool {
 public:
-    Pool(const RedisUrl& url, std::size_t lanes, Counters& counters) : owner_(::getpid()), book_(url.endpoint) {
+    Pool(const RedisUrl& url, std::size_t lanes, Counters& counters)
+        : owner_(net::ProcessId::get()), book_(url.endpoint) {
         for (std::size_t i = 0; i != lanes; ++i) free_.push_back(&lanes_.emplace_back(url, book_, counters));
     }
 
     /// A forked child inherits the connections of its parent and must not use them.
-    bool is_inherited() const noexcept { return owner_ != ::getpid(); }
+    bool is_inherited() const noexcept { return owner_ != net::ProcessId::get(); }
     /// Called in a forked child, where no other thread runs and the mutex may be locked for ever.
     void abandon() noexcept {
         for (Lane& lane : lanes_) lane.connection.close();
@@ -77,12 +78,14 @@ public:
         lane->last_used = deadline.start();  // or later: a look too many at a connection does no harm
 
         lock.lock();
-        if (group) group->is_over = true;
         const auto next = offer(lane);
         lock.unlock();
         // Nobody is woken while a lock is held that he needs next.
-        if (next) next->changed.notify_one();
-        if (group) group->changed.notify_all();
+        if (next) next->stage.wake_one();
+        if (group) {
+            group->stage.set(Group::over);
+            group->stage.wake_all();
+        }
         return error;
     }
 
@@ -104,14 +107,13 @@ private:
     };
 
     /// Calls that wait for a lane together. Under the pool's mutex, but `calls` and what they lead to are the leader's
-    /// from `is_led` to `is_over`.
+    /// while the group is led, and each thread's own when it is over.
     struct Group {
+        enum Stage : std::uint32_t { waiting, offered, led, over };
+        net::Signal stage{};
         std::vector<Call*> calls{};
         Clock::time_point deadline = Clock::time_point::max();  // the earliest of them
-        Lane* lane = nullptr;                                   // offered, and not taken yet
-        bool is_led = false;
-        bool is_over = false;
-        std::condition_variable changed{};
+        Lane* lane = nullptr;                                   // while it is offered
     };
 
     /// The one used last, or nullptr.
@@ -139,7 +141,7 @@ private:
 
     Lane* lead(const std::shared_ptr<Group>& group, const Call& own) noexcept {
         std::erase(groups_, group);
-        group->is_led = true;
+        group->stage.set(Group::led);
         const auto now = Clock::now();
         if (group->deadline <= now) {  // calls whose threads have not woken to see it
             std::erase_if(group->calls, [&](Call* call) {
@@ -158,15 +160,23 @@ private:
 
     /// The lane to lead the group on; nullptr when another thread led it, or no lane came free in time. Unlocks meanwhile.
     Lane* wait(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, Call& call) noexcept {
-        static_cast<void>(
-            group->changed.wait_until(lock, call.deadline, [&] { return group->lane != nullptr || group->is_over; }));
-        if (group->is_led) {  // if not over, then soon
-            group->changed.wait(lock, [&] { return group->is_over; });
-            return nullptr;
+        for (auto stage = group->stage.get(); stage != Group::over; stage = group->stage.get()) {
+            if (stage == Group::led) {  // over soon
+                if (lock.owns_lock()) lock.unlock();
+                group->stage.wait(stage);
+            } else if (!lock.owns_lock()) {
+                lock.lock();
+            } else if (Clock::now() >= call.deadline) {
+                call.fail(Errc::timeout);
+                leave(lock, group, call);
+                return nullptr;
+            } else if (stage == Group::offered) {
+                return lead(group, call);
+            } else {
+                lock.unlock();
+                group->stage.wait(stage, call.deadline);
+            }
         }
-        if (group->lane != nullptr && Clock::now() < call.deadline) return lead(group, call);
-        call.fail(Errc::timeout);
-        leave(lock, group, call);
         return nullptr;
     }
 
@@ -181,7 +191,7 @@ private:
             if (group->lane == nullptr) woken = nullptr;  // else another thread has to take it
         }
         lock.unlock();
-        if (woken) woken->changed.notify_one();
+        if (woken) woken->stage.wake_one();
     }
 
     /// To the first group that has none; returns it, to be woken. Else the lane is free.
@@ -189,6 +199,7 @@ private:
         for (const auto& group : groups_) {
             if (group->lane != nullptr) continue;
             group->lane = lane;
+            group->stage.set(Group::offered);
             return group;
         }
         free_.push_back(lane);

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_NET_PROCESS_ID_HPP
+#define SLUICE_NET_PROCESS_ID_HPP
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+
+namespace sluice::net {
+
+/// getpid() without the system call, which every decision would make to notice that it is in a forked child. A child
+/// made past fork(), by a bare clone(2), is not noticed.
+class ProcessId {
+public:
+    static pid_t get() noexcept {
+        const pid_t known = known_.load(std::memory_order_relaxed);
+        if (known != 0) [[likely]]
+            return known;
+        const pid_t id = ::getpid();
+        if (is_forgotten_by_children_) known_.store(id, std::memory_order_relaxed);
+        return id;
+    }
+
+private:
+    static void forget() noexcept { known_.store(0, std::memory_order_relaxed); }
+
+    static inline std::atomic<pid_t> known_{0};
+    // False until it is initialized, which is when nothing may be known yet.
+    static inline const bool is_forgotten_by_children_ = ::pthread_atfork(nullptr, nullptr, &forget) == 0;
+};
+
+}  // namespace sluice::net
+
+#endif
