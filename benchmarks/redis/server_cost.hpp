@@ -71,11 +71,11 @@ Contender ours(const RedisServer& server, const std::string& name, const P& poli
     const sluice::redis::ScriptFrame frame{Script::parts[form], false};
     sluice::redis::Arguments arguments;
     Script::arguments(policy, form, 0, arguments);
+    arguments.add(1);
     std::vector<std::string> keys;
     for (std::size_t i = 0; i != count; ++i) {
         keys.push_back(sluice::redis::key_space("sluice", name, 1, false) +
                        "user:" + std::to_string(100'000 + i % distinct));
-        arguments.add(1);
     }
     const auto sha = load(server, count == 1 ? frame.single() : frame.batch());
     return {name, static_cast<int>(count),

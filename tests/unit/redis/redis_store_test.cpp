@@ -147,6 +147,28 @@ TEST_CASE("many decisions take one round trip, and concurrent ones are combined"
     CHECK(limiter.peek("key").remaining == 1'000'000 - 3'201);
 }
 
+TEST_CASE("decisions of different costs are combined, each at its own") {
+    RedisServer server;
+    const sluice::RedisStore store{server.url(), {.timeout = 10s, .connections = 1}};
+    const sluice::RateLimiter limiter{sluice::FixedWindow{1'000'000, 10'000h}, store};
+    const std::vector<std::string_view> pair{"key", "other"};
+    run_threads(16, [&](int thread) {
+        std::vector<sluice::Decision> out(2);
+        for (int i = 0; i != 200; ++i) {
+            if (thread % 4 == 0) {
+                limiter.try_consume_many(pair, out);
+            } else {
+                static_cast<void>(limiter.try_consume("key", thread % 4));
+            }
+        }
+    });
+    const auto stats = store.stats();
+    CHECK(stats.decisions == 4 * 200 * (2 + 3));
+    CHECK(stats.round_trips < 3'000);
+    CHECK(limiter.peek("key").remaining == 1'000'000 - 4 * 200 * (1 + 1 + 2 + 3));
+    CHECK(limiter.peek("other").remaining == 1'000'000 - 4 * 200);
+}
+
 TEST_CASE("a user with no more rights than needed suffices") {
     RedisServer server;
     server.command({"ACL",   "SETUSER",  "app",    "reset",  "on",       ">pw",  "~sluice:*", "-@all",

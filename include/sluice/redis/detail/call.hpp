@@ -22,7 +22,7 @@ struct Call {
     const Scripts* scripts = nullptr;
     const Arguments* common = nullptr;  ///< of all decisions: the policy's, and the time if it is not the server's
     std::string_view keys{};            ///< of all decisions, as RESP arguments
-    std::string_view units{};           ///< one RESP argument for each decision
+    std::string_view units{};           ///< of each decision, one RESP argument
     std::size_t keys_each = 1;
     std::size_t values_each = 1;  ///< integers in one answer
     std::size_t decisions = 0;

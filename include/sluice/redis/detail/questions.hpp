@@ -16,8 +16,8 @@
 
 namespace sluice::redis {
 
-/// What a call asks of each of its keys, as the RESP arguments that scripts take: the keys, and the units. Keys that
-/// are too long are left out.
+/// What a call asks of each of its keys, as the RESP arguments that scripts take: the keys, and the units of each. Keys
+/// that are too long are left out.
 class Questions {
 public:
     Questions(std::string_view space, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
@@ -30,6 +30,7 @@ public:
             case Operation::reset: number = "-", units = detail::max_units; break;
         }
         append_number(number, std::min(units, detail::max_units));
+        append_argument(units_, number);
 
         keys_.reserve(keys.size() * (space.size() + 32) * parts);
         std::string full;
@@ -44,7 +45,6 @@ public:
                 if (parts > 1) full.back() = static_cast<char>('0' + part);
                 append_argument(keys_, full);
             }
-            append_argument(units_, number);
             ++count_;
         }
     }

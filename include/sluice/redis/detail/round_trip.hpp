@@ -2,6 +2,7 @@
 #ifndef SLUICE_REDIS_DETAIL_ROUND_TRIP_HPP
 #define SLUICE_REDIS_DETAIL_ROUND_TRIP_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -97,12 +98,16 @@ private:
         }
         const Script& script = run.decisions == 1 ? first.scripts->single : first.scripts->batch;
         const std::size_t keys = run.decisions * first.keys_each;
-        append_head(request_, 3 + keys + first.common->count + run.decisions);
+        const auto is_as_first = [&](const Call* call) { return call->units == first.units; };
+        const bool same_units = std::all_of(calls.begin(), calls.end(), is_as_first);
+        append_head(request_, 3 + keys + first.common->count + (same_units ? 1 : run.decisions));
         request_ += with_text ? script.by_text : script.by_sha;
         append_argument(request_, keys);
         for (const Call* const call : calls) request_ += call->keys;
         request_ += first.common->bytes;
-        for (const Call* const call : calls) request_ += call->units;
+        for (const Call* const call : same_units ? calls.first(1) : calls) {
+            for (std::size_t i = 0; i != (same_units ? 1 : call->decisions); ++i) request_ += call->units;
+        }
         Counters::add(counters_.scripts, 1);
     }
 

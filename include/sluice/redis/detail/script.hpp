@@ -33,12 +33,11 @@ struct ScriptPart {
     std::string_view give{};    ///< gives -n units back
     std::string_view answer{};  ///< expressions, separated by commas: the state before, as integers from 0
     std::string_view stored = "format('%d', v@)";  ///< v@ as the string to store
-    // How a single decision saves, and how a batch does with a string: remembers at once, and writes at the end. WRITE@
-    // is the plain way to write.
+    // How a single decision saves. A batch does so with other than strings; of a string it notes the change, in
+    // changes[place@], and at the end it writes what that has become, change@. WRITE@ is the plain way to write.
     std::string_view save = "WRITE@";
-    std::string_view remember = "known@[key@] = v@\n";
-    std::string_view write_known = "WRITE@";
-    std::string_view setup_batch{};
+    std::string_view note_change = "changes[place@] = true\n";
+    std::string_view write_change = "WRITE@";
 };
 
 /// The first two arguments, in RESP, of a request that runs a script.
@@ -67,7 +66,8 @@ public:
     /// array; -1 where a key holds something else.
     std::string single() const {
         std::string text = prelude();
-        text += units("ARGV[" + std::to_string(arguments_ + 1) + ']') + each(&ScriptPart::setup);
+        text += "local units = ARGV[" + std::to_string(arguments_ + 1) + "]\nlocal n = units + 0\n" +
+                each(&ScriptPart::setup);
         text += each_line("local key@ = KEYS[@]\n") + each_line("local v@ = call('GET', key@)\n", of_strings);
         text += each_line("local number@ = v@ or 0\n", of_numbers) + each(&ScriptPart::look) + act() + "return ";
         std::string numbers = "%d";
@@ -77,22 +77,25 @@ public:
         return finished(std::move(text), "return -1");
     }
 
-    /// Any number of decisions, one after the other. KEYS: one per part for each. ARGV: as above, with units for each.
-    /// Reply: an array of all the answers, in order, each -1 alone where a key holds something else; then the numbers
-    /// (from 1) of those that do not count because such a key was noticed only when it was to be saved.
+    /// Any number of decisions, one after the other. KEYS: one per part for each. ARGV: as above, with units for each or
+    /// once for all. Reply: an array of all the answers, in order, each -1 alone where a key holds something else; then
+    /// the numbers (from 1) of those that do not count because such a key was noticed only when it was to be saved.
     std::string batch() const {
         const std::string count = std::to_string(parts_.size());
         std::string text = prelude();
-        // known: values that the decisions so far have changed, saved at the end. born: keys that did not exist.
-        text += each(&ScriptPart::setup) + each_line("local known@, born@ = {}, {}\n", of_strings) +
-                each(&ScriptPart::setup_batch);
-        if (has_strings()) text += "local seen = call('MGET', unpack(KEYS))\n";
-        text += "local out, o, a = {}, 0, " + std::to_string(arguments_) + "\n";
-        text += "for i = 0, #KEYS - 1, " + count + " do repeat\na = a + 1\n" + units("ARGV[a]");
+        // first: where in KEYS a key comes first. There are its value, which the decisions change, in `values`, how it
+        // has changed in `changes`, and whether it did not exist in `born`.
+        text += each(&ScriptPart::setup);
+        if (has_strings()) text += "local first, values, changes, born = {}, call('MGET', unpack(KEYS)), {}, {}\n";
+        text += "local out, o, a, units, n = {}, 0, " + std::to_string(arguments_) + "\n";
+        text += "for i = 0, #KEYS - 1, " + count + " do repeat\n";
+        text += "a = a + 1\nif ARGV[a] then units = ARGV[a] n = units + 0 end\n";
         text += each_line("local key@ = KEYS[i + @]\n");
         text += each_line(
-            "local v@ = known@[key@]\n"
-            "if v@ == nil then v@ = seen[i + @] if not v@ then born@[key@] = true end end\n",
+            "local place@ = first[key@]\n"
+            "if not place@ then place@ = i + @ first[key@] = place@ if not values[place@] then born[place@] = true end "
+            "end\n"
+            "local v@ = values[place@]\n",
             of_strings);
         text += each_line("local number@ = tonumber(v@ or 0)\nif not number@ then BAD end\n", of_numbers) +
                 each(&ScriptPart::look) + act();
@@ -103,9 +106,12 @@ public:
         text += "if bad then for i = 1, #KEYS do\nif bad[KEYS[i]] then o = o + 1 out[o] = floor((i - 1) / " + count +
                 ") + 1 end\nend end\nreturn out";
         for (std::size_t i = 1; i <= parts_.size(); ++i) {
-            expand(text, "SAVE", i, parts_[i - 1].is_string ? parts_[i - 1].remember : parts_[i - 1].save);
-            expand(text, "KNOWN", i, parts_[i - 1].write_known);
+            const ScriptPart& part = parts_[i - 1];
+            const std::string keep = "values[place@] = v@\n" + std::string{part.note_change};
+            expand(text, "SAVE", i, part.is_string ? keep : part.save);
+            expand(text, "FLUSH", i, part.write_change);
         }
+        replace(text, "COUNT", count);
         return finished(std::move(text), "o = o + 1 out[o] = -1 break");
     }
 
@@ -115,12 +121,16 @@ private:
         return "local now = call('TIME')\nnow = now[1] * 1000000 + now[2]\n";
     }
 
-    static constexpr std::string_view flush = R"(for key@, v@ in pairs(known@) do
-  if not born@[key@] then
-    KNOWN@
-  elseif not call('SET', key@, STORED@, 'PX', life@, 'NX') then
-    bad = bad or {}
-    bad[key@] = true
+    static constexpr std::string_view flush = R"(for i = @, #KEYS, COUNT do
+  local change@ = changes[i]
+  if change@ then
+    local key@, v@ = KEYS[i], values[i]
+    if not born[i] then
+      FLUSH@
+    elseif not call('SET', key@, STORED@, 'PX', life@, 'NX') then
+      bad = bad or {}
+      bad[key@] = true
+    end
   end
 end
 )";
@@ -140,10 +150,6 @@ end
         std::string text{snippet};
         replace(text, "@", std::to_string(number));
         return text;
-    }
-
-    static std::string units(const std::string& argument) {
-        return "local units = " + argument + "\nlocal n = units + 0\n";
     }
 
     /// A snippet of every part, with its arguments.

@@ -47,16 +47,15 @@ local fits@ = used@ + n < most@
         .give = "if used@ > 0 then\nv@, same@ = base@ + math.max(0, used@ + n), false\nSAVE@end\n",
         .answer = "used@, left@",
         .save = "if same@ then call('INCRBY', key@, units) else WRITE@ end\n",
-        // grown: by how much what the key holds has grown, false once it has to be written anew.
-        .remember = R"(known@[key@] = v@
+        // By so many units; true once it has to be written anew.
+        .note_change = R"(local change@ = changes[place@]
 if not same@ then
-  grown@[key@] = false
-elseif grown@[key@] ~= false then
-  grown@[key@] = grown@[key@] and grown@[key@] + n or units
+  changes[place@] = true
+elseif change@ ~= true then
+  changes[place@] = change@ and change@ + n or units
 end
 )",
-        .write_known = "if grown@[key@] then call('INCRBY', key@, grown@[key@]) else WRITE@ end\n",
-        .setup_batch = "local grown@ = {}\n",
+        .write_change = "if change@ ~= true then call('INCRBY', key@, change@) else WRITE@ end\n",
     };
     static constexpr redis::ScriptPart packed = [] {
         redis::ScriptPart part = general;
