@@ -154,11 +154,12 @@ TEST_CASE("decisions of different costs are combined, each at its own") {
     const std::vector<std::string_view> pair{"key", "other"};
     run_threads(16, [&](int thread) {
         std::vector<sluice::Decision> out(2);
+        const auto cost = static_cast<std::uint64_t>(thread) % 4;
         for (int i = 0; i != 200; ++i) {
-            if (thread % 4 == 0) {
+            if (cost == 0) {
                 limiter.try_consume_many(pair, out);
             } else {
-                static_cast<void>(limiter.try_consume("key", thread % 4));
+                static_cast<void>(limiter.try_consume("key", cost));
             }
         }
     });
