@@ -65,7 +65,7 @@ public:
     }
 };
 
-inline const ErrorCategory category;
+inline constinit const ErrorCategory category;
 
 }  // namespace detail
 

@@ -100,6 +100,15 @@ public:
         for (Decision& decision : out) settle(decision, request, share);
     }
 
+    /// Throws std::invalid_argument where the store cannot run the share of the policy.
+    template <Policy P>
+    void check(const Scope<P>& scope) const {
+        if constexpr (requires { store_.check(scope); }) {
+            const P share = share_of(scope.policy, instances_);
+            store_.check(Scope<P>{scope.name, share});
+        }
+    }
+
     const S& store() const noexcept { return store_; }
     std::uint32_t instances() const noexcept { return instances_; }
 

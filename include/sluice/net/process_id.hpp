@@ -9,8 +9,9 @@
 
 namespace sluice::net {
 
-/// getpid() without the system call, which every decision would make to notice that it is in a forked child. A child
-/// made past fork(), by a bare clone(2), is not noticed.
+/// getpid() without the system call, which every decision would make to notice that it is in a forked child. Not noticed is
+/// a child made past fork(), by a bare clone(2) or _Fork(), nor fork() itself by a handler (pthread_atfork) that was
+/// registered before this one and runs in the child.
 class ProcessId {
 public:
     static pid_t get() noexcept {

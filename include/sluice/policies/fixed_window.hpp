@@ -56,8 +56,7 @@ public:
     [[gnu::always_inline]] Decision step_packed(std::uint64_t& word, std::chrono::nanoseconds now,
                                                 std::uint64_t cost) const noexcept {
         const std::int64_t end = window_.end_after(now.count());
-        const std::int64_t state_end = window_.time(word);
-        if (!window_.is_end(state_end, end) || state_end < end) [[unlikely]] {  // or of the other end of time
+        if (!window_.is_end(window_.time(word), end)) [[unlikely]] {
             const auto [decision, after] = detail::step_unpacked(*this, word, now, cost);
             word = after;
             return decision;

@@ -97,8 +97,9 @@ public:
 
     RedisStats stats() const noexcept { return client_->stats(); }
 
-    /// Throws std::invalid_argument where Redis' numbers cannot run the policy exactly. The limiter's constructor asks;
-    /// a call with such a policy of its own fails with Errc::invalid_argument.
+    /// Throws std::invalid_argument where Redis' numbers cannot run the policy exactly, std::bad_alloc where there is no
+    /// memory for its scripts. The limiter's constructor asks; a call with such a policy of its own fails with
+    /// Errc::invalid_argument.
     template <Policy P>
     void check(const Scope<P>& scope) const {
         if (const std::string_view problem = RedisPolicy<P>::problem(scope.policy); !problem.empty()) {

@@ -88,6 +88,10 @@ TEST_CASE("a step on a packed state is one on the state") {
     const FixedWindow last{7, 1s};  // what is left from the beginning of time does not count at its end
     std::uint64_t oldest = last.pack({std::chrono::nanoseconds::min().count(), 3});
     CHECK(last.step_packed(oldest, std::chrono::nanoseconds::max(), 1).remaining == 6);
+    const SlidingWindowCounter counter{7, 60s};
+    SlidingWindowCounter::State state;
+    REQUIRE(counter.step(state, std::chrono::nanoseconds::min(), 3).remaining == 4);
+    CHECK(counter.step(state, std::chrono::nanoseconds::max(), 1).remaining == 6);
 
     run(FixedWindow{7, 1s});
     run(FixedWindow{1, 60s});

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <sluice/layers/share.hpp>
 #include <sluice/redis.hpp>
 #include <sluice/sluice.hpp>
 
@@ -39,6 +42,8 @@ TEST_CASE("options and policies that Redis cannot run are refused, with the valu
     refuses(sluice::SlidingWindow{10, 1ns});
     refuses(sluice::SlidingWindowCounter{10, 999ns});
     refuses(sluice::AllOf{sluice::TokenBucket{1, sluice::per_second(1)}, sluice::FixedWindow{10, 1'500ns}});
+    CHECK_THROWS_WITH((sluice::RateLimiter{sluice::FixedWindow{10, 1'500ns}, sluice::Share{store, 4}}),
+                      contains_text("RedisStore cannot run a"));
     const sluice::RateLimiter limiter{sluice::FixedWindow{10, 1s}, store};
     CHECK(limiter.try_consume("key", 1, sluice::FixedWindow{10, 1'500ns}).error == Errc::invalid_argument);
     CHECK(store.stats().dials == 0);
@@ -168,6 +173,32 @@ TEST_CASE("decisions of different costs are combined, each at its own") {
     CHECK(stats.round_trips < 3'000);
     CHECK(limiter.peek("key").remaining == 1'000'000 - 4 * 200 * (1 + 1 + 2 + 3));
     CHECK(limiter.peek("other").remaining == 1'000'000 - 4 * 200);
+}
+
+TEST_CASE("what is given back or only looked at is combined with what is consumed") {
+    RedisServer server;
+    const sluice::RedisStore store{server.url(), {.timeout = 10s, .connections = 1}};
+    const auto run = [&](const auto& policy, const std::string& name) {
+        const sluice::RateLimiter limiter{policy, store, {.name = name}};
+        REQUIRE(limiter.try_consume("key", 100'000));  // so that there is always enough to give back
+        std::atomic<int> errors{0};
+        run_threads(16, [&](int thread) {
+            for (int i = 0; i != 200; ++i) {
+                switch (thread % 4) {
+                    case 0: errors += limiter.refund("key", 2) ? 1 : 0; break;
+                    case 1: errors += limiter.peek("key").error ? 1 : 0; break;
+                    default: errors += limiter.try_consume("key", 5).error ? 1 : 0;
+                }
+            }
+        });
+        CHECK(errors == 0);
+        CHECK(limiter.peek("key").remaining == 1'000'000 - 100'000 - 200 * (8 * 5 - 4 * 2));
+    };
+    run(sluice::FixedWindow{1'000'000, 10'000h}, "fixed");
+    run(sluice::SlidingWindowCounter{1'000'000, 10'000h}, "counter");
+    run(sluice::AllOf{sluice::FixedWindow{1'000'000, 10'000h}, sluice::SlidingWindowCounter{2'000'000, 10'000h}},
+        "both");
+    CHECK(store.stats().round_trips < 3 * 3'000);
 }
 
 TEST_CASE("a user with no more rights than needed suffices") {

@@ -42,7 +42,8 @@ public:
 
     /// Whether the window that ends at `end` is the one whose end, exact or as packed, is `state_end`.
     constexpr bool is_end(std::int64_t state_end, std::int64_t end) const noexcept {
-        return static_cast<std::uint64_t>(state_end) - static_cast<std::uint64_t>(end) <= low_bits_;
+        return state_end >= end &&  // the difference of the two ends of time wraps around
+               static_cast<std::uint64_t>(state_end) - static_cast<std::uint64_t>(end) <= low_bits_;
     }
 
     /// The end of the window in which a state that knows `state_end` is used at `now`, and thus the state's own while

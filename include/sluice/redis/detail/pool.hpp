@@ -84,7 +84,7 @@ public:
         if (next) next->stage.wake_one();
         if (group) {
             group->stage.set(Group::over);
-            group->stage.wake_all();
+            if (group.use_count() > 1) group->stage.wake_all();
         }
         return error;
     }
@@ -106,8 +106,8 @@ private:
         Clock::time_point last_used{};
     };
 
-    /// Calls that wait for a lane together. Under the pool's mutex, but `calls` and what they lead to are the leader's
-    /// while the group is led, and each thread's own when it is over.
+    /// Calls that wait for a lane together. Changed under the pool's mutex only, but what the calls lead to is the
+    /// leader's while the group is led, and each thread's own once the leader has set the stage to `over`.
     struct Group {
         enum Stage : std::uint32_t { waiting, offered, led, over };
         net::Signal stage{};
@@ -153,6 +153,11 @@ private:
         }
         return std::exchange(group->lane, nullptr);
     }
+    /// Whether the group was led without the call, which lead() has answered.
+    static bool was_late(std::unique_lock<std::mutex>& lock, const Group& group, const Call& call) noexcept {
+        if (!lock.owns_lock()) lock.lock();
+        return std::find(group.calls.begin(), group.calls.end(), &call) == group.calls.end();
+    }
     static void find_deadline(Group& group) noexcept {
         const auto sooner = [](const Call* a, const Call* b) { return a->deadline < b->deadline; };
         group.deadline = (*std::min_element(group.calls.begin(), group.calls.end(), sooner))->deadline;
@@ -162,6 +167,7 @@ private:
     Lane* wait(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, Call& call) noexcept {
         for (auto stage = group->stage.get(); stage != Group::over; stage = group->stage.get()) {
             if (stage == Group::led) {  // over soon
+                if (Clock::now() >= call.deadline && was_late(lock, *group, call)) return nullptr;
                 if (lock.owns_lock()) lock.unlock();
                 group->stage.wait(stage);
             } else if (!lock.owns_lock()) {

@@ -18,8 +18,9 @@ namespace sluice::redis {
 /// the latter end in @, which becomes the part's number, so that several parts make one script; $1, $2 ... are the
 /// part's own arguments.
 ///
-/// It finds `now` in us since the epoch, `n` units (> 0 to consume or look at, < 0 to give back), `key@`, and if it is
-/// a string `v@`, the key's value or false, and if that is a number `number@`, which is 0 for none and has to be
+/// It finds `now` in us since the epoch, `n` units (> 0 to consume or look at, < 0 to give back), `units`, which is the
+/// same as it was sent (it changes neither: in a batch the next decision may have them too), `key@`, and if it is a
+/// string `v@`, the key's value or false, and if that is a number `number@`, which is 0 for none and has to be
 /// calculated with first of all: other texts fail thereby. It may use call, format, floor, BAD (the key is not ours: no
 /// answer) and SAVE@: of a string, which stores v@ for life@ milliseconds, or else the part's own `save`.
 struct ScriptPart {
@@ -83,9 +84,9 @@ public:
     std::string batch() const {
         const std::string count = std::to_string(parts_.size());
         std::string text = prelude();
+        text += each(&ScriptPart::setup);
         // first: where in KEYS a key comes first. There are its value, which the decisions change, in `values`, how it
         // has changed in `changes`, and whether it did not exist in `born`.
-        text += each(&ScriptPart::setup);
         if (has_strings()) text += "local first, values, changes, born = {}, call('MGET', unpack(KEYS)), {}, {}\n";
         text += "local out, o, a, units, n = {}, 0, " + std::to_string(arguments_) + "\n";
         text += "for i = 0, #KEYS - 1, " + count + " do repeat\n";
