@@ -24,7 +24,7 @@ using Memory = sluice::MemoryStore<P, sluice::ManualClock>;
 
 /// Redis decides; memory takes part in resets alone.
 struct RedisAndMemoryKit : conformance::RedisKit {
-    static constexpr int sequences = 100;  // each store has had its own
+    static constexpr int sequences = conformance::PostgresKit::sequences;
     static constexpr int requests_per_thread = slow_build ? 1'000 : 10'000;
 
     template <sluice::Policy P>
