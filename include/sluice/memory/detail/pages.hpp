@@ -2,6 +2,7 @@
 #ifndef SLUICE_MEMORY_DETAIL_PAGES_HPP
 #define SLUICE_MEMORY_DETAIL_PAGES_HPP
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,6 +30,18 @@ inline void release_pages(void* begin, std::size_t size) noexcept {
     static_cast<void>(begin);
     static_cast<void>(size);
 #endif
+}
+
+/// To be called now and then by who takes many new pages. While a processor only takes pages, Linux (6.7 and newer)
+/// fetches them for it in batches that double up to 2,016, and whoever needs the first of those waits for 100 to 300 us.
+/// Each page that comes back halves the batches (nr_pcp_alloc and its callers in mm/page_alloc.c), so one is given back.
+inline void keep_page_batches_small() noexcept {
+    struct alignas(4096) Page {
+        std::atomic<unsigned char> taken;
+    };
+    static constinit Page page{};
+    page.taken.store(1, std::memory_order_relaxed);
+    release_pages(&page, sizeof page);
 }
 
 }  // namespace sluice::detail

@@ -99,22 +99,15 @@ bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
 
     std::size_t slots = std::min(min_shard_slots, shard_slots_);
     while (slots < shard_slots_ && live + 1 > slots / 2) slots *= 2;
+    if (slots > old_slots) keep_page_batches_small();
     Slot* const first = begin(index);
-    const auto make_empty = [&](std::size_t i) {
+    for (std::size_t i = 0; i != std::max(slots, old_slots); ++i) {
         if (i >= shard.constructed) {
             new (&first[i]) Slot;
         } else {
             first[i].vacate(Slot::empty);
         }
-    };
-    if (slots > old_slots) {
-        // A page is taken and given back. While a processor only takes pages, Linux (6.7 and newer) fetches them in
-        // batches that double up to 2016, and whose call needs the first of those waits for 100 to 300 us. A page that
-        // comes back halves the batches (nr_pcp_alloc and its callers in mm/page_alloc.c).
-        make_empty(old_slots);
-        release_pages(first + old_slots, (slots - old_slots) * sizeof(Slot));
     }
-    for (std::size_t i = 0; i != std::max(slots, old_slots); ++i) make_empty(i);
     shard.constructed = std::max(shard.constructed, slots);
     if (slots < old_slots) release_pages(first + slots, (old_slots - slots) * sizeof(Slot));
 
