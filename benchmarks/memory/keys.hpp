@@ -32,21 +32,44 @@ private:
 /// Keys of 12 bytes in the order in which they are asked for, one behind the other in one block of memory.
 class Keys {
 public:
-    explicit Keys(const std::vector<std::size_t>& numbers) : text_(numbers.size() * length_) {
+    explicit Keys(const std::vector<std::size_t>& numbers)
+        : size_(numbers.size()), text_(size_ * length_ + fetched_ahead) {
         KeyText<7> key;
-        for (std::size_t i = 0; i != numbers.size(); ++i) key(numbers[i]).copy(&text_[i * length_], length_);
+        for (std::size_t i = 0; i != size_; ++i) key(numbers[i]).copy(&text_[i * length_], length_);
     }
     Keys(const Keys&) = delete;
 
-    std::size_t size() const { return text_.size() / length_; }
+    std::size_t size() const { return size_; }
     std::string_view operator[](std::size_t i) const { return {&text_[i * length_], length_}; }
-    /// A server has just read the key that it asks for. So is a key of the list, if fetched some calls before.
-    void fetch_beyond(std::size_t i) const {
-        __builtin_prefetch(text_.data() + std::min(i * length_ + 512, text_.size()));
-    }
+
+    /// From a key to the next, and from the last to the first.
+    class Walk {
+    public:
+        Walk(const Keys& keys, std::size_t first)
+            : begin_(keys.text_.data()), end_(begin_ + keys.size_ * keys.length_), at_(begin_ + first * keys.length_),
+              length_(keys.length_) {}
+
+        std::string_view next() {
+            // A server has just read the key that it asks for. So is a key of the list, if fetched some calls before.
+            __builtin_prefetch(at_ + fetched_ahead);
+            const std::string_view key{at_, length_};
+            at_ += length_;
+            if (at_ == end_) at_ = begin_;
+            return key;
+        }
+
+    private:
+        const char* begin_;
+        const char* end_;
+        const char* at_;
+        std::size_t length_;
+    };
 
 private:
+    static constexpr std::size_t fetched_ahead = 512;
+
     std::size_t length_ = 12;  // not a constant, which would spare contenders to look at it
+    std::size_t size_;
     std::vector<char> text_;
 };
 

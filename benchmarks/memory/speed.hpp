@@ -54,31 +54,18 @@ struct Shape {
     Expect expect = Expect::allowed;
 };
 
-/// Walks through `keys` from the thread's own starting point. An eighth comes first, untimed, to warm the caches.
-class Walk {
-public:
-    Walk(const Keys& keys, const benchmark::State& state)
-        : keys_(keys), at_(keys.size() / static_cast<std::size_t>(state.threads()) *
-                           static_cast<std::size_t>(state.thread_index())) {}
-
-    std::string_view next() {
-        const std::size_t at = at_;
-        if (++at_ == keys_.size()) at_ = 0;
-        keys_.fetch_beyond(at);
-        return keys_[at];
-    }
-
-private:
-    const Keys& keys_;
-    std::size_t at_;
-};
+/// Each thread has its own starting point.
+inline Keys::Walk own_walk(const Keys& keys, const benchmark::State& state) {
+    return {keys,
+            keys.size() / static_cast<std::size_t>(state.threads()) * static_cast<std::size_t>(state.thread_index())};
+}
 
 template <class Contender>
 void add_workload(const std::string& name, std::shared_ptr<Contender> contender, const Keys& keys, Shape shape) {
     const auto run = [=, &keys](benchmark::State& state) {
         support::pin_thread(static_cast<std::size_t>(state.thread_index()));
-        Walk walk{keys, state};
-        for (std::int64_t i = 0; i < shape.decisions / 8; ++i)
+        Keys::Walk walk = own_walk(keys, state);
+        for (std::int64_t i = 0; i < shape.decisions / 8; ++i)  // untimed, to warm the caches
             benchmark::DoNotOptimize(contender->try_consume(walk.next()).allowed);
         Answers answers;
         for ([[maybe_unused]] auto _ : state) answers.add(contender->try_consume(walk.next()));
@@ -92,7 +79,7 @@ void add_batches(const std::string& name, std::shared_ptr<Limiter> limiter, cons
     static constexpr std::size_t batch = 16;
     const auto run = [=, &keys](benchmark::State& state) {
         support::pin_thread(static_cast<std::size_t>(state.thread_index()));
-        Walk walk{keys, state};
+        Keys::Walk walk = own_walk(keys, state);
         std::array<std::string_view, batch> keys_of_batch;
         std::array<sluice::Decision, batch> decisions;
         Answers answers;
