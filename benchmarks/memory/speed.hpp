@@ -2,7 +2,6 @@
 #ifndef SLUICE_BENCHMARKS_MEMORY_SPEED_HPP
 #define SLUICE_BENCHMARKS_MEMORY_SPEED_HPP
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -54,7 +53,7 @@ struct Shape {
     Expect expect = Expect::allowed;
 };
 
-/// Each thread has its own starting point.
+/// From a starting point of the thread's own, so that threads do not follow each other.
 inline Keys::Walk own_walk(const Keys& keys, const benchmark::State& state) {
     return {keys,
             keys.size() / static_cast<std::size_t>(state.threads()) * static_cast<std::size_t>(state.thread_index())};

@@ -24,5 +24,5 @@ variant_serve() {
     say "      curl -i http://127.0.0.1:$1/api/expensive   4 requests, then 1 per 2.5 seconds"
     say "      curl -i http://127.0.0.1:$1/free            no limit"
     say "Ctrl-C stops it."
-    exec "$bin/${variant_targets[0]}" --port "$1"
+    exec "$bin/${variant_targets[0]}" --port "$1" --metrics-port 0
 }

@@ -32,16 +32,20 @@ inline void release_pages(void* begin, std::size_t size) noexcept {
 #endif
 }
 
-/// To be called now and then by who takes many new pages. While a processor only takes pages, Linux (6.7 and newer)
-/// fetches them for it in batches that double up to 2,016, and whoever needs the first of those waits for 100 to 300 us.
-/// Each page that comes back halves the batches (nr_pcp_alloc and its callers in mm/page_alloc.c), so one is given back.
+/// To be called now and then by whoever takes many new pages: takes one and gives it back. While a processor only takes
+/// pages, Linux (6.7 and newer) fetches them for it in batches that double up to 2,016, and who needs the first of those
+/// waits for 100 to 300 us. A page that comes back halves the exponent: 252 are fetched next (alloc_factor in
+/// mm/page_alloc.c). Does nothing where pages are larger than 4 KiB.
 inline void keep_page_batches_small() noexcept {
+#if defined(__linux__)
+    // One of the caller's own might split a huge page. Any number of threads may write; nobody reads.
     struct alignas(4096) Page {
-        std::atomic<unsigned char> taken;
+        std::atomic<unsigned char> touched;
     };
     static constinit Page page{};
-    page.taken.store(1, std::memory_order_relaxed);
+    page.touched.store(1, std::memory_order_relaxed);
     release_pages(&page, sizeof page);
+#endif
 }
 
 }  // namespace sluice::detail
