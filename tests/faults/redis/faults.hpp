@@ -22,7 +22,7 @@ using sluice::FailureMode;
 inline constexpr auto timeout = 100ms;
 
 /// How long a fault lasts.
-inline constexpr auto fault_time = slow_build ? 3s : 1s;
+inline constexpr auto fault_time = slow_build ? 5s : 1s;
 
 using Limiter = sluice::RateLimiter<sluice::FixedWindow, sluice::RedisStore>;
 
