@@ -40,7 +40,6 @@ public:
     Keys(const Keys&) = delete;
 
     std::size_t size() const { return size_; }
-    std::string_view operator[](std::size_t i) const { return {&text_[i * length_], length_}; }
 
     /// From a key to the next, and from the last to the first.
     class Walk {

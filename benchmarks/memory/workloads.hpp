@@ -36,7 +36,9 @@ inline constexpr const char* workloads_in_words =
 template <class Contender>
 std::shared_ptr<Contender> filled(std::shared_ptr<Contender> contender, const Keys& keys) {
     support::pin_thread(0);
-    for (std::size_t i = 0; i != keys.size(); ++i) benchmark::DoNotOptimize(contender->try_consume(keys[i]).allowed);
+    Keys::Walk walk{keys, 0};
+    for (std::size_t i = 0; i != keys.size(); ++i)
+        benchmark::DoNotOptimize(contender->try_consume(walk.next()).allowed);
     return contender;
 }
 

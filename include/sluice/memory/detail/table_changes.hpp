@@ -76,10 +76,9 @@ bool Table<Words>::is_crowded(std::size_t index) const noexcept {
 template <class Words>
 bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
     Shard& shard = shards_[index];
-    const std::size_t old_slots = slots_in(index);
-    if (old_slots < shard_slots_) keep_page_batches_small();
     const std::unique_ptr<Entry[]> kept{new (std::nothrow) Entry[shard.used]};
     if (!kept) return false;
+    const std::size_t old_slots = slots_in(index);
     Closed closed{*this, index};
 
     std::size_t live = 0;
@@ -100,6 +99,7 @@ bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
 
     std::size_t slots = std::min(min_shard_slots, shard_slots_);
     while (slots < shard_slots_ && live + 1 > slots / 2) slots *= 2;
+    if (slots > old_slots) keep_page_batches_small();
     Slot* const first = begin(index);
     for (std::size_t i = 0; i != std::max(slots, old_slots); ++i) {
         if (i >= shard.constructed) {
