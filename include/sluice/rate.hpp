@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include <sluice/detail/checked.hpp>
+#include <sluice/detail/validate.hpp>
 
 namespace sluice {
 

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include <sluice/decision.hpp>
-#include <sluice/detail/checked.hpp>
+#include <sluice/detail/validate.hpp>
 #include <sluice/detail/int128.hpp>
 #include <sluice/policies/all_of.hpp>
 #include <sluice/policies/fixed_window.hpp>

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include <sluice/detail/checked.hpp>
+#include <sluice/detail/validate.hpp>
 
 namespace sluice {
 

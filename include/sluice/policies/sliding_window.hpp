@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include <sluice/detail/checked.hpp>
+#include <sluice/detail/validate.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/policies/detail/time_log.hpp>
 #include <sluice/policies/detail/window.hpp>

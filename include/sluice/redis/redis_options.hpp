@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <string>
 
-#include <sluice/detail/checked.hpp>
+#include <sluice/detail/validate.hpp>
 #include <sluice/net/breaker.hpp>
 
 namespace sluice {

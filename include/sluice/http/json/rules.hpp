@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <sluice/detail/checked.hpp>
+#include <sluice/detail/validate.hpp>
 #include <sluice/http/json/detail/node.hpp>
 #include <sluice/http/json/detail/quantity.hpp>
 #include <sluice/http/limiter_factory.hpp>

@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include <sluice/decision.hpp>
-#include <sluice/detail/checked.hpp>
+#include <sluice/detail/validate.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/detail/ticks.hpp>
 #include <sluice/rate.hpp>

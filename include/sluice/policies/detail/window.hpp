@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include <sluice/detail/checked.hpp>
+#include <sluice/detail/validate.hpp>
 #include <sluice/detail/divisor.hpp>
 #include <sluice/detail/saturate.hpp>
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include <sluice/detail/checked.hpp>
+#include <sluice/detail/validate.hpp>
 #include <sluice/redis/detail/command.hpp>
 #include <sluice/redis/detail/key.hpp>
 #include <sluice/store.hpp>

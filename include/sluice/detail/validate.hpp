@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_DETAIL_CHECKED_HPP
-#define SLUICE_DETAIL_CHECKED_HPP
+#ifndef SLUICE_DETAIL_VALIDATE_HPP
+#define SLUICE_DETAIL_VALIDATE_HPP
 
 #include <chrono>
 #include <cmath>
