@@ -7,7 +7,7 @@ cmake_minimum_required(VERSION 3.22)
 
 # Layer by layer: a header's path under sluice/ (first match counts), and the layers that it may include.
 set(layers values concepts policies net memory limiter layers redis postgres metrics http umbrella)
-set(path_values "^(version|decision|rate|clock|error|observer)\\.hpp$|^detail/")
+set(path_values "^(version|decision|rate|clock|error|observer|units)\\.hpp$|^detail/")
 set(path_concepts "^(policy|store)\\.hpp$")
 set(path_limiter "^(rate_limiter|any_limiter)\\.hpp$")
 set(path_umbrella "^sluice\\.hpp$")

@@ -2,8 +2,13 @@
 #ifndef SLUICE_ERROR_HPP
 #define SLUICE_ERROR_HPP
 
+#include <array>
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <system_error>
+
+#include <sluice/decision.hpp>
 
 namespace sluice {
 
@@ -12,7 +17,7 @@ enum class Errc {
     no_memory = 1,     ///< the store could not allocate the key's state
     store_full,        ///< every slot holds a live state; `allowed` is what MemoryOptions::on_full says
     degraded,          ///< a fallback store decided: `allowed` is a real decision, not the failure mode's
-    invalid_argument,  ///< the call itself is wrong (key too long for the store, spans of different length)
+    invalid_argument,  ///< the call itself is wrong (negative units, a key too long for the store): always denied
     unsupported,       ///< the policy or the store cannot do this operation
     timeout,           ///< no answer before the deadline; whether the request was charged is unknown
     refused,           ///< the server does not accept connections
@@ -23,11 +28,14 @@ enum class Errc {
     permission,        ///< the server's user may not run what the store needs
     read_only,         ///< the server is a replica or in a read-only transaction
     loading,           ///< the server is starting
-    busy,              ///< the server is occupied (a blocking script, too many clients, a lock)
+    busy,              ///< the server is occupied (a blocking script, too many clients, a lock), or too many calls wait
     server_full,       ///< the server has no memory or no disk left
     wrong_type,        ///< the key belongs to somebody else
     protocol,          ///< the server's answer cannot be understood
     server_error,      ///< any other error that the server reports
+    misconfigured,     ///< the program has to be changed: a policy that the store cannot run, a server in cluster mode
+                       ///< behind a plain URL: always denied
+    cancelled,         ///< the caller gave up, or the object that was to answer is gone
 };
 
 /// What `allowed` is when the store failed. `deny` for logins and payments, `allow` for nearly everything else.
@@ -35,33 +43,65 @@ enum class FailureMode { allow, deny };
 
 namespace detail {
 
+struct ErrcEntry {
+    Errc code;
+    std::string_view name;  // as in metrics
+    const char* message;
+};
+
+/// All there is to know of the codes, in their order.
+inline constexpr std::array errc_table{
+    ErrcEntry{Errc::no_memory, "no_memory", "out of memory for the key's state"},
+    ErrcEntry{Errc::store_full, "store_full", "every slot of the store holds a live state"},
+    ErrcEntry{Errc::degraded, "degraded", "decided by the fallback store"},
+    ErrcEntry{Errc::invalid_argument, "invalid_argument", "invalid argument"},
+    ErrcEntry{Errc::unsupported, "unsupported", "operation not supported by this policy or store"},
+    ErrcEntry{Errc::timeout, "timeout", "the store did not answer in time"},
+    ErrcEntry{Errc::refused, "refused", "the store refused the connection"},
+    ErrcEntry{Errc::disconnected, "disconnected", "the connection to the store broke"},
+    ErrcEntry{Errc::unresolved, "unresolved", "the store's host name could not be resolved"},
+    ErrcEntry{Errc::breaker_open, "breaker_open", "the store failed repeatedly and is not asked for the moment"},
+    ErrcEntry{Errc::authentication, "authentication", "the store rejected the credentials"},
+    ErrcEntry{Errc::permission, "permission", "the store's user lacks a permission"},
+    ErrcEntry{Errc::read_only, "read_only", "the store is read-only"},
+    ErrcEntry{Errc::loading, "loading", "the store is starting"},
+    ErrcEntry{Errc::busy, "busy", "the store is busy"},
+    ErrcEntry{Errc::server_full, "server_full", "the store's server has no memory or disk left"},
+    ErrcEntry{Errc::wrong_type, "wrong_type", "the key holds a value of another kind"},
+    ErrcEntry{Errc::protocol, "protocol", "the store's answer could not be understood"},
+    ErrcEntry{Errc::server_error, "server_error", "the store reported an error"},
+    ErrcEntry{Errc::misconfigured, "misconfigured", "the store is configured so that it cannot decide this"},
+    ErrcEntry{Errc::cancelled, "cancelled", "the request was cancelled"},
+};
+
+/// Codes are 1 .. errc_count.
+inline constexpr std::size_t errc_count = errc_table.size();
+
+static_assert([] {
+    for (std::size_t i = 0; i != errc_count; ++i) {
+        if (static_cast<std::size_t>(errc_table[i].code) != i + 1) return false;
+    }
+    return true;
+}());
+
+/// The entry of a code, or null.
+constexpr const ErrcEntry* errc_entry(int value) noexcept {
+    return value >= 1 && static_cast<std::size_t>(value) <= errc_count
+               ? &errc_table[static_cast<std::size_t>(value) - 1]
+               : nullptr;
+}
+
 class ErrorCategory final : public std::error_category {
 public:
     const char* name() const noexcept override { return "sluice"; }
 
     std::string message(int value) const override {
-        switch (static_cast<Errc>(value)) {
-            case Errc::no_memory: return "out of memory for the key's state";
-            case Errc::store_full: return "every slot of the store holds a live state";
-            case Errc::degraded: return "decided by the fallback store";
-            case Errc::invalid_argument: return "invalid argument";
-            case Errc::unsupported: return "operation not supported by this policy or store";
-            case Errc::timeout: return "the store did not answer in time";
-            case Errc::refused: return "the store refused the connection";
-            case Errc::disconnected: return "the connection to the store broke";
-            case Errc::unresolved: return "the store's host name could not be resolved";
-            case Errc::breaker_open: return "the store failed repeatedly and is not asked for the moment";
-            case Errc::authentication: return "the store rejected the credentials";
-            case Errc::permission: return "the store's user lacks a permission";
-            case Errc::read_only: return "the store is read-only";
-            case Errc::loading: return "the store is starting";
-            case Errc::busy: return "the store is busy";
-            case Errc::server_full: return "the store's server has no memory or disk left";
-            case Errc::wrong_type: return "the key holds a value of another kind";
-            case Errc::protocol: return "the store's answer could not be understood";
-            case Errc::server_error: return "the store reported an error";
-        }
-        return "unknown error";
+        const ErrcEntry* entry = errc_entry(value);
+        return entry != nullptr ? entry->message : "unknown error";
+    }
+
+    bool equivalent(const std::error_code& code, int condition) const noexcept override {
+        return is_same_error(code, {condition, *this});
     }
 };
 
@@ -74,6 +114,12 @@ inline const std::error_category& error_category() noexcept { return detail::cat
 
 inline std::error_code make_error_code(Errc code) noexcept { return {static_cast<int>(code), error_category()}; }
 
+/// The code's name as it is spelled in C++, for logs and metrics; "unknown" for what is none.
+constexpr std::string_view error_name(Errc code) noexcept {
+    const detail::ErrcEntry* entry = detail::errc_entry(static_cast<int>(code));
+    return entry != nullptr ? entry->name : "unknown";
+}
+
 }  // namespace sluice
 
 template <>
@@ -81,10 +127,23 @@ struct std::is_error_code_enum<sluice::Errc> : std::true_type {};
 
 namespace sluice {
 
-/// True where no store decided, so that the limiter's FailureMode has to. A fallback's answer and a full store's stand.
-inline bool is_failure(const std::error_code& error) noexcept {
-    return error && error != Errc::degraded && error != Errc::store_full;
+/// By the category's name and the value, so that it holds between a program and the plugins that it loads, too.
+inline bool operator==(const std::error_code& error, Errc code) noexcept {
+    return error.value() == static_cast<int>(code) && detail::is_same_error(error, make_error_code(code));
 }
+
+/// True where a store decided: there is no error, or it only says how (a fallback's answer, a full store's).
+inline bool is_decided(const std::error_code& error) noexcept {
+    return !error || error == Errc::degraded || error == Errc::store_full;
+}
+
+/// True where the caller or the operator did something wrong. Denied whatever the FailureMode: to try again is useless.
+inline bool is_rejected(const std::error_code& error) noexcept {
+    return error == Errc::invalid_argument || error == Errc::misconfigured;
+}
+
+/// True where no store decided though one should have, so that the limiter's FailureMode has to.
+inline bool is_failure(const std::error_code& error) noexcept { return !is_decided(error) && !is_rejected(error); }
 
 }  // namespace sluice
 

@@ -22,7 +22,6 @@ public:
     static constexpr std::array<std::int64_t, 20> edges_ns{
         100, 250, 500, 1'000, 2'500, 5'000, 10'000, 25'000, 50'000, 100'000, 250'000, 500'000,
         1'000'000, 2'500'000, 5'000'000, 10'000'000, 25'000'000, 50'000'000, 100'000'000, 1'000'000'000};
-    static constexpr int errors = static_cast<int>(Errc::server_error);
 
     void on_decision(const DecisionEvent& event) noexcept override {
         counters_.add(event.decision.allowed ? allowed_at : denied_at);
@@ -48,11 +47,12 @@ private:
                                  error_at = bucket_at + edges_ns.size() + 1;
 
     static std::size_t error_index(const std::error_code& error) noexcept {
-        const bool ours = error.category() == error_category() && error.value() >= 1 && error.value() <= errors;
-        return error_at + static_cast<std::size_t>(ours ? error.value() : errors) - 1;
+        const auto code = static_cast<Errc>(error.value());
+        const bool is_ours = detail::errc_entry(error.value()) != nullptr && error == code;
+        return error_at + static_cast<std::size_t>(is_ours ? code : Errc::server_error) - 1;
     }
 
-    ShardedCounters<error_at + errors> counters_;
+    ShardedCounters<error_at + detail::errc_count> counters_;
 };
 
 }  // namespace sluice::metrics

@@ -94,9 +94,9 @@ private:
     }
 
     static void write_errors(PrometheusText& out, const std::string& name, const LimiterCounters& counters) {
-        for (int code = 1; code <= LimiterCounters::errors; ++code) {
-            const auto count = counters.with_error(static_cast<Errc>(code));
-            if (count > 0) out.sample({{"limiter", name}, {"reason", error_name(static_cast<Errc>(code))}}, count);
+        for (const auto& entry : detail::errc_table) {
+            const auto count = counters.with_error(entry.code);
+            if (count > 0) out.sample({{"limiter", name}, {"reason", entry.name}}, count);
         }
     }
     static void write_latency(PrometheusText& out, const std::string& name, const LimiterCounters& counters) {
@@ -124,31 +124,6 @@ private:
                 }
             }
         }
-    }
-
-    static std::string_view error_name(Errc error) noexcept {
-        switch (error) {
-            case Errc::no_memory: return "no_memory";
-            case Errc::store_full: return "store_full";
-            case Errc::degraded: return "degraded";
-            case Errc::invalid_argument: return "invalid_argument";
-            case Errc::unsupported: return "unsupported";
-            case Errc::timeout: return "timeout";
-            case Errc::refused: return "refused";
-            case Errc::disconnected: return "disconnected";
-            case Errc::unresolved: return "unresolved";
-            case Errc::breaker_open: return "breaker_open";
-            case Errc::authentication: return "authentication";
-            case Errc::permission: return "permission";
-            case Errc::read_only: return "read_only";
-            case Errc::loading: return "loading";
-            case Errc::busy: return "busy";
-            case Errc::server_full: return "server_full";
-            case Errc::wrong_type: return "wrong_type";
-            case Errc::protocol: return "protocol";
-            case Errc::server_error: return "server_error";
-        }
-        return "unknown";
     }
 
     mutable std::mutex mutex_;

@@ -26,7 +26,7 @@ struct RedisStats {
     /// Decisions that failed with `errc`.
     std::uint64_t errors(Errc errc) const noexcept { return errors_[static_cast<std::size_t>(errc)]; }
 
-    static constexpr std::size_t classes = static_cast<std::size_t>(Errc::server_error) + 1;
+    static constexpr std::size_t classes = detail::errc_count + 1;
     std::array<std::uint64_t, classes> errors_{};
 };
 
@@ -43,8 +43,8 @@ struct Counters {
         counter.fetch_add(count, std::memory_order_relaxed);
     }
     void failed(const std::error_code& error) noexcept {
-        const auto index = static_cast<std::size_t>(error.value());
-        if (error.category() == error_category() && index < errors.size()) add(errors[index], 1);
+        if (detail::errc_entry(error.value()) != nullptr && error == static_cast<Errc>(error.value()))
+            add(errors[static_cast<std::size_t>(error.value())], 1);
     }
 
     RedisStats snapshot() const noexcept {
