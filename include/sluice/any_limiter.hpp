@@ -2,7 +2,6 @@
 #ifndef SLUICE_ANY_LIMITER_HPP
 #define SLUICE_ANY_LIMITER_HPP
 
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,18 +21,22 @@ public:
     template <Policy P, class S>
     AnyLimiter(RateLimiter<P, S> limiter) : limiter_(std::make_shared<const Model<P, S>>(std::move(limiter))) {}
 
-    [[nodiscard]] Decision try_consume(std::string_view key, std::uint64_t cost = 1) const noexcept {
+    [[nodiscard]] Decision try_consume(std::string_view key, Units cost = 1) const noexcept {
         return limiter_->try_consume(key, cost);
     }
-    [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept {
+    [[nodiscard]] Decision peek(std::string_view key, Units cost = 1) const noexcept {
         return limiter_->peek(key, cost);
     }
-    std::error_code refund(std::string_view key, std::uint64_t units) const noexcept {
+    std::error_code refund(std::string_view key, Units units) const noexcept {
         return limiter_->refund(key, units);
     }
     std::error_code reset(std::string_view key) const noexcept { return limiter_->reset(key); }
     void try_consume_many(std::span<const std::string_view> keys, std::span<Decision> out) const noexcept {
         limiter_->try_consume_many(keys, out);
+    }
+    template <detail::KeyRange R>
+    void try_consume_many(const R& keys, std::span<Decision> out) const noexcept {
+        detail::try_consume_range(*this, keys, out);
     }
     Quota quota() const noexcept { return limiter_->quota(); }
     const std::string& name() const noexcept { return limiter_->name(); }
@@ -41,9 +44,9 @@ public:
 private:
     struct Concept {
         virtual ~Concept() = default;
-        virtual Decision try_consume(std::string_view, std::uint64_t) const noexcept = 0;
-        virtual Decision peek(std::string_view, std::uint64_t) const noexcept = 0;
-        virtual std::error_code refund(std::string_view, std::uint64_t) const noexcept = 0;
+        virtual Decision try_consume(std::string_view, Units) const noexcept = 0;
+        virtual Decision peek(std::string_view, Units) const noexcept = 0;
+        virtual std::error_code refund(std::string_view, Units) const noexcept = 0;
         virtual std::error_code reset(std::string_view) const noexcept = 0;
         virtual void try_consume_many(std::span<const std::string_view>, std::span<Decision>) const noexcept = 0;
         virtual Quota quota() const noexcept = 0;
@@ -53,13 +56,13 @@ private:
     template <class P, class S>
     struct Model final : Concept {
         explicit Model(RateLimiter<P, S> wrapped) : limiter(std::move(wrapped)) {}
-        Decision try_consume(std::string_view key, std::uint64_t cost) const noexcept override {
+        Decision try_consume(std::string_view key, Units cost) const noexcept override {
             return limiter.try_consume(key, cost);
         }
-        Decision peek(std::string_view key, std::uint64_t cost) const noexcept override {
+        Decision peek(std::string_view key, Units cost) const noexcept override {
             return limiter.peek(key, cost);
         }
-        std::error_code refund(std::string_view key, std::uint64_t units) const noexcept override {
+        std::error_code refund(std::string_view key, Units units) const noexcept override {
             return limiter.refund(key, units);
         }
         std::error_code reset(std::string_view key) const noexcept override { return limiter.reset(key); }

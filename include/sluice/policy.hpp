@@ -23,8 +23,12 @@ namespace sluice {
 ///     step(State&, now, cost) noexcept -> Decision      // a denial consumes nothing; cost 0 reports and changes nothing
 ///     expires_at(const State&) noexcept -> nanoseconds  // from then on the state equals State{}
 ///
-/// `now` counts nanoseconds since the Unix epoch and may go backwards. Optional: refund, peek, reserve, and the
-/// one-word form below.
+/// `now` counts nanoseconds since the Unix epoch and may be late: step() and the rest decide a state that lies ahead of it
+/// by up to 5 s more than the policy itself puts one as at the state's own time, and give no unit twice. Further ahead,
+/// the clock was set back: they bring the state back to `now`, fully used.
+///
+/// Optional: is_ahead(const State&, now) noexcept -> bool, whether the state is one of a later time, so that a store reads
+/// its clock again before it decides; refund, peek, reserve, and the one-word form below.
 template <class P>
 concept Policy = std::copyable<P> && std::default_initializable<typename P::State> &&
     requires(const P& policy, typename P::State& state, const typename P::State& seen, std::chrono::nanoseconds now,
@@ -56,8 +60,10 @@ concept GrowingPolicy = Policy<P> &&
 
 /// A policy whose state fits one 64-bit word for most parameters (fits_word() tells), so that a store may swap it
 /// atomically. unpack(pack(state)) must decide as `state` does. word_expires_at is static: a store has to know it
-/// for a word that another policy of the kind packed, and may be up to one window later than expires_at. Of two words
-/// that one policy packed, the one that expires later is the greater as a signed number.
+/// for a word that another policy of the kind packed, and may be up to one window later than expires_at.
+///
+/// Optional: step_word(word, now, cost) -> Decision, a step that gets by without unpacking the usual state. What is not
+/// usual it may leave undone: the word as it was, and a denial with retry_after 0, which no finished step returns.
 template <class P>
 concept WordPolicy = Policy<P> && requires(const P& policy, const typename P::State& state, std::uint64_t word) {
     { policy.fits_word() }
@@ -95,46 +101,14 @@ Decision peek(const P& policy, const typename P::State& state, std::chrono::nano
 
 namespace detail {
 
-/// Runs `step(state)` on a state in its one-word form.
-template <WordPolicy P, class Step>
-[[gnu::always_inline]] inline Decision step_unpacked(const P& policy, std::uint64_t& word, Step step) noexcept {
-    auto state = policy.unpack(word);
-    const Decision decision = step(state);
-    word = policy.pack(state);
-    return decision;
-}
-
-/// The same with the policy's own step, kept out of the way of one that gets by with less, and by value, so that what
-/// is usual stays in registers.
-template <WordPolicy P>
-[[gnu::noinline]] std::pair<Decision, std::uint64_t> step_unpacked(const P& policy, std::uint64_t word,
-                                                                   std::chrono::nanoseconds now,
-                                                                   std::uint64_t cost) noexcept {
-    const Decision decision = step_unpacked(policy, word, [&](auto& state) { return policy.step(state, now, cost); });
-    return {decision, word};
+/// Whether the state is one of a later time than `now`; false of a policy that does not say.
+template <Policy P>
+bool is_ahead(const P& policy, const typename P::State& state, std::chrono::nanoseconds now) noexcept {
+    if constexpr (requires { policy.is_ahead(state, now); }) return policy.is_ahead(state, now);
+    return false;
 }
 
 }  // namespace detail
-
-/// A step on a state in its one-word form.
-template <WordPolicy P>
-[[gnu::always_inline]] inline Decision step_packed(const P& policy, std::uint64_t& word, std::chrono::nanoseconds now,
-                                                   std::uint64_t cost) noexcept {
-    return detail::step_unpacked(
-        policy,
-        word, [&](typename P::State & state) __attribute__((always_inline)) { return policy.step(state, now, cost); });
-}
-
-/// The same of a policy that gets by with less than to unpack and pack the word.
-template <WordPolicy P>
-requires requires(const P& policy, std::uint64_t& word, std::chrono::nanoseconds now) {
-    { policy.step_packed(word, now, 1) }
-    noexcept->std::same_as<Decision>;
-}
-[[gnu::always_inline]] inline Decision step_packed(const P& policy, std::uint64_t& word, std::chrono::nanoseconds now,
-                                                   std::uint64_t cost) noexcept {
-    return policy.step_packed(word, now, cost);
-}
 
 /// Makes room for a step where the policy wants that, which may throw std::bad_alloc.
 template <Policy P>

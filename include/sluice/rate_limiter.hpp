@@ -14,10 +14,12 @@
 #include <utility>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/key_views.hpp>
 #include <sluice/error.hpp>
 #include <sluice/observer.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
+#include <sluice/units.hpp>
 
 namespace sluice {
 
@@ -33,63 +35,56 @@ struct LimiterOptions {
 /// States are kept apart by (name, policy with its parameters, key): a limiter with another name or other parameters
 /// starts every key fresh, so a change of configuration can admit one capacity more, once.
 ///
-/// A denial consumes nothing. Cost 0 is allowed and changes nothing. A cost above the limit is denied with
-/// Decision::never. When the store fails, Decision::error is set, `allowed` is what LimiterOptions::on_failure says
-/// and all else is 0.
+/// Costs and units are of any integral type. Cost 0 is allowed and changes nothing; a cost above the limit is denied with
+/// Decision::never; a negative one is denied with Errc::invalid_argument. A denial consumes nothing.
+///
+/// When the store fails, Decision::error is set, `allowed` is what LimiterOptions::on_failure says and all else is 0.
+/// What the caller or the operator did wrong (is_rejected) is denied whatever on_failure says.
 template <Policy P, class S>
 class RateLimiter {
     static_assert(Store<S, P>,
-                  "sluice: this store cannot run this policy: Store<S, Policy> wants "
-                  "`Decision decide(const Request<Policy>&) const noexcept`");
+                  "sluice: the second argument is no store that can run this policy. A store has `Decision decide(const "
+                  "Request<Policy>&) const noexcept`; a name or another option goes into LimiterOptions: {.name = \"api\"}");
 
 public:
+    /// Throws what a CheckingStore throws that cannot run the policy.
     RateLimiter(P policy, S store, LimiterOptions options = {})
         : policy_(std::move(policy)), store_(std::move(store)), options_(std::move(options)),
           scope_id_(Scope<P>::scope_id(options_.name, policy_)) {
-        if constexpr (requires { store_.check(Scope<P>(options_.name, policy_)); }) {
-            store_.check(scope());  // a store may refuse what it cannot run exactly
-        }
+        if constexpr (CheckingStore<S, P>) store_.check(scope());
     }
 
     explicit RateLimiter(P policy, LimiterOptions options = {}) requires std::default_initializable<S>
         : RateLimiter(std::move(policy), S{}, std::move(options)) {}
 
-    [[nodiscard, gnu::always_inline]] Decision try_consume(std::string_view key) const noexcept {
-        return consume(
-            scope(), key,
-            1, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
-    }
-    [[nodiscard]] Decision try_consume(std::string_view key, std::uint64_t cost) const noexcept {
-        return consume(
-            scope(), key,
-            cost, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
+    [[nodiscard, gnu::always_inline]] Decision try_consume(std::string_view key, Units cost = 1) const noexcept {
+        return consume(scope(), key, cost);
     }
     /// With another policy of the limiter's type (a tier), which has states of its own.
-    [[nodiscard]] Decision try_consume(std::string_view key, std::uint64_t cost, const P& policy) const noexcept {
-        return consume(
-            {options_.name, policy}, key,
-            cost, [&](const Request<P>& request) __attribute__((always_inline)) { return store_.decide(request); });
+    [[nodiscard]] Decision try_consume(std::string_view key, Units cost, const P& policy) const noexcept {
+        return consume({options_.name, policy}, key, cost);
     }
-    /// At a time that the caller already has, in nanoseconds since the Unix epoch on the store's clock.
+    /// At a time that the caller already has, in nanoseconds since the Unix epoch on the store's clock. Calls for one key
+    /// may come up to 5 s late, in any order: a late one is decided as at the time of the key's state, so that it admits
+    /// nothing twice. A later one than that is taken for a clock that was set back, and finds the key used up.
     [[nodiscard]] Decision try_consume_at(std::chrono::nanoseconds now, std::string_view key,
-                                          std::uint64_t cost = 1) const noexcept requires TimedStore<S, P> {
-        return consume(scope(), key, cost, [&](const Request<P>& request) { return store_.decide_at(request, now); });
+                                          Units cost = 1) const noexcept requires TimedStore<S, P> {
+        return consume(scope(), key, cost, now);
     }
 
     /// The decision for `cost` now; changes nothing, and `remaining` and `reset_after` are those of the key as it is.
-    [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost = 1) const noexcept {
+    [[nodiscard]] Decision peek(std::string_view key, Units cost = 1) const noexcept {
         return peek(key, cost, scope());
     }
-    [[nodiscard]] Decision peek(std::string_view key, std::uint64_t cost, const P& policy) const noexcept {
+    [[nodiscard]] Decision peek(std::string_view key, Units cost, const P& policy) const noexcept {
         return peek(key, cost, Scope<P>{options_.name, policy});
     }
 
-    /// Gives units back, never above the limit; an unknown key is left alone.
-    std::error_code refund(std::string_view key, std::uint64_t units) const noexcept {
-        return store_.decide(Request<P>{scope(), key, units, Operation::refund}).error;
-    }
-    std::error_code refund(std::string_view key, std::uint64_t units, const P& policy) const noexcept {
-        return store_.decide(Request<P>{Scope<P>{options_.name, policy}, key, units, Operation::refund}).error;
+    /// Gives units back, never above the limit; an unknown key is left alone. Negative units take nothing and give
+    /// nothing: Errc::invalid_argument.
+    std::error_code refund(std::string_view key, Units units) const noexcept { return refund(key, units, scope()); }
+    std::error_code refund(std::string_view key, Units units, const P& policy) const noexcept {
+        return refund(key, units, Scope<P>{options_.name, policy});
     }
 
     /// Forgets the key: it is as good as new.
@@ -100,10 +95,17 @@ public:
         return store_.decide(Request<P>{Scope<P>{options_.name, policy}, key, 0, Operation::reset}).error;
     }
 
-    /// Consumes one unit of each key, in order, as try_consume would: out[i] answers keys[i]. One pass with prefetch in
-    /// memory, one round trip to a server. Spans of different length: what the shorter one holds is not touched at
-    /// all and every Decision in `out` carries Errc::invalid_argument.
+    /// Consumes one unit of each key, in order, as try_consume would: out[i] answers keys[i], and a key that occurs twice
+    /// is decided twice. One pass with prefetch in memory, one round trip to a server. Spans of different length: no key
+    /// is charged, and every Decision in `out` carries Errc::invalid_argument.
     void try_consume_many(std::span<const std::string_view> keys, std::span<Decision> out) const noexcept;
+
+    /// The same of a container of std::string or the like, for one allocation. The keys must live as long as the call: do
+    /// not fill a container of std::string_view with temporaries ("user:" + id), whose characters are gone by then.
+    template <detail::KeyRange R>
+    void try_consume_many(const R& keys, std::span<Decision> out) const noexcept {
+        detail::try_consume_range(*this, keys, out);
+    }
 
     const P& policy() const noexcept { return policy_; }
     const std::string& name() const noexcept { return options_.name; }
@@ -115,45 +117,64 @@ public:
 private:
     Scope<P> scope() const noexcept { return {options_.name, policy_, scope_id_}; }
 
-    template <class Ask>
-    [[gnu::always_inline]] Decision consume(const Scope<P>& scope, std::string_view key, std::uint64_t cost,
-                                            Ask ask) const noexcept {
-        // Neither holds on to an address of what is on the other's stack, so that all of it can live in registers.
-        return options_.observer ? consume_observed(scope.policy, scope.id, key, cost, ask)
-                                 : consume_unobserved(scope, key, cost, ask);
+    /// `now` is the caller's time, or nothing: then the store looks at its clock.
+    template <class... Now>
+    [[gnu::always_inline]] Decision consume(const Scope<P>& scope, std::string_view key, Units cost,
+                                            Now... now) const noexcept {
+        // The observed path gets copies: with references the compiler would spill the usual path's locals.
+        if (options_.observer) return observed(scope.policy, scope.id, key, cost, now...);
+        return ask(scope, key, cost, now...);
     }
 
-    template <class Ask>
-    [[gnu::always_inline]] Decision consume_unobserved(const Scope<P>& scope, std::string_view key, std::uint64_t cost,
-                                                       Ask ask) const noexcept {
-        Decision decision = ask(Request<P>{scope, key, cost, cost == 0 ? Operation::peek : Operation::consume});
+    template <class... Now>
+    [[gnu::always_inline]] Decision ask(const Scope<P>& scope, std::string_view key, Units cost,
+                                        Now... now) const noexcept {
+        if (cost.is_negative()) [[unlikely]]
+            return rejection(scope.policy);
+        const Operation operation = cost.count() == 0 ? Operation::peek : Operation::consume;
+        Decision decision = decide(Request<P>{scope, key, cost.count(), operation}, now...);
         if (decision.error) [[unlikely]]
-            settle(decision, scope.policy, cost);
+            settle(decision, scope.policy, cost.count());
         return decision;
     }
+    [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept { return store_.decide(request); }
+    Decision decide(const Request<P>& request, std::chrono::nanoseconds now) const noexcept requires TimedStore<S, P> {
+        return store_.decide_at(request, now);
+    }
 
-    template <class Ask>
-    [[gnu::noinline]] Decision consume_observed(const P& policy, std::uint64_t id, std::string_view key,
-                                                std::uint64_t cost, Ask ask) const noexcept {
+    template <class... Now>
+    [[gnu::noinline]] Decision observed(const P& policy, std::uint64_t id, std::string_view key, Units cost,
+                                        Now... now) const noexcept {
         const auto start = std::chrono::steady_clock::now();
-        const Decision decision = consume_unobserved({options_.name, policy, id}, key, cost, ask);
-        report(key, cost, decision, std::chrono::steady_clock::now() - start);
+        const Decision decision = ask({options_.name, policy, id}, key, cost, now...);
+        report(key, cost.count(), decision, std::chrono::steady_clock::now() - start);
         return decision;
     }
 
-    Decision peek(std::string_view key, std::uint64_t cost, const Scope<P>& scope) const noexcept {
-        Decision decision = store_.decide(Request<P>{scope, key, cost, Operation::peek});
-        settle(decision, scope.policy, cost);
+    Decision peek(std::string_view key, Units cost, const Scope<P>& scope) const noexcept {
+        if (cost.is_negative()) return rejection(scope.policy);
+        Decision decision = store_.decide(Request<P>{scope, key, cost.count(), Operation::peek});
+        settle(decision, scope.policy, cost.count());
         return decision;
     }
 
-    /// The failure mode's answer where the store has none.
-    [[gnu::noinline]] void settle(Decision& decision, const P& policy, std::uint64_t cost) const noexcept {
-        if (!is_failure(decision.error)) return;
-        const std::error_code error = decision.error;
-        decision = Decision{};
-        decision.error = error;
+    std::error_code refund(std::string_view key, Units units, const Scope<P>& scope) const noexcept {
+        if (units.is_negative()) return Errc::invalid_argument;
+        return store_.decide(Request<P>{scope, key, units.count(), Operation::refund}).error;
+    }
+
+    static Decision rejection(const P& policy) noexcept {
+        Decision decision = failure(Errc::invalid_argument);
         decision.limit = policy.quota().limit;
+        return decision;
+    }
+
+    /// Where the store has no answer, the failure mode's, or a denial of what should not have been asked.
+    [[gnu::noinline]] void settle(Decision& decision, const P& policy, std::uint64_t cost) const noexcept {
+        if (is_decided(decision.error)) return;
+        decision = failure(decision.error);
+        decision.limit = policy.quota().limit;
+        if (is_rejected(decision.error)) return;
         if (cost > decision.limit) {
             decision.retry_after = Decision::never;
         } else {
@@ -179,9 +200,7 @@ template <Policy P, class S>
 void RateLimiter<P, S>::try_consume_many(std::span<const std::string_view> keys,
                                          std::span<Decision> out) const noexcept {
     if (keys.size() != out.size()) {
-        Decision wrong;
-        wrong.error = Errc::invalid_argument;
-        std::fill(out.begin(), out.end(), wrong);
+        std::fill(out.begin(), out.end(), rejection(policy_));
         return;
     }
     if constexpr (BatchStore<S, P>) {

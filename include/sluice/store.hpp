@@ -18,15 +18,18 @@ namespace sluice {
 /// for a call with a policy of its own: a hash of a few numbers, no allocation.
 template <Policy P>
 struct Scope {
-    Scope(std::string_view limiter, const P& rules) noexcept : Scope(limiter, rules, scope_id(limiter, rules)) {}
-    /// With `scope_id(limiter, rules)` computed before.
-    Scope(std::string_view limiter, const P& rules, std::uint64_t known_id) noexcept
-        : name(limiter), policy(rules), id(known_id) {}
+    Scope(std::string_view limiter_name, const P& of_policy) noexcept
+        : Scope(limiter_name, of_policy, scope_id(limiter_name, of_policy)) {}
+    /// With `scope_id(limiter_name, of_policy)` computed before.
+    Scope(std::string_view limiter_name, const P& of_policy, std::uint64_t known_id) noexcept
+        : name(limiter_name), policy(of_policy), id(known_id) {}
+    Scope(std::string_view, const P&&) = delete;  // the temporary would be gone before the scope is
+    Scope(std::string_view, const P&&, std::uint64_t) = delete;
 
-    static std::uint64_t scope_id(std::string_view limiter, const P& rules) noexcept {
+    static std::uint64_t scope_id(std::string_view limiter_name, const P& of_policy) noexcept {
         detail::Fingerprint print;
-        print.add(limiter);
-        print.add(fingerprint(rules));
+        print.add(limiter_name);
+        print.add(fingerprint(of_policy));
         return print.value();
     }
 
@@ -49,14 +52,23 @@ struct Request {
 /// A store finds the state of (scope, key), makes the policy's step atomic and owns the clock. It is a handle: copies
 /// share the states; all calls may come from many threads at once. decide() answers consume and peek with the
 /// policy's decision, refund and reset with an `error` alone; it never throws, and reports a failure in
-/// Decision::error, leaving `allowed` to the limiter.
+/// Decision::error, leaving `allowed` to the limiter: Errc::invalid_argument for a key that it cannot hold and
+/// Errc::misconfigured for a policy that it cannot run are denied, others as the limiter's FailureMode says.
 template <class S, class P>
 concept Store = Policy<P> && std::copyable<S> && requires(const S& store, const Request<P>& request) {
     { store.decide(request) }
     noexcept->std::same_as<Decision>;
 };
 
-/// A store that takes the time from the caller (nanoseconds since the Unix epoch).
+/// A store that refuses a policy which it cannot run exactly, or at all: check() throws std::invalid_argument. A limiter
+/// asks it once, when it is made; a policy that comes with a call is answered with Errc::misconfigured.
+template <class S, class P>
+concept CheckingStore = Store<S, P> && requires(const S& store, const Scope<P>& scope) {
+    store.check(scope);
+};
+
+/// A store that takes the time from the caller (nanoseconds since the Unix epoch). Calls may be late by up to 5 s, in any
+/// order, as threads are that read a clock and are then held up.
 template <class S, class P>
 concept TimedStore = Store<S, P> && requires(const S& store, const Request<P>& request, std::chrono::nanoseconds now) {
     { store.decide_at(request, now) }

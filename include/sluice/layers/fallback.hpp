@@ -17,7 +17,8 @@
 
 namespace sluice {
 
-/// A store made of two: what the primary fails to decide, the secondary decides. A denial is no failure.
+/// A store made of two: what the primary fails to decide, the secondary decides. A denial is no failure, and neither is
+/// what the caller or the operator did wrong (is_rejected).
 ///
 ///     Fallback{RedisStore{"redis://..."}, PostgresStore{"host=..."}}
 ///     Fallback{redis, Share{MemoryStore<TokenBucket>{}, 4}}                       // one of four processes, see Share
@@ -76,8 +77,8 @@ public:
     /// Throws what a store throws that cannot run the policy.
     template <Policy P>
     void check(const Scope<P>& scope) const {
-        if constexpr (requires { primary_.check(scope); }) primary_.check(scope);
-        if constexpr (requires { secondary_.check(scope); }) secondary_.check(scope);
+        if constexpr (CheckingStore<Primary, P>) primary_.check(scope);
+        if constexpr (CheckingStore<Secondary, P>) secondary_.check(scope);
     }
 
     const Primary& primary() const noexcept { return primary_; }

@@ -2,64 +2,19 @@
 #ifndef SLUICE_LAYERS_SHARE_HPP
 #define SLUICE_LAYERS_SHARE_HPP
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 #include <sluice/decision.hpp>
 #include <sluice/detail/validate.hpp>
-#include <sluice/detail/int128.hpp>
-#include <sluice/policies/all_of.hpp>
-#include <sluice/policies/fixed_window.hpp>
-#include <sluice/policies/leaky_bucket.hpp>
-#include <sluice/policies/sliding_window.hpp>
-#include <sluice/policies/sliding_window_counter.hpp>
-#include <sluice/policies/token_bucket.hpp>
+#include <sluice/policies/builtin.hpp>
 #include <sluice/policy.hpp>
-#include <sluice/rate.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice {
-
-// share_of(policy, instances): what each of so many processes enforces, so that all together keep to `policy`. Limits
-// are rounded down but stay 1 at least, so that a limit below the number of instances admits that number. A policy of
-// your own takes part with an overload in its namespace.
-
-/// Exact, unless the period becomes longer than 100 years.
-inline Rate share_of(const Rate& rate, std::uint32_t instances) noexcept {
-    const auto period = detail::uint128{static_cast<std::uint64_t>(rate.period().count())} * instances;
-    const auto chosen = std::min(period, static_cast<detail::uint128>(detail::max_period_ns));
-    const auto count = (rate.count() * chosen + period - 1) / period;  // rounded up: never slower than the share
-    return {static_cast<std::uint64_t>(count), std::chrono::nanoseconds{static_cast<std::int64_t>(chosen)}};
-}
-inline std::uint64_t share_of(std::uint64_t limit, std::uint32_t instances) noexcept {
-    return std::max<std::uint64_t>(1, limit / instances);
-}
-
-inline TokenBucket share_of(const TokenBucket& policy, std::uint32_t instances) noexcept {
-    return {share_of(policy.capacity(), instances), share_of(policy.refill(), instances)};
-}
-inline LeakyBucket share_of(const LeakyBucket& policy, std::uint32_t instances) noexcept {
-    return {share_of(policy.queue(), instances), share_of(policy.drain(), instances)};
-}
-inline FixedWindow share_of(const FixedWindow& policy, std::uint32_t instances) noexcept {
-    return {share_of(policy.limit(), instances), policy.window()};
-}
-inline SlidingWindow share_of(const SlidingWindow& policy, std::uint32_t instances) noexcept {
-    return {share_of(policy.limit(), instances), policy.window()};
-}
-inline SlidingWindowCounter share_of(const SlidingWindowCounter& policy, std::uint32_t instances) noexcept {
-    return {share_of(policy.limit(), instances), policy.window()};
-}
-template <Policy... Policies>
-AllOf<Policies...> share_of(const AllOf<Policies...>& policy, std::uint32_t instances) noexcept {
-    return std::apply([&](const auto&... part) { return AllOf<Policies...>{share_of(part, instances)...}; },
-                      policy.policies());
-}
 
 /// A store in which each of `instances` processes enforces its share of every policy: a store of a process' own behind a
 /// shared one.
@@ -103,7 +58,7 @@ public:
     /// Throws std::invalid_argument where the store cannot run the share of the policy.
     template <Policy P>
     void check(const Scope<P>& scope) const {
-        if constexpr (requires { store_.check(scope); }) {
+        if constexpr (CheckingStore<S, P>) {
             const P share = share_of(scope.policy, instances_);
             store_.check(Scope<P>{scope.name, share});
         }

@@ -20,8 +20,8 @@ enum class OnFull {
 };
 
 struct MemoryOptions {
-    /// Live states at once, 1 .. 2^32. A full store makes overflow states on top: one for each 64 keys, from 1 to 64
-    /// in all, which limiters and policies that share the store share too. While they live they count as keys.
+    /// Keys with a live state of their own at once, 1 .. 2^32. A full store makes overflow states on top: one for each 64
+    /// keys, from 1 to 64 in all, which limiters and policies that share the store share too.
     std::size_t max_keys = 1'048'576;
     OnFull on_full = OnFull::overflow;
     /// Keep and compare whole keys instead of hashes of them: a lock and a heap block for every key.

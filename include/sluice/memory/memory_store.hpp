@@ -39,8 +39,8 @@ namespace sluice {
 /// page (of 2 MiB where transparent huge pages are always on).
 /// A shard shrinks when as many new keys have come as it has slots; until then a flood's memory stays in use.
 ///
-/// A key is known by 62 bits of a hash that is keyed with a random seed per store: two of n keys share a state with a
-/// probability of n^2 / 2^62, 2e-7 for a million. Where that is too much, MemoryOptions::full_keys keeps and compares
+/// A key is known by 61 bits of a hash that is keyed with a random seed per store: two of n keys share a state with a
+/// probability of n^2 / 2^61, 4e-7 for a million. Where that is too much, MemoryOptions::full_keys keeps and compares
 /// the keys themselves, at the cost of the larger states.
 ///
 /// Full: when `max_keys` slots hold live states, a new key is served as MemoryOptions::on_full says. No live state is
@@ -56,7 +56,8 @@ public:
         States& states = *states_;
         const auto place = states.locate(request);
         __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
-        return states.decide(request, place, clock_.now(), &clock_);
+        std::chrono::nanoseconds now = clock_.now();
+        return states.decide(request, place, now, &clock_);
     }
 
     [[gnu::flatten]] Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
@@ -74,7 +75,7 @@ public:
                 places[i] = states_->locate({request.scope, keys[done + i]});
                 __builtin_prefetch(places[i].home, 1);
             }
-            const auto now = clock_.now();
+            std::chrono::nanoseconds now = clock_.now();  // each key's decision may make it later for the next
             for (std::size_t i = 0; i != count; ++i) {
                 const Request<P> one{request.scope, keys[done + i], request.units, request.operation};
                 // Made in place: a copy of a decision would wait for the stores of its members.

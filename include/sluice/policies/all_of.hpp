@@ -47,7 +47,7 @@ public:
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
         const Decision whole = peek(state, now, cost);
         if (!whole.allowed) {
-            // A part denies again, writing at most what a clock gone back makes necessary.
+            // A part denies again, and writes at most what a clock that was set back makes necessary.
             for_each(state, [&](const auto& policy, auto& part) {
                 if (!sluice::peek(policy, part, now, cost).allowed) static_cast<void>(policy.step(part, now, cost));
             });
@@ -59,6 +59,14 @@ public:
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
         return combine(state,
                        [&](const auto& policy, const auto& part) { return sluice::peek(policy, part, now, cost); });
+    }
+
+    bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
+        bool is_any = false;
+        for_each(state, [&](const auto& policy, const auto& part) {
+            is_any = is_any || detail::is_ahead(policy, part, now);
+        });
+        return is_any;
     }
 
     void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept
@@ -113,6 +121,12 @@ private:
 
     std::tuple<Policies...> policies_;
 };
+
+template <Policy... Policies>
+AllOf<Policies...> share_of(const AllOf<Policies...>& policy, std::uint32_t instances) noexcept {
+    return std::apply([&](const auto&... part) { return AllOf<Policies...>{share_of(part, instances)...}; },
+                      policy.policies());
+}
 
 }  // namespace sluice
 

@@ -8,21 +8,24 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
+#include <sluice/policies/detail/share.hpp>
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
 
 namespace sluice {
 
 /// At most `limit` units in each window, windows aligned to the Unix epoch: for quotas that people read ("1000 a day,
-/// anew at midnight UTC"). Around a window's edge up to 2 * limit may pass within one window's length; where that
+/// resets at midnight UTC"). Around a window's edge up to 2 * limit may pass within one window's length; where that
 /// hurts, take SlidingWindowCounter or SlidingWindow.
 ///
 ///     FixedWindow{1000, 24h}
 ///
 /// Limit 1 .. 2^53-1, window 1 ns .. 100 years, else std::invalid_argument. State: 16 bytes, or one word where the
 /// limit stays below 2^(floor(log2 window_ns) - 6), 8 million a second or 500 million a minute, and the window below 36
-/// years. A clock that goes back takes the count along into the window it finds itself in.
+/// years. A reading of the clock that comes late is counted into the state's window; where the clock was set back by more
+/// than 5 s, the window that it finds itself in is used up.
 class FixedWindow {
 public:
     struct State {
@@ -46,18 +49,23 @@ public:
         const Decision decision = decide(seen.used, seen.end_ns - now.count(), cost);
         if (decision.allowed) {
             if (cost != 0) state = {seen.end_ns, seen.used + cost};
-        } else if (state.end_ns > seen.end_ns) {
-            state = seen;  // takes a count along that a clock gone back would leave in the future
+        } else if (was_clock_set_back(state, seen)) {
+            state = seen;  // or its window, still to come, would block the key until then
         }
         return decision;
     }
 
-    /// In a window that goes on, as is usual, a word is counted up as it is.
-    [[gnu::always_inline]] Decision step_packed(std::uint64_t& word, std::chrono::nanoseconds now,
-                                                std::uint64_t cost) const noexcept {
+    /// Whether the state's window begins after `now`.
+    constexpr bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
+        return window_.is_ahead(state.end_ns, now.count());
+    }
+
+    /// In a window that goes on, as is usual, a word is counted up as it is. One ahead is left to step().
+    [[gnu::always_inline]] Decision step_word(std::uint64_t& word, std::chrono::nanoseconds now,
+                                              std::uint64_t cost) const noexcept {
         const std::int64_t end = window_.end_after(now.count());
         if (!window_.is_end(window_.time(word), end)) [[unlikely]] {
-            const auto [decision, after] = detail::step_unpacked(*this, word, now, cost);
+            const auto [decision, after] = step_in_new_window(word, now, cost);
             word = after;
             return decision;
         }
@@ -82,9 +90,23 @@ public:
     }
 
 private:
+    [[gnu::noinline]] std::pair<Decision, std::uint64_t> step_in_new_window(std::uint64_t word,
+                                                                            std::chrono::nanoseconds now,
+                                                                            std::uint64_t cost) const noexcept {
+        State state = unpack(word);
+        if (is_ahead(state, now)) return {Decision{}, word};
+        const Decision decision = step(state, now, cost);
+        return {decision, pack(state)};
+    }
+
+    /// The state as it counts at `now`: of a window that is over, nothing does; one that is too far ahead means that the
+    /// clock was set back to a window that may have been used up.
     constexpr State at(const State& state, std::int64_t now) const noexcept {
         const std::int64_t end = window_.current_end(now, state.end_ns);
-        return {end, state.end_ns < end ? 0 : state.used};
+        return {end, state.end_ns < end ? 0 : window_.is_end(state.end_ns, end) ? state.used : limit_};
+    }
+    constexpr bool was_clock_set_back(const State& state, const State& seen) const noexcept {
+        return state.end_ns > seen.end_ns && !window_.is_end(state.end_ns, seen.end_ns);
     }
 
     [[gnu::always_inline]] Decision decide(std::uint64_t used, std::int64_t rest_ns,
@@ -101,8 +123,12 @@ private:
 
     std::uint64_t limit_;
     detail::Window window_;
-    bool exceeds_word_;  // and not its opposite, which a lookup would have to turn round
+    bool exceeds_word_;  // stored negated: saves one instruction in the lookup
 };
+
+inline FixedWindow share_of(const FixedWindow& policy, std::uint32_t instances) noexcept {
+    return {detail::share_of_limit(policy.limit(), instances), policy.window()};
+}
 
 }  // namespace sluice
 

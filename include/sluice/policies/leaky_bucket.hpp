@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <sluice/policies/detail/bucket.hpp>
+#include <sluice/policies/detail/share.hpp>
 #include <sluice/policy.hpp>
 
 namespace sluice {
@@ -45,6 +46,21 @@ public:
         if (decision.allowed) decision.delay = bucket_.duration_of(debt_before);
         return decision;
     }
+    /// A queue that is ahead is left to step().
+    [[gnu::always_inline]] Decision step_word(std::uint64_t& word, std::chrono::nanoseconds now,
+                                              std::uint64_t cost) const noexcept {
+        State state = unpack(word);
+        std::uint64_t debt_before = 0;
+        Decision decision = bucket_.step<detail::Bucket::Ahead::leave>(state, now.count(), cost, debt_before);
+        if (decision.allowed) decision.delay = bucket_.duration_of(debt_before);
+        word = pack(state);
+        return decision;
+    }
+
+    /// Whether the queue is empty later than a request at `now` could make it.
+    constexpr bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
+        return bucket_.is_ahead(state, now.count());
+    }
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
         bucket_.refund(state, now.count(), units);
     }
@@ -62,6 +78,10 @@ public:
 private:
     detail::Bucket bucket_;
 };
+
+inline LeakyBucket share_of(const LeakyBucket& policy, std::uint32_t instances) noexcept {
+    return {detail::share_of_limit(policy.queue(), instances), share_of(policy.drain(), instances)};
+}
 
 }  // namespace sluice
 

@@ -8,23 +8,24 @@
 #include <cstdint>
 #include <string_view>
 
-#include <sluice/detail/validate.hpp>
 #include <sluice/detail/saturate.hpp>
+#include <sluice/detail/skew.hpp>
+#include <sluice/detail/validate.hpp>
+#include <sluice/policies/detail/share.hpp>
 #include <sluice/policies/detail/time_log.hpp>
-#include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
 
 namespace sluice {
 
-/// At most `limit` units in every window of that length, exactly: the time of each admitted unit is kept. For few and
-/// dear things (logins, payments, SMS); SlidingWindowCounter comes close with 8 bytes.
+/// At most `limit` units in every window of that length, exactly: the time of each admission is kept. For rare and
+/// expensive operations (logins, payments, SMS); SlidingWindowCounter comes close with 8 bytes.
 ///
 ///     SlidingWindow{5, 15min}
 ///
-/// Limit 1 .. 2^20, window 1 ns .. 100 years, else std::invalid_argument. State: 8 bytes per admitted unit, allocated as
-/// it fills (9 at times, 8 once at the limit), and a head of 32 bytes. A decision costs a binary search, and an
-/// admission of cost n writes n times. A clock that goes back (by more than the millisecond by which threads may
-/// disagree) turns the later times into now.
+/// Limit 1 .. 2^20, window 1 ns .. 100 years, else std::invalid_argument. State: 12 bytes per admission whatever its cost,
+/// allocated as it fills (13 at times, 12 once at the limit), and a head of 56 bytes. A decision costs a binary search.
+/// A reading of the clock that comes late is decided as at the newest admission; where the clock was set back by more
+/// than 5 s, the key is used up from then on.
 class SlidingWindow {
 public:
     struct State {
@@ -45,32 +46,34 @@ public:
         return {limit_, static_cast<std::uint64_t>(window_ns_)};
     }
 
-    /// Makes room for the times of an admission, and lets go of those that have left the window.
+    /// Makes room for the time of an admission, and lets go of those that have left the window.
     void reserve(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const {
-        forget(state, now.count());
-        if (cost <= limit_ - state.log.size()) state.log.reserve(state.log.size() + cost, limit_);
+        forget(state, time_of(state, now.count()));
+        if (cost <= limit_) state.log.reserve(state.log.size() + 1, limit_);
     }
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
         if (cost == 0) return peek(state, now, 0);
-        forget(state, now.count());
-        if (is_ahead(state, now.count())) state.log.clamp(now.count());
+        if (was_clock_set_back(state, now.count())) {
+            state.log.drop_oldest(state.log.size());
+            state.log.append(now.count(), limit_);
+        }
+        const std::int64_t time = time_of(state, now.count());
+        forget(state, time);
         Decision decision = peek(state, now, cost);
         if (decision.allowed) {
-            const std::int64_t newest = state.log.size() != 0 ? state.log.newest() : now.count();
-            state.log.append(std::max<std::int64_t>(now.count(), newest), cost);
-            decision.remaining = limit_ - state.log.size();
-            decision.reset_after = detail::wait(now.count(), leaves_at(state.log.newest()));
+            state.log.append(time, cost);
+            decision.remaining -= cost;
+            decision.reset_after = detail::wait(now.count(), leaves_at(time));
         }
         return decision;
     }
 
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
+        if (was_clock_set_back(state, now.count())) return used_up(cost);
         const detail::TimeLog& log = state.log;
-        const std::size_t gone = log.count_before(visible_from(now.count()));
-        const std::uint64_t used = log.size() - gone;
-        const std::int64_t latest = is_ahead(state, now.count()) ? now.count() : detail::int64_max;
-        const auto leaves = [&](std::size_t index) { return leaves_at(std::min(log[index], latest)); };
+        const std::uint64_t gone = log.units_before(log.count_before(visible_from(time_of(state, now.count()))));
+        const std::uint64_t used = log.units() - gone;
         Decision decision;
         decision.limit = limit_;
         decision.allowed = cost <= limit_ - used;
@@ -78,16 +81,22 @@ public:
         if (!decision.allowed) {
             decision.retry_after = Decision::never;
             if (cost <= limit_) {  // so many of the oldest have to leave first
-                decision.retry_after = detail::wait(now.count(), leaves(gone + used + cost - limit_ - 1));
+                const std::int64_t last = log.time_of_unit(gone + used + cost - limit_ - 1);
+                decision.retry_after = detail::wait(now.count(), leaves_at(last));
             }
         }
-        if (used != 0) decision.reset_after = detail::wait(now.count(), leaves(log.size() - 1));
+        if (used != 0) decision.reset_after = detail::wait(now.count(), leaves_at(log.newest()));
         return decision;
     }
 
+    /// Whether the newest admission lies after `now`.
+    bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
+        return state.log.size() != 0 && state.log.newest() > now.count();
+    }
+
     void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
-        forget(state, now.count());
-        state.log.drop_newest(static_cast<std::size_t>(std::min<std::uint64_t>(units, state.log.size())));
+        forget(state, time_of(state, now.count()));
+        state.log.drop_newest_units(units);
     }
 
     std::chrono::nanoseconds expires_at(const State& state) const noexcept {
@@ -96,17 +105,37 @@ public:
 
 private:
     std::int64_t leaves_at(std::int64_t time) const noexcept { return detail::add(time, window_ns_); }
-    std::int64_t visible_from(std::int64_t now) const noexcept { return detail::add(now, 1 - window_ns_); }
-    void forget(State& state, std::int64_t now) const noexcept {
-        state.log.drop_oldest(state.log.count_before(visible_from(now)));
+    std::int64_t visible_from(std::int64_t time) const noexcept { return detail::add(time, 1 - window_ns_); }
+    void forget(State& state, std::int64_t time) const noexcept {
+        state.log.drop_oldest(state.log.count_before(visible_from(time)));
     }
-    static bool is_ahead(const State& state, std::int64_t now) noexcept {
-        return state.log.size() != 0 && state.log.newest() > detail::add(now, detail::tolerated_skew_ns);
+
+    /// When a request of `now` is decided: at the newest admission, if that lies ahead no further than threads are held up.
+    static std::int64_t time_of(const State& state, std::int64_t now) noexcept {
+        const bool is_late = state.log.size() != 0 && detail::is_within_skew(state.log.newest(), now);
+        return is_late ? state.log.newest() : now;
+    }
+    static bool was_clock_set_back(const State& state, std::int64_t now) noexcept {
+        return state.log.size() != 0 && state.log.newest() > now && !detail::is_within_skew(state.log.newest(), now);
+    }
+    /// As if all units had come now.
+    Decision used_up(std::uint64_t cost) const noexcept {
+        const std::chrono::nanoseconds wait = std::min(window(), Decision::never - std::chrono::nanoseconds{1});
+        Decision decision;
+        decision.limit = limit_;
+        decision.allowed = cost == 0;
+        if (!decision.allowed) decision.retry_after = cost > limit_ ? Decision::never : wait;
+        decision.reset_after = wait;
+        return decision;
     }
 
     std::uint64_t limit_;
     std::int64_t window_ns_;
 };
+
+inline SlidingWindow share_of(const SlidingWindow& policy, std::uint32_t instances) noexcept {
+    return {detail::share_of_limit(policy.limit(), instances), policy.window()};
+}
 
 }  // namespace sluice
 

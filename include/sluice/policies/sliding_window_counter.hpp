@@ -7,7 +7,9 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
+#include <sluice/policies/detail/share.hpp>
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
 
@@ -21,7 +23,8 @@ namespace sluice {
 ///
 /// Limit 1 .. 2^53-1, window 1 ns .. 100 years, else std::invalid_argument. State: 24 bytes, or one word where the
 /// limit stays below 2^((floor(log2 window_ns) - 6) / 2), that is 2,047 a second, 16,383 a minute, 131,071 an hour, and
-/// the window below 36 years. A clock that goes back finds both counts in the window to which it went.
+/// the window below 36 years. A reading of the clock that comes late is counted into the state's window, as at its
+/// beginning; where the clock was set back by more than 5 s, the window that it finds itself in is used up.
 class SlidingWindowCounter {
 public:
     struct State {
@@ -47,18 +50,23 @@ public:
         const Decision decision = decide(seen.end_ns, seen.previous, seen.current, now.count(), cost);
         if (decision.allowed) {
             if (cost != 0) state = {seen.end_ns, seen.previous, seen.current + cost};
-        } else if (state.end_ns > seen.end_ns) {
-            state = seen;  // takes counts along that a clock gone back would leave in the future
+        } else if (state.end_ns > seen.end_ns && !window_.is_end(state.end_ns, seen.end_ns)) {
+            state = seen;  // the clock was set back: its window, still to come, would block the key until then
         }
         return decision;
     }
 
-    /// In a window that goes on, as is usual, a word is counted up as it is.
-    [[gnu::always_inline]] Decision step_packed(std::uint64_t& word, std::chrono::nanoseconds now,
-                                                std::uint64_t cost) const noexcept {
+    /// Whether the state's window begins after `now`.
+    constexpr bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
+        return window_.is_ahead(state.end_ns, now.count());
+    }
+
+    /// In a window that goes on, as is usual, a word is counted up as it is. One ahead is left to step().
+    [[gnu::always_inline]] Decision step_word(std::uint64_t& word, std::chrono::nanoseconds now,
+                                              std::uint64_t cost) const noexcept {
         const std::int64_t end = window_.end_after(now.count());
         if (!window_.is_end(window_.time(word), end_of_next(end))) [[unlikely]] {
-            const auto [decision, after] = detail::step_unpacked(*this, word, now, cost);
+            const auto [decision, after] = step_in_new_window(word, now, cost);
             word = after;
             return decision;
         }
@@ -93,10 +101,21 @@ public:
     }
 
 private:
+    [[gnu::noinline]] std::pair<Decision, std::uint64_t> step_in_new_window(std::uint64_t word,
+                                                                            std::chrono::nanoseconds now,
+                                                                            std::uint64_t cost) const noexcept {
+        State state = unpack(word);
+        if (is_ahead(state, now)) return {Decision{}, word};
+        const Decision decision = step(state, now, cost);
+        return {decision, pack(state)};
+    }
+
+    /// The state as it counts at `now`. One too far ahead means that the clock was set back to a window that may have
+    /// been used up.
     constexpr State at(const State& state, std::int64_t now) const noexcept {
         const std::int64_t end = window_.current_end(now, state.end_ns);
         if (window_.is_end(state.end_ns, end)) return {end, state.previous, state.current};
-        if (state.end_ns > end) return {end, 0, std::min(limit_, state.previous + state.current)};
+        if (state.end_ns > end) return {end, 0, limit_};
         return {end, window_.is_end(state.end_ns, detail::add(end, -window_.length_ns())) ? state.current : 0, 0};
     }
 
@@ -130,9 +149,9 @@ private:
     /// ceil(previous * rest of the window / window). Rounded up it compares as the exact fraction does, because all
     /// else is whole: fraction + n <= limit if and only if ceil(fraction) + n <= limit.
     constexpr std::uint64_t weight(std::uint64_t previous, std::int64_t rest_ns) const noexcept {
-        return previous == 0 ? 0 : weight_of_some(previous, rest_ns);
+        return previous == 0 ? 0 : weight_nonzero(previous, rest_ns);
     }
-    [[gnu::noinline]] constexpr std::uint64_t weight_of_some(std::uint64_t previous,
+    [[gnu::noinline]] constexpr std::uint64_t weight_nonzero(std::uint64_t previous,
                                                              std::int64_t rest_ns) const noexcept {
         const std::uint64_t window = window_.length().value();
         const auto product = detail::uint128{previous} * std::min(static_cast<std::uint64_t>(rest_ns), window);
@@ -145,15 +164,15 @@ private:
     /// window has fallen far enough, or later, as the previous one, that of the current window.
     constexpr std::int64_t fits_at(const State& seen, std::uint64_t cost) const noexcept {
         if (seen.current + cost <= limit_) {
-            const auto rest = share(limit_ - seen.current - cost, seen.previous);
+            const auto rest = longest_rest(limit_ - seen.current - cost, seen.previous);
             if (rest > 0) return detail::add(seen.end_ns, -static_cast<std::int64_t>(rest));
         }
         if (seen.current == 0) return seen.end_ns;
-        return end_of_next(seen.end_ns) - static_cast<std::int64_t>(share(limit_ - cost, seen.current));
+        return end_of_next(seen.end_ns) - static_cast<std::int64_t>(longest_rest(limit_ - cost, seen.current));
     }
 
     /// The longest rest of a window with which `count` units weigh at most `room`: floor(room * window / count).
-    constexpr std::uint64_t share(std::uint64_t room, std::uint64_t count) const noexcept {
+    constexpr std::uint64_t longest_rest(std::uint64_t room, std::uint64_t count) const noexcept {
         if (room >= count) return window_.length().value();
         return static_cast<std::uint64_t>(detail::uint128{room} * window_.length().value() / count);
     }
@@ -166,8 +185,12 @@ private:
     detail::Window window_;
     int half_bits_;  // of a packed state's counts, for each of the two
     std::uint64_t half_mask_;
-    bool exceeds_word_;  // and not its opposite, which a lookup would have to turn round
+    bool exceeds_word_;  // stored negated: saves one instruction in the lookup
 };
+
+inline SlidingWindowCounter share_of(const SlidingWindowCounter& policy, std::uint32_t instances) noexcept {
+    return {detail::share_of_limit(policy.limit(), instances), policy.window()};
+}
 
 }  // namespace sluice
 

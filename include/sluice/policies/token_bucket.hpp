@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <sluice/policies/detail/bucket.hpp>
+#include <sluice/policies/detail/share.hpp>
 #include <sluice/policy.hpp>
 
 namespace sluice {
@@ -18,7 +19,8 @@ namespace sluice {
 ///
 /// Over any time t at most capacity + refill * t is admitted, exactly (integer arithmetic on a grid of at most two
 /// nanoseconds; fractional rates such as 3 per second do not drift). Capacity 1 .. 2^53-1, filled within 100 years,
-/// else std::invalid_argument. State: 8 bytes. A clock that goes back leaves a key used up at most.
+/// else std::invalid_argument. State: 8 bytes. A reading of the clock that comes late is denied where the bucket is used up
+/// by then; where the clock was set back by more than 5 s, the key is used up at most.
 class TokenBucket {
 public:
     using State = detail::BucketState;
@@ -44,6 +46,20 @@ public:
         std::uint64_t debt_before = 0;
         return bucket_.step(state, now.count(), cost, debt_before);
     }
+    /// A bucket that is ahead is left to step().
+    [[gnu::always_inline]] Decision step_word(std::uint64_t& word, std::chrono::nanoseconds now,
+                                              std::uint64_t cost) const noexcept {
+        State state = unpack(word);
+        std::uint64_t debt_before = 0;
+        const Decision decision = bucket_.step<detail::Bucket::Ahead::leave>(state, now.count(), cost, debt_before);
+        word = pack(state);
+        return decision;
+    }
+
+    /// Whether the bucket is full later than a request at `now` could make it.
+    constexpr bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
+        return bucket_.is_ahead(state, now.count());
+    }
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
         bucket_.refund(state, now.count(), units);
     }
@@ -61,6 +77,10 @@ public:
 private:
     detail::Bucket bucket_;
 };
+
+inline TokenBucket share_of(const TokenBucket& policy, std::uint32_t instances) noexcept {
+    return {detail::share_of_limit(policy.capacity(), instances), share_of(policy.refill(), instances)};
+}
 
 }  // namespace sluice
 

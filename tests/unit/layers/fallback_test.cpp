@@ -3,7 +3,9 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <sluice/layers/fallback.hpp>
 #include <sluice/layers/share.hpp>
@@ -36,7 +38,7 @@ TEST_CASE("the secondary decides while the primary fails, and no longer") {
     CHECK(secondary.calls() == 0);
 
     for (const auto error :
-         {Errc::timeout, Errc::breaker_open, Errc::disconnected, Errc::server_error, Errc::invalid_argument}) {
+         {Errc::timeout, Errc::breaker_open, Errc::disconnected, Errc::server_error, Errc::unsupported}) {
         INFO(sluice::make_error_code(error).message());
         primary.fail(error);
         CHECK(limiter.reset("key") == error);  // the secondary counts anew
@@ -66,6 +68,26 @@ TEST_CASE("a denial of the primary is no reason to ask the secondary") {
     for (int i = 0; i != 10; ++i) CHECK_FALSE(limiter.try_consume("key"));
     CHECK_FALSE(limiter.try_consume("key", 2));
     CHECK(limiter.peek("key").remaining == 0);
+    CHECK(secondary.calls() == 0);
+}
+
+TEST_CASE("what the caller or the operator did wrong is denied without asking the secondary") {
+    const auto primary = new_store();
+    const auto secondary = new_store();
+    const sluice::RateLimiter limiter{Bucket{1, sluice::per_second(1)}, sluice::Fallback{primary, secondary},
+                                      {.on_failure = sluice::FailureMode::allow}};
+    for (const auto error : {Errc::invalid_argument, Errc::misconfigured}) {
+        primary.fail(error);
+        CHECK_FALSE(limiter.try_consume("key"));
+        CHECK(limiter.try_consume("key").error == error);
+        std::vector<sluice::Decision> decisions(2);
+        limiter.try_consume_many(std::vector<std::string>{"key", "other"}, decisions);
+        for (const auto& decision : decisions) {
+            CHECK_FALSE(decision);
+            CHECK(decision.error == error);
+        }
+        CHECK(limiter.refund("key", 1) == error);
+    }
     CHECK(secondary.calls() == 0);
 }
 

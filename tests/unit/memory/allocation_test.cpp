@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 namespace {
 
 std::atomic<std::int64_t> allocations{0};
+std::atomic<std::int64_t> releases{0};
 std::atomic<std::int64_t> allowed_allocations{-1};  // negative: as many as there are
 
 void* allocate(std::size_t size, std::size_t alignment) {
@@ -38,7 +39,10 @@ void* allocate_or_throw(std::size_t size, std::size_t alignment) {
 }
 
 // Not inlined: GCC would see free() take what came from a new that it did not inline, and warn.
-[[gnu::noinline]] void release(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void release(void* memory) noexcept {
+    if (memory != nullptr) ++releases;
+    std::free(memory);
+}
 
 }  // namespace
 
@@ -137,13 +141,33 @@ TEST_CASE("a new key for which there is no memory is an error, and changes nothi
 TEST_CASE("a log that cannot grow denies nobody what it has room for") {
     const sluice::ManualClock clock{1h};
     const auto limiter = make_limiter(sluice::SlidingWindow{100, 1h}, clock);
-    REQUIRE(limiter.try_consume("key", 4));
+    for (int i = 0; i != 4; ++i) {
+        REQUIRE(limiter.try_consume("key"));
+        clock.advance(1s);
+    }
     allowed_allocations = 0;
     const auto refused = limiter.try_consume("key", 50);
     allowed_allocations = -1;
     CHECK(refused.error == sluice::Errc::no_memory);
     CHECK(limiter.peek("key").remaining == 96);
     CHECK(limiter.try_consume("key", 50).remaining == 46);
+}
+
+TEST_CASE("an expired log keeps no memory while other keys are asked") {
+    const sluice::ManualClock clock{1h};
+    const auto limiter = make_limiter(sluice::SlidingWindow{1'000, 1s}, clock, {.max_keys = 1'000});
+    const auto live_blocks = [] { return allocations.load() - releases.load(); };
+    static_cast<void>(limiter.try_consume("other"));
+    const auto before = live_blocks();
+    for (int i = 0; i != 100; ++i) {
+        REQUIRE(limiter.try_consume("hot"));
+        clock.advance(1us);
+    }
+    const auto full = live_blocks();
+    clock.advance(2s);
+    for (int i = 0; i != 1'000; ++i) static_cast<void>(limiter.peek("other"));
+    CHECK(full > before);
+    CHECK(live_blocks() <= before + 1);  // what is left is the key's place
 }
 
 TEST_CASE("a table that cannot grow serves the keys it has") {

@@ -55,7 +55,7 @@ TEST_CASE("a refund takes from the current, then from the previous count") {
     CHECK(policy.step(state, 10s, 0).remaining == 10);
 }
 
-TEST_CASE("a clock that goes back gives none of the previous window's units") {
+TEST_CASE("a late reading is counted into the state's window, as at its beginning") {
     const SlidingWindowCounter policy{10, 10s};
     SlidingWindowCounter::State state;
     REQUIRE(policy.step(state, 5s, 9).allowed);
@@ -63,7 +63,21 @@ TEST_CASE("a clock that goes back gives none of the previous window's units") {
     CHECK(policy.step(state, 11s, 0).remaining == 0);
     CHECK(policy.step(state, 9s + 900ms, 0).remaining == 0);
     CHECK_FALSE(policy.step(state, 9s + 900ms, 1).allowed);
-    CHECK(policy.step(state, 15s, 5).allowed);
+    CHECK_FALSE(policy.step(state, 15s, 5).allowed);  // 9 * 5/10 + 1: nothing was changed by it
+    CHECK(policy.step(state, 15s, 4).allowed);
+    SlidingWindowCounter::State early;
+    REQUIRE(policy.step(early, 10s, 2).allowed);
+    CHECK(policy.step(early, 9s, 7).reset_after == 21s);  // until the end of the window after [10s, 20s)
+    CHECK(policy.step(early, 11s, 0).remaining == 1);
+}
+
+TEST_CASE("a clock set back finds the counter used up") {
+    const SlidingWindowCounter policy{10, 10s};
+    SlidingWindowCounter::State state;
+    REQUIRE(policy.step(state, 100s, 1).allowed);
+    CHECK(policy.step(state, 94s, 0).remaining == 0);
+    CHECK_FALSE(policy.step(state, 94s, 1).allowed);
+    CHECK(policy.step(state, 99s, 1).retry_after == 2s);  // 10 * 9/10 + 1 at 101s
 }
 
 TEST_CASE("one word holds the counts that it says it holds") {

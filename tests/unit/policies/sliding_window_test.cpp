@@ -76,8 +76,12 @@ TEST_CASE("the log takes no more memory than its entries and gives it back") {
     CHECK(state.log.capacity() == 0);
     REQUIRE(step(policy, state, 1s, 1).allowed);
     CHECK(state.log.capacity() <= 4);
-    REQUIRE(step(policy, state, 2s, 999).allowed);
-    CHECK(state.log.capacity() == 1000);
+    REQUIRE(step(policy, state, 2s, 1).allowed);
+    REQUIRE(step(policy, state, 2s, 500).allowed);  // one entry, whatever the cost
+    CHECK(state.log.capacity() <= 5);
+    for (int i = 1; i != 499; ++i) REQUIRE(step(policy, state, 2s + std::chrono::milliseconds{i}, 1).allowed);
+    CHECK(state.log.size() == 500);
+    CHECK(state.log.capacity() <= 600);
     REQUIRE(step(policy, state, 13s, 1).allowed);
     CHECK(state.log.capacity() < 64);
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include <sluice/memory/detail/slot.hpp>
 #include <sluice/policy.hpp>
 
 namespace sluice::detail {
@@ -24,7 +25,7 @@ struct Node {
     }
 };
 
-constexpr bool is_node(std::uint64_t owner) noexcept { return (owner & 1) != 0; }
+constexpr bool is_node(std::uint64_t owner) noexcept { return (owner & Slot::node_bit) != 0; }
 
 template <Policy P>
 constexpr bool fits_word(const P& policy) noexcept {

@@ -12,13 +12,17 @@ namespace sluice::detail {
 ///
 /// The word is kept XORed with the fingerprint and changes by compare-and-swap alone. Words of different keys thus
 /// differ even where their states are equal, and a swap that was prepared for one key fails when the slot has
-/// meanwhile become another's (but for a chance of 2^-62, as if the two keys had one fingerprint).
+/// meanwhile become another's (but for a chance of 2^-61, as if the two keys had one fingerprint).
 class Slot {
 public:
-    static constexpr std::uint64_t owned_bit = 2;  // which tells every owner from the next two
-    static constexpr std::uint64_t empty = 0;      // never used since the shard was last rebuilt: ends every probe
-    static constexpr std::uint64_t removed = 1;    // may be used again; probes go on
-    static constexpr std::uint64_t frozen = 0;     // in place of the word, while the slot changes hands
+    // An owner: 61 bits of a key's hash, and in the lowest bits what it is.
+    static constexpr std::uint64_t node_bit = 1;      // the word is the address of a Node
+    static constexpr std::uint64_t overflow_bit = 2;  // a state that new keys share while the store is full
+    static constexpr std::uint64_t owned_bit = 4;     // which tells every owner from the next two
+    static constexpr std::uint64_t hash_bits = ~std::uint64_t{7};
+    static constexpr std::uint64_t empty = 0;    // never used since the shard was last rebuilt: ends every probe
+    static constexpr std::uint64_t removed = 1;  // may be used again; probes go on
+    static constexpr std::uint64_t frozen = 0;   // in place of the word, while the slot changes hands
 
     // A reader that sees a new owner or word must see all that was done before: acquire here, release in the writers.
     std::uint64_t owner() const noexcept { return owner_.load(std::memory_order_acquire); }
@@ -50,6 +54,8 @@ private:
     std::atomic<std::uint64_t> word_{frozen};  // first, since most is done with it
     std::atomic<std::uint64_t> owner_{empty};
 };
+
+constexpr bool is_overflow(std::uint64_t owner) noexcept { return (owner & Slot::overflow_bit) != 0; }
 
 inline constexpr std::size_t line_slots = 64 / sizeof(Slot);  // what one access to memory brings along
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <sluice/error.hpp>
+#include <sluice/memory/detail/decision_time.hpp>
 #include <sluice/memory/detail/key_hash.hpp>
 #include <sluice/memory/detail/node.hpp>
 #include <sluice/memory/detail/step_word.hpp>
@@ -31,32 +32,32 @@ public:
     using State = typename P::State;
 
     struct Place {
-        std::uint64_t owner;  // 62 bits of hash, Slot::owned_bit, and in the lowest whether the word is a Node
+        std::uint64_t owner;  // see Slot
         std::size_t shard;
         Guard guard;  // as found; if slots change hands later, the lookup starts anew under the mutex
         Slot* home;   // where the probe begins
-        bool spare;   // an overflow state
     };
 
     explicit States(const MemoryOptions& options)
-        : options_(options), owner_marks_(Slot::owned_bit | (options.full_keys ? 1 : 0)), table_(options.max_keys) {}
+        : options_(options), owner_marks_(Slot::owned_bit | (options.full_keys ? Slot::node_bit : 0)), table_(options.max_keys) {}
 
     const auto& table() const noexcept { return table_; }
     std::uint64_t overflowed() const noexcept { return overflowed_.load(std::memory_order_relaxed); }
 
     [[gnu::always_inline]] Place locate(const Request<P>& request) const noexcept {
-        return place_of(hash_(request.scope.id, request.key), request.scope.policy, false);
+        return place_of(hash_(request.scope.id, request.key), request.scope.policy, 0);
     }
 
-    /// `clock` told `now`, and can tell it again; null where the caller gave the time.
-    [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place, std::chrono::nanoseconds now,
+    /// `now` is what `clock` told, which can be read again (null where the caller gave the time), and becomes the time of
+    /// the decision, which is later where the thread was held up.
+    [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place, std::chrono::nanoseconds& now,
                                            const C* clock) noexcept {
-        const P& policy = request.scope.policy;
-        auto stepped = Stepped::unknown;
-        Decision decision = decide_at_once(request, place, now, stepped);
-        if (stepped == Stepped::done) [[likely]]
+        auto result = StepResult::needs_lock;
+        Decision decision = try_fast_path(request, place, now, result);
+        if (result == StepResult::committed && (decision.allowed || is_final(decision, now, clock))) [[likely]]
             return decision;
-        decide_slowly(decision, policy, request.scope.id, request.key, request.units, request.operation, now, clock);
+        const P& policy = request.scope.policy;
+        now = slow_path(decision, policy, request.scope.id, request.key, request.units, request.operation, now, clock);
         return decision;
     }
 
@@ -64,75 +65,80 @@ private:
     using StateNode = Node<State>;
     using StateTable = Table<Words<P>>;
     using Placed = typename StateTable::Placed;
+    using Time = DecisionTime<C>;
 
-    /// The time of a decision, and the clock that told it; null where the caller gave the time.
-    struct Moment {
-        std::chrono::nanoseconds now;
-        const C* clock;
+    /// The policy's step on a word: an object and not a lambda, which could not be forced inline.
+    struct Consume {
+        const Request<P>& request;
+        const std::chrono::nanoseconds& now;
 
-        bool read_again() noexcept {
-            if (clock == nullptr) return false;
-            now = std::exchange(clock, nullptr)->now();
-            return true;
+        [[gnu::always_inline]] Decision operator()(std::uint64_t& word) const noexcept {
+            return step_word(request.scope.policy, word, now, request.units);
         }
     };
 
-    [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, bool spare) const noexcept {
+    [[gnu::always_inline]] Place place_of(std::uint64_t hash, const P& policy, std::uint64_t mark) const noexcept {
         Place place;  // member by member: else a batch's copy of it waits for the stores (no store forwarding)
-        place.owner = (hash & ~std::uint64_t{3}) | owner_marks_ | (fits_word(policy) ? 0 : 1);
+        place.owner = (hash & Slot::hash_bits) | owner_marks_ | mark | (fits_word(policy) ? 0 : Slot::node_bit);
         const std::size_t position = table_.position_of(place.owner);
         place.shard = table_.shard_of(position);
-        place.spare = spare;
         place.guard = table_.guard(place.shard);
         place.home = table_.home(position, place.guard);
         return place;
     }
 
-    [[gnu::always_inline]] Decision decide_at_once(const Request<P>& request, const Place& place,
-                                                   std::chrono::nanoseconds now, Stepped& stepped) noexcept {
-        const P& policy = request.scope.policy;
+    [[gnu::always_inline]] Decision try_fast_path(const Request<P>& request, const Place& place,
+                                                  const std::chrono::nanoseconds& now, StepResult& result) noexcept {
         if constexpr (WordPolicy<P>) {
             if (request.operation == Operation::consume && !is_node(place.owner)) [[likely]] {
-                return step_unlocked(
-                    place,
-                    [&](std::uint64_t & word)
-                        __attribute__((always_inline)) { return step_packed(policy, word, now, request.units); },
-                    stepped);
+                return step_unlocked(place, Consume{request, now}, result);
             }
         }
         return Decision{};
     }
 
-    /// All but an attempt to consume from a known key's word. Looks the key up anew, which spares the fast path to keep
-    /// what it knows. Takes the decision by reference, whereby the one made by the fast path has to be in memory before
-    /// the swap: else it waits in registers there, and half of what the step needs has to be spilled.
-    [[gnu::noinline]] void decide_slowly(Decision& decision, const P& policy, std::uint64_t scope_id,
-                                         std::string_view key, std::uint64_t units, Operation operation,
-                                         std::chrono::nanoseconds now, const C* clock) noexcept {
-        const Request<P> request{{{}, policy, scope_id}, key, units, operation};  // no use for the name
-        decision = decide_slowly(request, locate(request), Moment{now, clock});
+    /// Whether a denial of the fast path stands: not if the step was left undone, nor if its wait is over by now.
+    static bool is_final(const Decision& decision, std::chrono::nanoseconds& now, const C* clock) noexcept {
+        if (decision.retry_after.count() == 0) return false;
+        if (!Time::is_short_wait(decision)) return true;
+        Time time{now, clock};
+        const bool is_over = time.wait_is_over(decision);
+        now = time.now();
+        return !is_over;
     }
-    Decision decide_slowly(const Request<P>& request, const Place& place, Moment moment) noexcept {
+
+    /// Everything but the fast path. Looks the key up again so that the fast path need not keep the result alive. The
+    /// out-parameter makes the compiler write the decision before the swap; returned by value it would occupy registers
+    /// that the step needs (measured). Returns the time of the decision.
+    [[gnu::noinline]] std::chrono::nanoseconds slow_path(Decision& decision, const P& policy, std::uint64_t scope_id,
+                                                         std::string_view key, std::uint64_t units, Operation operation,
+                                                         std::chrono::nanoseconds now, const C* clock) noexcept {
+        const Request<P> request{{{}, policy, scope_id}, key, units, operation};  // no use for the name
+        Time time{now, clock};
+        decision = dispatch(request, locate(request), time);
+        return time.now();
+    }
+    Decision dispatch(const Request<P>& request, const Place& place, Time& time) noexcept {
         using std::chrono::nanoseconds;
         const P& policy = request.scope.policy;
         switch (request.operation) {
             case Operation::consume:
-                return run(request, place, moment,
-                           [&](State& state, nanoseconds now) { return policy.step(state, now, request.units); });
+                return apply(request, place, time,
+                             [&](State& state, nanoseconds now) { return policy.step(state, now, request.units); });
             case Operation::peek:
-                return run(request, place, moment, [&](State& state, nanoseconds now) {
+                return apply(request, place, time, [&](State& state, nanoseconds now) {
                     return sluice::peek(policy, state, now, request.units);
                 });
             case Operation::refund:
                 if constexpr (RefundablePolicy<P>) {
-                    return run_locked(request, place, moment, [&](State& state, nanoseconds now) {
+                    return apply_locked(request, place, time, [&](State& state, nanoseconds now) {
                         policy.refund(state, now, request.units);
                         return Decision{};
                     });
                 }
                 return failure(Errc::unsupported);
             case Operation::reset:
-                return run_locked(request, place, moment, [](State& state, nanoseconds) {
+                return apply_locked(request, place, time, [](State& state, nanoseconds) {
                     state = State{};
                     return Decision{};
                 });
@@ -141,31 +147,32 @@ private:
     }
 
     template <class Step>
-    Decision run(const Request<P>& request, const Place& place, Moment moment, Step step) noexcept {
+    Decision apply(const Request<P>& request, const Place& place, Time& time, Step step) noexcept {
         if constexpr (WordPolicy<P>) {
             if (!is_node(place.owner)) {
-                for (auto stepped = Stepped::overtaken;
-                     stepped == Stepped::overtaken || (stepped == Stepped::back && moment.read_again());) {
-                    const auto step_now = on_word(request.scope.policy, step, moment.now);
-                    const Decision decision = step_unlocked(place, step_now, stepped);
-                    if (stepped == Stepped::done) return decision;
+                for (auto result = StepResult::contended; result == StepResult::contended;) {
+                    const Decision decision = step_unlocked(place, on_word(request.scope.policy, step, time), result);
+                    if (result == StepResult::committed) return decision;
                 }
             }
         }
-        return run_locked(request, place, moment, step);
+        return apply_locked(request, place, time, step);
     }
 
     /// A step on a state as one on its word.
     template <class Step>
-    static auto on_word(const P& policy, Step step, std::chrono::nanoseconds now) noexcept {
-        return [&policy, step, now](std::uint64_t& word) {
-            return step_unpacked(policy, word, [&](State& state) { return step(state, now); });
+    static auto on_word(const P& policy, Step step, Time& time) noexcept {
+        return [&policy, step, &time](std::uint64_t& word) {
+            State state = policy.unpack(word);
+            const Decision decision = time.decide(policy, state, step);
+            word = policy.pack(state);
+            return decision;
         };
     }
 
     template <class Step>
-    [[gnu::always_inline]] Decision step_unlocked(const Place& place, Step step, Stepped& stepped) noexcept {
-        stepped = Stepped::unknown;
+    [[gnu::always_inline]] Decision step_unlocked(const Place& place, Step step, StepResult& result) noexcept {
+        result = StepResult::needs_lock;
         if (place.guard.is_closed()) [[unlikely]]
             return Decision{};
         Slot* slot = place.home;
@@ -177,26 +184,26 @@ private:
         // The guard vouches that the word is this key's; from here to the swap its XORed form does.
         if (!place.guard.is_unchanged()) [[unlikely]]
             return Decision{};
-        return step_word<P>(*slot, stored, place.owner, step, stepped, [](std::int64_t) { return false; });
+        return step_slot(*slot, stored, place.owner, step, result);
     }
 
     template <class Step>
-    Decision run_locked(const Request<P>& request, const Place& place, Moment moment, Step step) noexcept {
+    Decision apply_locked(const Request<P>& request, const Place& place, Time& time, Step step) noexcept {
         Decision decision;
         try {
-            for (int attempt = 0; attempt != 4; ++attempt) {
-                const Placed placed = try_locked(request, place, moment, step, decision);
+            for (int attempt = 0; attempt != 2; ++attempt) {
+                const Placed placed = apply_once_locked(request, place, time, step, decision);
                 if (placed == Placed::done) return decision;
                 if (placed == Placed::no_memory) return failure(Errc::no_memory);
-                if (!table_.reclaim(moment.now.count())) break;
+                if (!table_.reclaim(time.expired_before().count())) break;
             }
         } catch (...) {  // no memory for a state
             return failure(Errc::no_memory);
         }
-        if (!place.spare) overflowed_.fetch_add(1, std::memory_order_relaxed);
+        if (!is_overflow(place.owner)) overflowed_.fetch_add(1, std::memory_order_relaxed);
         // Where other scopes have taken all overflow states, this one has to be refused.
-        if (options_.on_full == OnFull::overflow && !place.spare) {
-            return decide_slowly(request, overflow_place(request, place), moment);
+        if (options_.on_full == OnFull::overflow && !is_overflow(place.owner)) {
+            return dispatch(request, overflow_place(request, place), time);
         }
         decision = failure(Errc::store_full);
         decision.limit = request.scope.policy.quota().limit;
@@ -206,41 +213,63 @@ private:
 
     /// One attempt under the shard's mutex. Throws std::bad_alloc and leaves everything as it was.
     template <class Step>
-    Placed try_locked(const Request<P>& request, const Place& place, Moment moment, Step step, Decision& decision) {
+    Placed apply_once_locked(const Request<P>& request, const Place& place, Time& time, Step step,
+                             Decision& decision) {
         const P& policy = request.scope.policy;
-        const std::string_view key = place.spare ? std::string_view{} : request.key;
+        const std::string_view key = is_overflow(place.owner) ? std::string_view{} : request.key;
         const bool consuming = request.operation == Operation::consume;
         auto& shard = table_.shard(place.shard);
         const std::lock_guard lock{shard.mutex};
-        static_cast<void>(moment.read_again());  // others may have gone on while this thread waited
+        time.refresh();  // others may have gone on while this thread waited, and have freed the state as expired
+        if (is_node(place.owner)) give_memory_back(place.shard, time.expired_before().count());
 
         const Guard guard = table_.guard(place.shard);
         Slot* const slot = guard.is_closed() ? nullptr : find_locked(place, guard, key);
         if (slot == nullptr) {
             State state{};
-            if (consuming) reserve(policy, state, moment.now, request.units);
-            decision = step(state, moment.now);
+            if (consuming) reserve(policy, state, time.now(), request.units);
+            decision = step(state, time.now());
             if (!consuming || !decision.allowed) return Placed::done;
-            return insert(policy, place, key, std::move(state), moment.now);
+            return insert(policy, place, key, std::move(state), time);
         }
+        step_locked(policy, shard, *slot, place.owner, consuming ? request.units : 0, time, step, decision);
+        if (request.operation == Operation::reset) table_.remove(place.shard, *slot, time.expired_before().count());
+        return Placed::done;
+    }
+
+    /// The step on the state in a slot. Throws std::bad_alloc and leaves the state as it was.
+    template <class Shard, class Step>
+    void step_locked(const P& policy, Shard& shard, Slot& slot, std::uint64_t owner, std::uint64_t cost, Time& time,
+                     Step step, Decision& decision) {
         if constexpr (WordPolicy<P>) {
-            if (!is_node(place.owner)) {
-                const auto goes_back = [&](std::int64_t expiry) {
-                    table_.expires(shard, expiry);
-                    return true;
-                };
-                const auto step_now = on_word(policy, step, moment.now);
-                for (auto stepped = Stepped::overtaken; stepped != Stepped::done;)
-                    decision = step_word<P>(*slot, slot->stored(), place.owner, step_now, stepped, goes_back);
-                return Placed::done;
+            if (!is_node(owner)) {
+                const auto step_now = on_word(policy, step, time);
+                for (;;) {  // against those who step the word without the mutex
+                    std::uint64_t stored = slot.stored();
+                    std::uint64_t word = stored ^ owner;
+                    decision = step_now(word);
+                    table_.note_expiry(shard, P::word_expires_at(word).count());
+                    if (word == (stored ^ owner) || slot.swap(stored, owner, word)) return;
+                }
             }
         }
-        StateNode& node = *StateNode::of(slot->word());
-        if (consuming) reserve(policy, node.state, moment.now, request.units);
-        decision = step(node.state, moment.now);
+        StateNode& node = *StateNode::of(slot.word());
+        if (cost != 0) reserve(policy, node.state, time.now(), cost);
+        decision = time.decide(policy, node.state, step);
         node.expires_at_ns = policy.expires_at(node.state).count();
-        table_.expires(shard, node.expires_at_ns);
-        return Placed::done;
+        table_.note_expiry(shard, node.expires_at_ns);
+    }
+
+    /// An expired state keeps its slot until a new key needs it, but not the memory that it owns: an idle exact log may be
+    /// large.
+    void give_memory_back(std::size_t shard, std::int64_t expired_before) noexcept {
+        if constexpr (GrowingPolicy<P>) {
+            table_.tidy(shard, [&](Slot& slot) {
+                if (!is_node(slot.owner())) return;
+                StateNode& node = *StateNode::of(slot.word());
+                if (node.expires_at_ns <= expired_before) node.state = State{};
+            });
+        }
     }
 
     Slot* find_locked(const Place& place, Guard guard, std::string_view key) const noexcept {
@@ -249,18 +278,18 @@ private:
         });
     }
 
-    Placed insert(const P& policy, const Place& place, std::string_view key, State state,
-                  std::chrono::nanoseconds now) {
+    Placed insert(const P& policy, const Place& place, std::string_view key, State state, const Time& time) {
+        const std::int64_t expired_before = time.expired_before().count();
         if constexpr (WordPolicy<P>) {
             if (!is_node(place.owner)) {
-                return table_.place(place.shard, place.owner, policy.pack(state), now.count(), place.spare);
+                return table_.place(place.shard, place.owner, policy.pack(state), expired_before);
             }
         }
         auto node = std::make_unique<StateNode>();
         node->expires_at_ns = policy.expires_at(state).count();
         node->state = std::move(state);
         if (options_.full_keys) node->key = std::make_unique<const std::string>(key);
-        const Placed placed = table_.place(place.shard, place.owner, node->word(), now.count(), place.spare);
+        const Placed placed = table_.place(place.shard, place.owner, node->word(), expired_before);
         if (placed == Placed::done) static_cast<void>(node.release());  // the table's from here
         return placed;
     }
@@ -268,12 +297,12 @@ private:
     /// One of the states that new keys of this scope share while the store is full.
     Place overflow_place(const Request<P>& request, const Place& place) const noexcept {
         constexpr std::uint64_t apart_from_keys = 0x6f766572666c6f77;
-        const auto index = static_cast<char>((place.owner >> 2) % table_.spare_keys());
-        return place_of(hash_(request.scope.id ^ apart_from_keys, {&index, 1}), request.scope.policy, true);
+        const auto index = static_cast<char>((place.owner >> 3) % table_.overflow_keys());
+        return place_of(hash_(request.scope.id ^ apart_from_keys, {&index, 1}), request.scope.policy, Slot::overflow_bit);
     }
 
     MemoryOptions options_;
-    std::uint64_t owner_marks_;  // the two lowest bits of an owner, but that its policy may want a Node
+    std::uint64_t owner_marks_;  // the lowest bits of every owner; its policy may want more
     KeyHash hash_;
     StateTable table_;
     std::atomic<std::uint64_t> overflowed_{0};

@@ -2,6 +2,7 @@
 #ifndef SLUICE_MEMORY_DETAIL_STEP_WORD_HPP
 #define SLUICE_MEMORY_DETAIL_STEP_WORD_HPP
 
+#include <chrono>
 #include <cstdint>
 
 #include <sluice/memory/detail/slot.hpp>
@@ -9,34 +10,39 @@
 
 namespace sluice::detail {
 
-/// What became of a step on a word. Nothing is done but by the first.
-/// overtaken: another thread has changed the word meanwhile.
-/// back: the state would expire sooner. So the clock went back, or far more often this thread was held up after it
-/// read the clock, while others went on with later times, which must not be undone: only a new reading tells.
-/// unknown: the key is not found, or its slot is changing hands.
-enum class Stepped { done, overtaken, back, unknown };
+/// Result of one attempt to step a key's state without the shard's mutex. Only `committed` decided, and may have changed
+/// the state.
+/// contended: another thread changed the word meanwhile; try again.
+/// needs_lock: the key has no slot, or it is changing hands, or its state would expire earlier than before.
+enum class StepResult { committed, contended, needs_lock };
 
+/// A policy's step on a word: its own, where it has one that gets by with less than to unpack the state.
 template <WordPolicy P>
-bool expires_sooner(std::uint64_t word, std::uint64_t than) noexcept {
-    // The first comparison settles it as a rule, and costs least.
-    return static_cast<std::int64_t>(word) < static_cast<std::int64_t>(than) &&
-           P::word_expires_at(word) < P::word_expires_at(than);
+[[gnu::always_inline]] inline Decision step_word(const P& policy, std::uint64_t& word, std::chrono::nanoseconds now,
+                                                 std::uint64_t cost) noexcept {
+    if constexpr (requires { policy.step_word(word, now, cost); }) {
+        return policy.step_word(word, now, cost);
+    } else {
+        auto state = policy.unpack(word);
+        const Decision decision = policy.step(state, now, cost);
+        word = policy.pack(state);
+        return decision;
+    }
 }
 
-/// Runs `step(word)`, which makes a decision, on what a slot was seen to store for its owner, and swaps in the new
-/// word. `goes_back(expiry)` tells whether the state may expire sooner than before.
-template <WordPolicy P, class Step, class GoesBack>
-[[gnu::always_inline]] inline Decision step_word(Slot& slot, std::uint64_t stored, std::uint64_t owner, Step step,
-                                                 Stepped& stepped, GoesBack goes_back) noexcept {
+/// Runs `step(word)`, which makes a decision, on what a slot was seen to store for its owner, and swaps in the new word.
+template <class Step>
+[[gnu::always_inline]] inline Decision step_slot(Slot& slot, std::uint64_t stored, std::uint64_t owner, Step step,
+                                                 StepResult& result) noexcept {
     const std::uint64_t before = stored ^ owner;
     std::uint64_t word = before;
     const Decision decision = step(word);
     if (word == before) {
-        stepped = Stepped::done;
-    } else if (expires_sooner<P>(word, before) && !goes_back(P::word_expires_at(word).count())) [[unlikely]] {
-        stepped = Stepped::back;
+        result = StepResult::committed;
+    } else if (!decision.allowed) [[unlikely]] {
+        result = StepResult::needs_lock;  // only a clock that was set back makes a denial write, and time go back
     } else {
-        stepped = slot.swap(stored, owner, word) ? Stepped::done : Stepped::overtaken;
+        result = slot.swap(stored, owner, word) ? StepResult::committed : StepResult::contended;
     }
     return decision;
 }

@@ -39,6 +39,9 @@ public:
         std::size_t placed = 0;                         // since the last rebuild
         std::size_t constructed = 0;                    // slots that have ever been in use
         std::atomic<std::int64_t> earliest{int64_max};  // no state expires before, in ns
+        std::size_t next_swept = 0;                     // where the sweep that is under way goes on
+        std::int64_t swept_earliest = int64_max;        // of the states that it has left, and of those that came since
+        std::size_t next_tidied = 0;                    // see tidy()
     };
 
     static constexpr std::size_t max_shard_slots = 4096;  // 64 KiB: rebuilt in some 20 us
@@ -47,9 +50,9 @@ public:
     static constexpr std::size_t min_shard_slots = 4096 / sizeof(Slot);
 
     explicit Table(std::size_t max_keys)
-        : max_keys_(max_keys), spare_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
-          shard_slots_(std::min(max_shard_slots, slots_for(max_keys, spare_keys_))),
-          shard_count_(slots_for(max_keys, spare_keys_) / shard_slots_), max_bytes_(shard_count_ * max_shard_bytes),
+        : max_keys_(max_keys), overflow_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
+          shard_slots_(std::min(max_shard_slots, slots_for(max_keys, overflow_keys_))),
+          shard_count_(slots_for(max_keys, overflow_keys_) / shard_slots_), max_bytes_(shard_count_ * max_shard_bytes),
           shards_(std::make_unique<Shard[]>(shard_count_)),
           guards_(std::make_unique<std::atomic<std::uint64_t>[]>(shard_count_)),
           slots_(static_cast<Slot*>(::operator new(shard_count_* shard_slots_ * sizeof(Slot), alignment))) {
@@ -94,21 +97,43 @@ public:
         return nullptr;
     }
 
-    /// Gives a slot to `owner`, which has none. Needs the shard's mutex. `spare`: beyond max_keys, within spare_keys.
-    Placed place(std::size_t index, std::uint64_t owner, std::uint64_t word, std::int64_t now, bool spare) noexcept;
+    /// Gives a slot to `owner`, which has none. Needs the shard's mutex.
+    Placed place(std::size_t index, std::uint64_t owner, std::uint64_t word, std::int64_t now) noexcept;
 
-    /// Looks for slots whose state has expired, in a few shards where there may be some, and frees them. Needs that the
-    /// caller holds no shard's mutex. False if none was found.
+    /// Frees a slot if its state has expired, as a reset one has. Needs the shard's mutex.
+    void remove(std::size_t index, Slot& slot, std::int64_t now) noexcept {
+        const Closed closed{*this, index};
+        free_if_expired(slot, now);
+    }
+
+    /// Looks for slots whose state has expired and frees them: 64 slots at most, in a shard where there may be some; the
+    /// next call goes on from there. Needs that the caller holds no shard's mutex. False if none was found.
     bool reclaim(std::int64_t now) noexcept;
 
+    /// Visits a few slots of the shard, under its mutex; the next call goes on from there.
+    template <class Visit>
+    void tidy(std::size_t index, Visit visit) noexcept {
+        constexpr std::size_t slots_at_once = 8;
+        const std::size_t slots = slots_in(index);
+        std::size_t& next = shards_[index].next_tidied;
+        for (std::size_t i = 0; i != std::min(slots, slots_at_once); ++i, ++next) {
+            if (next >= slots) next = 0;
+            Slot& slot = begin(index)[next];
+            if (slot.is_owned()) visit(slot);
+        }
+    }
+
     /// To be told of every expiry that comes sooner than before, under the shard's mutex.
-    void expires(Shard& shard, std::int64_t at) noexcept {
+    void note_expiry(Shard& shard, std::int64_t at) noexcept {
         if (at < shard.earliest.load(std::memory_order_relaxed)) shard.earliest.store(at, std::memory_order_relaxed);
+        shard.swept_earliest = std::min(shard.swept_earliest, at);
     }
 
     std::size_t max_keys() const noexcept { return max_keys_; }
-    std::size_t spare_keys() const noexcept { return spare_keys_; }
-    std::size_t keys() const noexcept { return keys_.load(std::memory_order_relaxed); }
+    std::size_t overflow_keys() const noexcept { return overflow_keys_; }
+    std::size_t keys() const noexcept {
+        return key_count_.load(std::memory_order_relaxed) + overflow_count_.load(std::memory_order_relaxed);
+    }
     std::uint64_t reclaimed() const noexcept { return reclaimed_.load(std::memory_order_relaxed); }
 
 private:
@@ -157,18 +182,23 @@ private:
         }
     }
 
-    bool add_key(bool spare) noexcept;
-    void forget(std::size_t expired) noexcept {
-        keys_.fetch_sub(expired, std::memory_order_relaxed);
-        reclaimed_.fetch_add(expired, std::memory_order_relaxed);
+    /// How many there are, and may be, of an owner's kind: keys, or overflow states on top.
+    std::atomic<std::size_t>& count_of(std::uint64_t owner) noexcept {
+        return is_overflow(owner) ? overflow_count_ : key_count_;
     }
-    bool free_in_line(const Slot* slot, std::int64_t now) noexcept;
+    bool add_key(std::uint64_t owner) noexcept;
+    void forget(std::uint64_t owner, std::size_t such = 1) noexcept {
+        count_of(owner).fetch_sub(such, std::memory_order_relaxed);
+        reclaimed_.fetch_add(such, std::memory_order_relaxed);
+    }
+    void free_line(const Slot* slot, std::int64_t now) noexcept;
+    bool free_if_expired(Slot& slot, std::int64_t now) noexcept;
     bool is_crowded(std::size_t index) const noexcept;
     bool rebuild(std::size_t index, std::int64_t now) noexcept;
-    std::size_t sweep(std::size_t index, std::int64_t now) noexcept;
+    bool sweep(std::size_t index, std::int64_t now) noexcept;
 
     std::size_t max_keys_;
-    std::size_t spare_keys_;
+    std::size_t overflow_keys_;
     std::size_t shard_slots_;
     std::size_t shard_count_;  // like shard_slots_ a power of two
     std::uint64_t max_bytes_;  // of the shards, were all as large as can be: a power of two too
@@ -176,7 +206,8 @@ private:
     // Apart from the shards, so that the guards of a million keys fit the first-level cache.
     std::unique_ptr<std::atomic<std::uint64_t>[]> guards_;
     Slot* slots_;
-    alignas(64) std::atomic<std::size_t> keys_{0};
+    alignas(64) std::atomic<std::size_t> key_count_{0};
+    std::atomic<std::size_t> overflow_count_{0};
     std::atomic<std::uint64_t> reclaimed_{0};
     std::atomic<std::size_t> next_sweep_{0};
 };

@@ -7,35 +7,41 @@
 // How slots of a Table change hands. All of it runs under a shard's mutex with the guard closed.
 namespace sluice::detail {
 
+/// Never counts more than there may be, not for a moment either: another thread would be refused for it.
 template <class Words>
-bool Table<Words>::add_key(bool spare) noexcept {
-    const std::size_t most = max_keys_ + (spare ? spare_keys_ : 0);
-    if (keys_.fetch_add(1, std::memory_order_relaxed) < most) return true;
-    keys_.fetch_sub(1, std::memory_order_relaxed);
-    return false;
-}
-
-/// Frees a slot whose state has expired in the line of `slot`, for a new key to be counted in its stead.
-template <class Words>
-bool Table<Words>::free_in_line(const Slot* slot, std::int64_t now) noexcept {
-    const auto at = static_cast<std::size_t>(slot - slots_);
-    for (Slot* other = slots_ + at / line_slots * line_slots; other != slots_ + (at / line_slots + 1) * line_slots;
-         ++other) {
-        const std::uint64_t owner = other->owner();
-        const std::uint64_t stored = other->stored();
-        if (owner <= Slot::removed || Words::expires_at(owner, stored ^ owner) > now || !other->freeze(stored))
-            continue;
-        Words::destroy(owner, stored ^ owner);
-        other->vacate(Slot::removed);
-        reclaimed_.fetch_add(1, std::memory_order_relaxed);
-        return true;
+bool Table<Words>::add_key(std::uint64_t owner) noexcept {
+    const std::size_t most = is_overflow(owner) ? overflow_keys_ : max_keys_;
+    std::atomic<std::size_t>& count = count_of(owner);
+    std::size_t keys = count.load(std::memory_order_relaxed);
+    while (keys < most) {
+        if (count.compare_exchange_weak(keys, keys + 1, std::memory_order_relaxed)) return true;
     }
     return false;
 }
 
+/// An expired state equals a fresh one: its slot is free, unless its key takes it up again right now.
 template <class Words>
-auto Table<Words>::place(std::size_t index, std::uint64_t owner, std::uint64_t word, std::int64_t now,
-                         bool spare) noexcept -> Placed {
+bool Table<Words>::free_if_expired(Slot& slot, std::int64_t now) noexcept {
+    const std::uint64_t owner = slot.owner();
+    const std::uint64_t stored = slot.stored();
+    if (owner <= Slot::removed || Words::expires_at(owner, stored ^ owner) > now || !slot.freeze(stored)) return false;
+    Words::destroy(owner, stored ^ owner);
+    slot.vacate(Slot::removed);  // and not `empty`, which would end the probes of those behind it
+    forget(owner);
+    return true;
+}
+
+/// Frees the slots of the line of `slot` whose states have expired.
+template <class Words>
+void Table<Words>::free_line(const Slot* slot, std::int64_t now) noexcept {
+    const auto at = static_cast<std::size_t>(slot - slots_);
+    Slot* const first = slots_ + at / line_slots * line_slots;
+    for (Slot* other = first; other != first + line_slots; ++other) free_if_expired(*other, now);
+}
+
+template <class Words>
+auto Table<Words>::place(std::size_t index, std::uint64_t owner, std::uint64_t word, std::int64_t now) noexcept
+    -> Placed {
     Shard& shard = shards_[index];
     // Without memory for the move, a shard that is not quite full goes on as it is.
     if (is_crowded(index) && !rebuild(index, now) && shard.used == slots_in(index)) return Placed::no_memory;
@@ -43,20 +49,15 @@ auto Table<Words>::place(std::size_t index, std::uint64_t owner, std::uint64_t w
     const Closed closed{*this, index};
     for (std::size_t step = 0; step != slots; ++step) {
         Slot& slot = begin(index)[nth(home_of(owner), step, slots - 1)];
-        const std::uint64_t seen = slot.owner();
-        if (seen <= Slot::removed) {
-            if (!add_key(spare) && !free_in_line(&slot, now)) return Placed::full;
-            if (seen == Slot::empty) ++shard.used;
-        } else {
-            // An expired state equals a fresh one: its slot is free, unless its key takes it up again right now.
-            const std::uint64_t stored = slot.stored();
-            if (Words::expires_at(seen, stored ^ seen) > now || !slot.freeze(stored)) continue;
-            Words::destroy(seen, stored ^ seen);
-            reclaimed_.fetch_add(1, std::memory_order_relaxed);
+        if (slot.is_owned() && !free_if_expired(slot, now)) continue;
+        if (!add_key(owner)) {
+            free_line(&slot, now);
+            if (!add_key(owner)) return Placed::full;
         }
+        if (slot.owner() == Slot::empty) ++shard.used;
         slot.give(owner, word);
         ++shard.placed;
-        expires(shard, Words::expires_at(owner, word));
+        note_expiry(shard, Words::expires_at(owner, word));
         return Placed::done;
     }
     return Placed::full;
@@ -82,20 +83,21 @@ bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
     Closed closed{*this, index};
 
     std::size_t live = 0;
-    std::size_t expired = 0;
+    std::size_t expired[2] = {};  // keys, overflow states
     std::int64_t earliest = int64_max;
     for_each_owned(index, [&](Slot& slot) {
         const Entry entry{slot.owner(), slot.take()};
         const std::int64_t expiry = Words::expires_at(entry.owner, entry.word);
         if (expiry <= now) {
             Words::destroy(entry.owner, entry.word);
-            ++expired;
+            ++expired[is_overflow(entry.owner) ? 1 : 0];
             return;
         }
         earliest = std::min(earliest, expiry);
         kept[live++] = entry;
     });
-    forget(expired);
+    forget(0, expired[0]);
+    forget(Slot::overflow_bit, expired[1]);
 
     std::size_t slots = std::min(min_shard_slots, shard_slots_);
     while (slots < shard_slots_ && live + 1 > slots / 2) slots *= 2;
@@ -120,46 +122,49 @@ bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
     shard.used = live;
     shard.placed = 0;
     shard.earliest.store(earliest, std::memory_order_relaxed);
+    shard.next_swept = shard.next_tidied = 0;
+    shard.swept_earliest = int64_max;
     closed.resize(slots);
     return true;
 }
 
-/// Frees the slots of a shard whose states have expired. Slots become `removed` and not `empty`, which would end the
-/// probes of those behind them.
+/// One step of a sweep that frees the slots of a shard whose states have expired. True if it freed some.
 template <class Words>
-std::size_t Table<Words>::sweep(std::size_t index, std::int64_t now) noexcept {
+bool Table<Words>::sweep(std::size_t index, std::int64_t now) noexcept {
+    constexpr std::size_t slots_at_once = 64;
+    Shard& shard = shards_[index];
+    const std::size_t slots = slots_in(index);
+    const std::size_t last = std::min(slots, shard.next_swept + slots_at_once);
+    bool is_found = false;
     const Closed closed{*this, index};
-    std::size_t expired = 0;
-    std::int64_t earliest = int64_max;
-    for_each_owned(index, [&](Slot& slot) {
-        const std::uint64_t owner = slot.owner();
-        const std::uint64_t stored = slot.stored();
-        const std::int64_t expiry = Words::expires_at(owner, stored ^ owner);
-        if (expiry <= now && slot.freeze(stored)) {
-            Words::destroy(owner, stored ^ owner);
-            slot.vacate(Slot::removed);
-            ++expired;
+    for (Slot* slot = begin(index) + shard.next_swept; slot != begin(index) + last; ++slot) {
+        if (!slot->is_owned()) continue;
+        if (free_if_expired(*slot, now)) {
+            is_found = true;
         } else {
-            earliest = std::min(earliest, expiry);
+            shard.swept_earliest = std::min(shard.swept_earliest, Words::expires_at(slot->owner(), slot->word()));
         }
-    });
-    shards_[index].earliest.store(earliest, std::memory_order_relaxed);
-    forget(expired);
-    return expired;
+    }
+    shard.next_swept = last;
+    if (last == slots) {
+        shard.earliest.store(shard.swept_earliest, std::memory_order_relaxed);
+        shard.next_swept = 0;
+        shard.swept_earliest = int64_max;
+    }
+    return is_found;
 }
 
 template <class Words>
 bool Table<Words>::reclaim(std::int64_t now) noexcept {
-    // Some 5 us a sweep: a flood of new keys must not buy more work than that, nor a look at all shards.
-    constexpr int most_sweeps = 4;
-    const std::size_t most_looks = std::min<std::size_t>(shard_count_, 64);
-    int sweeps = 0;
-    for (std::size_t look = 0; look != most_looks && sweeps != most_sweeps; ++look) {
+    // A flood of new keys must not buy more work than one step of a sweep, nor a look at all shards.
+    const std::size_t most_looks = std::min<std::size_t>(shard_count_, 8);
+    for (std::size_t look = 0; look != most_looks; ++look) {
         const std::size_t index = next_sweep_.load(std::memory_order_relaxed) % shard_count_;
         if (shards_[index].earliest.load(std::memory_order_relaxed) <= now) {
-            ++sweeps;
             const std::lock_guard lock{shards_[index].mutex};
-            if (sweep(index, now) != 0) return true;
+            const bool is_found = sweep(index, now);
+            if (shards_[index].next_swept == 0) next_sweep_.store(index + 1, std::memory_order_relaxed);
+            return is_found;
         }
         next_sweep_.store(index + 1, std::memory_order_relaxed);
     }

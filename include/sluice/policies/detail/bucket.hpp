@@ -8,9 +8,10 @@
 #include <cstdint>
 
 #include <sluice/decision.hpp>
-#include <sluice/detail/validate.hpp>
 #include <sluice/detail/saturate.hpp>
+#include <sluice/detail/skew.hpp>
 #include <sluice/detail/ticks.hpp>
+#include <sluice/detail/validate.hpp>
 #include <sluice/rate.hpp>
 
 namespace sluice::detail {
@@ -38,7 +39,7 @@ public:
                           "small enough to fill within 100 years");
         }
         fill_ns_ = static_cast<std::int64_t>(fill_ns);
-        set_full();
+        update_limits();
     }
 
     /// The same, counting on a coarser grid.
@@ -46,7 +47,7 @@ public:
         Bucket coarser = *this;
         coarser.ticks_ = Ticks{rate_, resolution};
         coarser.per_unit_ = Divisor{coarser.ticks_.per_unit()};
-        coarser.set_full();
+        coarser.update_limits();
         return coarser;
     }
 
@@ -57,23 +58,34 @@ public:
         return {capacity_, rate_.count(), static_cast<std::uint64_t>(rate_.period().count())};
     }
 
-    /// `debt_before` receives the ticks until full as this request found them.
+    /// What step() does with a state that lies ahead of `now`; a store that can read its clock again wants to do so first.
+    enum class Ahead { decide, leave };
+
+    /// `debt_before` receives the ticks until full as this request found them. A state that is left is not changed, and the
+    /// denial has no retry_after.
+    template <Ahead ahead = Ahead::decide>
     [[gnu::always_inline]] Decision step(State& state, std::int64_t now, std::uint64_t cost,
                                          std::uint64_t& debt_before) const noexcept {
-        if (static_cast<std::uint64_t>(now) < plain_until_) [[likely]]
-            return step_on(Nanoseconds{}, state, now, cost, debt_before);
-        const Step step = step_on_any_grid(state, now, cost);
+        if (static_cast<std::uint64_t>(now) < no_overflow_before_) [[likely]]
+            return step_on<ahead>(Nanoseconds{}, state, now, cost, debt_before);
+        const Step step = step_coarse<ahead>(state, now, cost);
         state = step.state;
         debt_before = step.debt_before;
         return step.decision;
     }
 
+    /// Whether the state lies further ahead than a step at `now` puts one.
+    constexpr bool is_ahead(const State& state, std::int64_t now) const noexcept {
+        return state.full_at_ns > add(now, fill_ns_);
+    }
+
     constexpr void refund(State& state, std::int64_t now, std::uint64_t units) const noexcept {
         const std::int64_t tick = ticks_.at(now);
-        const std::uint64_t debt = std::min(debt_on(ticks_, state, now, tick), full_);
+        std::uint64_t debt = debt_on(ticks_, state, now, tick);
         if (debt == 0) return;
+        if (was_clock_set_back(state, now)) debt = full_;
         const std::uint64_t given = units >= capacity_ ? full_ : units * per_unit_.value();
-        state.full_at_ns = given >= debt ? now : ticks_.start_of(add(tick, static_cast<std::int64_t>(debt - given)));
+        state.full_at_ns = given >= debt ? now : ticks_.start_of(clamp_to_int64(int128{tick} + (debt - given)));
     }
 
     /// Ticks as a duration, rounded up to a nanosecond.
@@ -114,17 +126,19 @@ private:
         State state;
         std::uint64_t debt_before;
     };
-    /// Kept out of the way of rates that count in nanoseconds, as most do; by value, so that theirs stay in registers.
-    [[gnu::noinline]] Step step_on_any_grid(State state, std::int64_t now, std::uint64_t cost) const noexcept {
+    /// Out of line, so that the common case (ticks are nanoseconds) stays small; takes the state by value, so that it
+    /// never needs an address.
+    template <Ahead ahead>
+    [[gnu::noinline]] Step step_coarse(State state, std::int64_t now, std::uint64_t cost) const noexcept {
         Step step;
         step.state = state;
-        step.decision = step_on(AnyTicks{ticks_}, step.state, now, cost, step.debt_before);
+        step.decision = step_on<ahead>(AnyTicks{ticks_}, step.state, now, cost, step.debt_before);
         return step;
     }
 
-    /// Little depends on the state: a processor that waits for it from memory can hold only so much that does, and goes
-    /// on to the next request while it holds.
-    template <class Grid>
+    /// On a cache miss the processor stalls on `state`: what depends on it is kept short, so that the next request can
+    /// start meanwhile.
+    template <Ahead ahead, class Grid>
     [[gnu::always_inline]] Decision step_on(const Grid& grid, State& state, std::int64_t now, std::uint64_t cost,
                                             std::uint64_t& debt_before) const noexcept {
         using std::chrono::nanoseconds;
@@ -134,7 +148,7 @@ private:
         const bool overflows = __builtin_mul_overflow(cost, per_unit_.value(), &price);
         // One unit always does, which spares the usual request the comparisons.
         const bool fits_ever = cost == 1 || (!overflows && price <= full_);
-        const std::uint64_t most_before = cost == 1 ? most_before_one_ : full_ - price;
+        const std::uint64_t most_before = cost == 1 ? max_debt_for_one_ : full_ - price;
         if (fits_ever && debt <= most_before) {
             debt_before = debt;
             debt += price;
@@ -142,16 +156,42 @@ private:
             return {true, capacity_, per_unit_.divide(full_ - debt), nanoseconds{0},
                     nanoseconds{grid.until(now, tick, debt)}};
         }
-        if (debt > full_) [[unlikely]] {  // the clock went back: used up at most, and from now on
+        if (debt > full_) [[unlikely]] {
+            debt_before = debt;
+            if constexpr (ahead == Ahead::leave) return Decision{};
+            const Step step = deny_ahead(grid, state, now, cost, debt, fits_ever ? most_before : no_debt_fits);
+            state = step.state;
+            debt_before = step.debt_before;
+            return step.decision;
+        }
+        debt_before = debt;
+        const std::int64_t retry_after = fits_ever ? grid.until(now, tick, debt - most_before) : Decision::never.count();
+        return {false, capacity_, per_unit_.divide(full_ - debt), nanoseconds{retry_after},
+                nanoseconds{grid.until(now, tick, debt)}};
+    }
+
+    static constexpr std::uint64_t no_debt_fits = ~std::uint64_t{0};
+
+    /// The debt is more than a step at `now` leaves. As at the state's own time there is nothing left; or the clock was
+    /// set back, and the bucket is used up from now on. Cost 0 is allowed and writes nothing even so.
+    template <class Grid>
+    [[gnu::noinline]] Step deny_ahead(const Grid& grid, State state, std::int64_t now, std::uint64_t cost,
+                                      std::uint64_t debt, std::uint64_t most_before) const noexcept {
+        using std::chrono::nanoseconds;
+        const std::int64_t tick = grid.at(now);
+        if (was_clock_set_back(state, now)) {
             debt = full_;
             if (cost != 0) state.full_at_ns = grid.after(tick, debt);
         }
-        debt_before = debt;
-        const std::int64_t retry_after = cost == 0   ? 0
-                                         : fits_ever ? grid.until(now, tick, debt - most_before)
-                                                     : Decision::never.count();
-        return {cost == 0, capacity_, per_unit_.divide(full_ - debt), nanoseconds{retry_after},
-                nanoseconds{grid.until(now, tick, debt)}};
+        const std::int64_t retry_after = cost == 0                     ? 0
+                                         : most_before == no_debt_fits ? Decision::never.count()
+                                                                       : grid.until(now, tick, debt - most_before);
+        const nanoseconds reset_after{grid.until(now, tick, debt)};
+        return {{cost == 0, capacity_, 0, nanoseconds{retry_after}, reset_after}, state, debt};
+    }
+
+    constexpr bool was_clock_set_back(const State& state, std::int64_t now) const noexcept {
+        return state.full_at_ns > add(add(now, fill_ns_), tolerated_skew.count());
     }
 
     /// Ticks from now until the bucket is full.
@@ -162,10 +202,10 @@ private:
         return static_cast<std::uint64_t>(grid.at(state.full_at_ns)) - static_cast<std::uint64_t>(tick);
     }
 
-    constexpr void set_full() noexcept {
+    constexpr void update_limits() noexcept {
         full_ = capacity_ * per_unit_.value();
-        most_before_one_ = full_ - per_unit_.value();
-        plain_until_ = ticks_.are_nanoseconds() ? static_cast<std::uint64_t>(int64_max) - full_ : 0;
+        max_debt_for_one_ = full_ - per_unit_.value();
+        no_overflow_before_ = ticks_.are_nanoseconds() ? static_cast<std::uint64_t>(int64_max) - full_ : 0;
     }
 
     Rate rate_;
@@ -173,8 +213,8 @@ private:
     Ticks ticks_;
     Divisor per_unit_;                   // ticks that one unit takes
     std::uint64_t full_ = 0;             // ticks that all units take: below 2^62
-    std::uint64_t plain_until_ = 0;      // from the epoch: the times at which sums of nanoseconds cannot overflow
-    std::uint64_t most_before_one_ = 0;  // the debt with which one unit still fits
+    std::uint64_t no_overflow_before_ = 0;      // from the epoch: the times at which sums of nanoseconds cannot overflow
+    std::uint64_t max_debt_for_one_ = 0;  // the debt with which one unit still fits
     std::int64_t fill_ns_ = 0;
 };
 

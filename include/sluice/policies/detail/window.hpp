@@ -6,15 +6,12 @@
 #include <chrono>
 #include <cstdint>
 
-#include <sluice/detail/validate.hpp>
 #include <sluice/detail/divisor.hpp>
 #include <sluice/detail/saturate.hpp>
+#include <sluice/detail/skew.hpp>
+#include <sluice/detail/validate.hpp>
 
 namespace sluice::detail {
-
-/// Threads read the clock before they reach a state, in any order: a state ahead of `now` by no more than this is
-/// the present, one further ahead means that the clock went back.
-inline constexpr std::int64_t tolerated_skew_ns = 1'000'000;
 
 /// Windows of one length aligned to the Unix epoch, each named by its end, and the one-word form of a state that
 /// belongs to one: the high bits of a time, rounded up to 2^e ns, where 2^e is the largest power of two within the
@@ -46,14 +43,22 @@ public:
                static_cast<std::uint64_t>(state_end) - static_cast<std::uint64_t>(end) <= low_bits_;
     }
 
-    /// The end of the window in which a state that knows `state_end` is used at `now`, and thus the state's own while
-    /// that is the present.
+    /// Whether a state that knows `state_end` belongs to a window that begins after `now`.
+    constexpr bool is_ahead(std::int64_t state_end, std::int64_t now) const noexcept {
+        const std::int64_t end = end_after(now);
+        return state_end > end && !is_end(state_end, end);
+    }
+
+    /// The end of the window in which a state that knows `state_end` is used at `now`: that which `now` lies in, or the
+    /// state's own while it begins no further ahead than threads are held up.
     constexpr std::int64_t current_end(std::int64_t now, std::int64_t state_end) const noexcept {
         const std::int64_t end = end_after(now);
-        if (is_end(state_end, end) || end - now > tolerated_skew_ns) [[likely]]
+        if (state_end <= end || is_end(state_end, end)) [[likely]]
             return end;
-        const std::int64_t next = add(end, length_ns());
-        return is_end(state_end, next) ? next : end;
+        // A packed end was rounded up, by less than a window.
+        std::int64_t own = 0;
+        if (__builtin_mul_overflow(length_.floor(state_end), length_ns(), &own) || own <= end) return end;
+        return is_within_skew(own - length_ns(), now) ? own : end;
     }
 
     /// 0 where there is no one-word form: for the shortest windows, and for those of 36 years and more, whose ends

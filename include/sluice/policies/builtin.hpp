@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_POLICIES_BUILTIN_HPP
+#define SLUICE_POLICIES_BUILTIN_HPP
+
+#include <sluice/policies/all_of.hpp>
+#include <sluice/policies/fixed_window.hpp>
+#include <sluice/policies/leaky_bucket.hpp>
+#include <sluice/policies/sliding_window.hpp>
+#include <sluice/policies/sliding_window_counter.hpp>
+#include <sluice/policies/token_bucket.hpp>
+
+namespace sluice {
+
+/// A list of types; `Apply` makes another template of them, as in BuiltinPolicies::Apply<std::variant>.
+template <class... T>
+struct TypeList {
+    template <template <class...> class Template>
+    using Apply = Template<T...>;
+};
+
+/// Every policy that decides by itself; AllOf combines them. The one list: all others are made of it.
+using BuiltinPolicies = TypeList<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow, SlidingWindowCounter>;
+
+}  // namespace sluice
+
+#endif
