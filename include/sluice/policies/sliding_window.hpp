@@ -46,25 +46,27 @@ public:
         return {limit_, static_cast<std::uint64_t>(window_ns_)};
     }
 
-    /// Makes room for the time of an admission, and lets go of those that have left the window.
+    /// Makes room for the time of an admission, in place of those that have left the window.
     void reserve(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const {
+        if (cost == 0 || !peek(state, now, cost).allowed) return;
         forget(state, time_of(state, now.count()));
-        if (cost <= limit_) state.log.reserve(state.log.size() + 1, limit_);
+        state.log.reserve(state.log.size() + 1, limit_);
     }
 
+    /// Times that have left the window are let go of by an admission alone, whose own time is then the newest: whoever is
+    /// late is decided as at that time, at which nothing is missing.
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        if (cost == 0) return peek(state, now, 0);
-        if (was_clock_set_back(state, now.count())) {
-            state.log.drop_oldest(state.log.size());
-            state.log.append(now.count(), limit_);
-        }
-        const std::int64_t time = time_of(state, now.count());
-        forget(state, time);
         Decision decision = peek(state, now, cost);
+        if (cost == 0) return decision;
         if (decision.allowed) {
+            const std::int64_t time = time_of(state, now.count());
+            forget(state, time);
             state.log.append(time, cost);
             decision.remaining -= cost;
             decision.reset_after = detail::wait(now.count(), leaves_at(time));
+        } else if (was_clock_set_back(state, now.count())) {
+            state.log.drop_oldest(state.log.size());
+            state.log.append(now.count(), limit_);
         }
         return decision;
     }
@@ -72,7 +74,7 @@ public:
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
         if (was_clock_set_back(state, now.count())) return used_up(cost);
         const detail::TimeLog& log = state.log;
-        const std::uint64_t gone = log.units_before(log.count_before(visible_from(time_of(state, now.count()))));
+        const std::uint64_t gone = units_gone(state, now.count());
         const std::uint64_t used = log.units() - gone;
         Decision decision;
         decision.limit = limit_;
@@ -95,8 +97,7 @@ public:
     }
 
     void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
-        forget(state, time_of(state, now.count()));
-        state.log.drop_newest_units(units);
+        state.log.drop_newest_units(std::min(units, state.log.units() - units_gone(state, now.count())));
     }
 
     std::chrono::nanoseconds expires_at(const State& state) const noexcept {
@@ -106,6 +107,9 @@ public:
 private:
     std::int64_t leaves_at(std::int64_t time) const noexcept { return detail::add(time, window_ns_); }
     std::int64_t visible_from(std::int64_t time) const noexcept { return detail::add(time, 1 - window_ns_); }
+    std::uint64_t units_gone(const State& state, std::int64_t now) const noexcept {
+        return state.log.units_before(state.log.count_before(visible_from(time_of(state, now))));
+    }
     void forget(State& state, std::int64_t time) const noexcept {
         state.log.drop_oldest(state.log.count_before(visible_from(time)));
     }

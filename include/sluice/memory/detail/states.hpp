@@ -221,7 +221,7 @@ private:
         auto& shard = table_.shard(place.shard);
         const std::lock_guard lock{shard.mutex};
         time.refresh();  // others may have gone on while this thread waited, and have freed the state as expired
-        if (is_node(place.owner)) give_memory_back(place.shard, time.expired_before().count());
+        if (is_node(place.owner)) give_memory_back(place.shard, add(time.now().count(), -tolerated_skew.count()));
 
         const Guard guard = table_.guard(place.shard);
         Slot* const slot = guard.is_closed() ? nullptr : find_locked(place, guard, key);
@@ -260,8 +260,8 @@ private:
         table_.note_expiry(shard, node.expires_at_ns);
     }
 
-    /// An expired state keeps its slot until a new key needs it, but not the memory that it owns: an idle exact log may be
-    /// large.
+    /// An expired state keeps its slot until a new key needs it, but not the memory that it owns, once nobody late can ask
+    /// for it: an idle exact log may be large.
     void give_memory_back(std::size_t shard, std::int64_t expired_before) noexcept {
         if constexpr (GrowingPolicy<P>) {
             table_.tidy(shard, [&](Slot& slot) {
