@@ -18,6 +18,7 @@
 #include <sluice/rate.hpp>
 #include <sluice/rate_limiter.hpp>
 #include <sluice/store.hpp>
+#include <sluice/units.hpp>
 #include <sluice/version.hpp>
 
 namespace sluice {
@@ -27,6 +28,10 @@ template <Policy P>
 RateLimiter(P) -> RateLimiter<P, MemoryStore<P>>;
 template <Policy P>
 RateLimiter(P, LimiterOptions) -> RateLimiter<P, MemoryStore<P>>;
+
+/// The type of a limiter in memory, for members and parameters: struct Service { MemoryLimiter<TokenBucket> limiter; };
+template <Policy P, Clock C = DefaultClock>
+using MemoryLimiter = RateLimiter<P, MemoryStore<P, C>>;
 
 }  // namespace sluice
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sluice: this store cannot run this policy
+// expect: sluice: the second argument is no store that can run this policy
 #include <sluice/sluice.hpp>
 
 struct Store {

@@ -158,3 +158,93 @@ TEST_CASE("every way to make a limiter") {
     CHECK(moved.try_consume("key", 5));
     CHECK_FALSE(copy.try_consume("key"));
 }
+
+TEST_CASE("what the caller or the operator did wrong is denied, whatever the failure mode") {
+    const auto mode = GENERATE(sluice::FailureMode::allow, sluice::FailureMode::deny);
+    const auto error = GENERATE(sluice::Errc::invalid_argument, sluice::Errc::misconfigured);
+    ScriptedStore store;
+    store.answer->error = error;
+    const sluice::RateLimiter limiter{bucket, store, {.on_failure = mode}};
+    std::vector<sluice::Decision> decisions(2);
+    limiter.try_consume_many(std::vector<std::string>{"a", "b"}, decisions);
+    decisions.push_back(limiter.try_consume("key"));
+    decisions.push_back(limiter.try_consume("key", 6));
+    decisions.push_back(limiter.peek("key"));
+    for (const auto& decision : decisions) {
+        CHECK_FALSE(decision);
+        CHECK(decision.error == error);
+        CHECK(decision.limit == 5);
+        CHECK(decision.retry_after == 0ns);
+    }
+}
+
+TEST_CASE("a negative cost is refused, and negative units give nothing back") {
+    const auto recorder = std::make_shared<Recorder>();
+    const sluice::RateLimiter observed{bucket, sluice::LimiterOptions{.observer = recorder}};
+    const sluice::RateLimiter plain{bucket};
+    const sluice::AnyLimiter any = plain;
+    const sluice::TokenBucket tier{5, sluice::per_second(2)};
+    const int cost = -1;  // a difference that came out wrong
+    for (const auto& decision :
+         {observed.try_consume("key", cost), plain.try_consume("key", cost), plain.try_consume("key", cost, tier),
+          plain.try_consume_at(1h, "key", cost), plain.peek("key", cost), plain.peek("key", cost, tier),
+          any.try_consume("key", cost), any.peek("key", cost)}) {
+        CHECK_FALSE(decision);
+        CHECK(decision.error == sluice::Errc::invalid_argument);
+        CHECK(decision.limit == 5);
+    }
+    CHECK(recorder->heard.size() == 1);
+
+    REQUIRE(plain.try_consume("key", 5));
+    REQUIRE(plain.try_consume("key", 5, tier));
+    CHECK(plain.refund("key", cost) == sluice::Errc::invalid_argument);
+    CHECK(plain.refund("key", cost, tier) == sluice::Errc::invalid_argument);
+    CHECK(any.refund("key", cost) == sluice::Errc::invalid_argument);
+    CHECK_FALSE(plain.peek("key"));
+    CHECK_FALSE(plain.peek("key", 1, tier));
+    CHECK(plain.try_consume("key", std::uint64_t{1} << 63).retry_after == sluice::Decision::never);
+    CHECK_FALSE(plain.try_consume("key", std::uint64_t{1} << 63).error);
+}
+
+TEST_CASE("keys for a batch come from any container of strings") {
+    const sluice::RateLimiter limiter{sluice::TokenBucket{2, sluice::per_day(1)}};
+    const sluice::AnyLimiter any = limiter;
+    std::vector<sluice::Decision> decisions(3);
+    const auto remaining = [&] {
+        std::vector<std::uint64_t> all;
+        for (const auto& decision : decisions) all.push_back(decision.remaining);
+        return all;
+    };
+    limiter.try_consume_many(std::vector<std::string>{"a", "b", "a"}, decisions);
+    CHECK(remaining() == std::vector<std::uint64_t>{1, 1, 0});
+    any.try_consume_many(std::array<std::string, 3>{"c", "d", "c"}, decisions);
+    CHECK(remaining() == std::vector<std::uint64_t>{1, 1, 0});
+    limiter.try_consume_many(std::array<const char*, 3>{"e", "f", "g"}, decisions);
+    CHECK(remaining() == std::vector<std::uint64_t>{1, 1, 1});
+    const std::vector<std::string_view> views{"h", "h", "h"};
+    limiter.try_consume_many(views, decisions);
+    CHECK(remaining() == std::vector<std::uint64_t>{1, 0, 0});
+    limiter.try_consume_many(std::vector<std::string>{"i"}, decisions);
+    for (const auto& decision : decisions) CHECK(decision.error == sluice::Errc::invalid_argument);
+    CHECK(limiter.peek("i").remaining == 2);
+}
+
+TEST_CASE("keys that occur twice in a batch are decided one after the other, on the default clock, too") {
+    for (int run = 0; run != 100; ++run) {
+        const sluice::RateLimiter limiter{sluice::TokenBucket{2, sluice::per_day(1)}};
+        std::vector<sluice::Decision> decisions(5);
+        limiter.try_consume_many(std::vector<std::string>{"a", "b", "a", "a", "b"}, decisions);
+        for (std::size_t i = 0; i != 5; ++i) CHECK(decisions[i].allowed == (i != 3));
+    }
+}
+
+TEST_CASE("a limiter has a name for a member's type") {
+    struct Service {
+        sluice::MemoryLimiter<sluice::TokenBucket> limiter{sluice::TokenBucket{1, sluice::per_day(1)}};
+        sluice::MemoryLimiter<sluice::FixedWindow, sluice::ManualClock> daily{
+            sluice::FixedWindow{1, 24h}, sluice::MemoryStore<sluice::FixedWindow, sluice::ManualClock>{}};
+    };
+    const Service service;
+    CHECK(service.limiter.try_consume("key"));
+    CHECK(service.daily.try_consume("key"));
+}

@@ -2,6 +2,10 @@
 #ifndef SLUICE_DETAIL_INT128_HPP
 #define SLUICE_DETAIL_INT128_HPP
 
+#if !defined(__SIZEOF_INT128__)
+#error "sluice needs 128-bit integers, which GCC and Clang have on 64-bit targets alone (x86-64, 64-bit Arm, ...)"
+#endif
+
 namespace sluice::detail {
 
 // GCC and Clang have 128-bit integers on every 64-bit target; __extension__ keeps -Wpedantic quiet about them.

@@ -29,15 +29,21 @@ namespace sluice {
 /// for a child forked while other threads use it, which may hold a mutex for ever.
 ///
 /// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and no
-/// allocation: one cache line is read, one compare-and-swap writes an admission, a denial or peek writes nothing.
-/// New keys, refund and reset take a shard's mutex for a moment, and larger states (the exact log, AllOf, policies of
-/// your own) do on every call. A shard is rebuilt now and then as keys come and go, some 20 us for its 4,096 slots;
-/// nothing ever moves the whole table.
+/// allocation while its key has a slot: one cache line is read, one compare-and-swap writes an admission, a denial or
+/// peek writes nothing. A key without a slot, even a denial or peek of one, refund and reset take a shard's mutex for a
+/// moment, and larger states (the exact log, AllOf, policies of your own) do on every call. A shard is rebuilt now and
+/// then as keys come and go, some 20 us for its 4,096 slots; nothing ever moves the whole table. A new key that finds the
+/// store full looks at 64 slots more.
 ///
 /// Memory: 16 bytes a slot, at most 3/4 and after growing 3/8 of the slots used; larger states a heap block each.
 /// `max_keys` slots' worth of address space is reserved at once (32 MiB by default) and taken into use page by
 /// page (of 2 MiB where transparent huge pages are always on).
-/// A shard shrinks when as many new keys have come as it has slots; until then a flood's memory stays in use.
+/// A shard shrinks when as many new keys have come as it has slots; until then a flood's memory stays in use. A window's
+/// slot may be taken for live up to one window longer than the window lasts, since its end is kept rounded up.
+///
+/// Time: the clock is read again where a state is of a later time than the first reading, as one is where the thread was
+/// held up, under a mutex, and before a wait of up to 100 ms is announced. decide_at() takes times that are late by up to
+/// 5 s, and keeps states for so long after they expired; it is not for the same keys as decide().
 ///
 /// A key is known by 61 bits of a hash that is keyed with a random seed per store: two of n keys share a state with a
 /// probability of n^2 / 2^61, 4e-7 for a million. Where that is too much, MemoryOptions::full_keys keeps and compares

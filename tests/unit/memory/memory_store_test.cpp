@@ -107,6 +107,58 @@ TEST_CASE("an overflow state is shared, and a key that moves to a slot gains one
     CHECK(limiter.try_consume("late").remaining == 4);
 }
 
+namespace {
+
+/// A bucket that counts how often somebody asks when a word expires, as whoever looks for expired states does.
+struct CountingBucket : sluice::TokenBucket {
+    using TokenBucket::TokenBucket;
+    static std::chrono::nanoseconds word_expires_at(std::uint64_t word) noexcept {
+        ++looks;
+        return TokenBucket::word_expires_at(word);
+    }
+    static inline std::uint64_t looks = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a new key at a full store costs a look at a few dozen states, even where none has expired") {
+    constexpr std::size_t max_keys = 20'000;
+    const sluice::ManualClock clock{start};
+    const sluice::RateLimiter limiter{CountingBucket{10, sluice::per_second(1)},
+                                      Store<CountingBucket>{{.max_keys = max_keys}, clock}};
+    for (std::size_t i = 0; i != max_keys; ++i) REQUIRE(limiter.try_consume(std::to_string(i)));
+    clock.advance(900ms);
+    for (std::size_t i = 0; i != max_keys; ++i) REQUIRE(limiter.try_consume(std::to_string(i)));
+    clock.advance(200ms);  // all would have expired by now, had they not been asked for once more
+    std::uint64_t most = 0;
+    for (std::size_t i = 0; i != 2 * max_keys; ++i) {
+        CountingBucket::looks = 0;
+        static_cast<void>(limiter.try_consume("new " + std::to_string(i)));
+        most = std::max(most, CountingBucket::looks);
+    }
+    CHECK(limiter.store().overflowed() == 2 * max_keys);
+    CHECK(most < 64 + 2 * 64);  // the sweep, and two probes for a place
+}
+
+TEST_CASE("an overflow state's slot is no key's: max_keys holds") {
+    const sluice::ManualClock clock{start};
+    const sluice::TokenBucket daily{1, sluice::per_day(1)};
+    for (const std::size_t max_keys : {1U, 2U, 64U}) {
+        const Store<sluice::TokenBucket> store{{.max_keys = max_keys}, clock};
+        const sluice::RateLimiter brief{sluice::TokenBucket{1, sluice::per_second(1)}, store, {.name = "brief"}};
+        const sluice::RateLimiter limiter{daily, store};
+        for (std::size_t i = 0; i != max_keys; ++i) REQUIRE(limiter.try_consume(std::to_string(i)));
+        for (int i = 0; i != 100; ++i) static_cast<void>(brief.try_consume(std::to_string(i)));  // overflow states
+        clock.advance(2s);
+        std::size_t own = 0;  // keys that are used up on their own account
+        for (int i = 0; i != 1'000; ++i) static_cast<void>(limiter.try_consume("new " + std::to_string(i)));
+        clock.advance(1s);
+        for (std::size_t i = 0; i != max_keys; ++i) own += limiter.peek(std::to_string(i)).allowed ? 0U : 1U;
+        for (int i = 0; i != 1'000; ++i) own += limiter.peek("new " + std::to_string(i)).allowed ? 0U : 1U;
+        CHECK(own == max_keys);
+    }
+}
+
 TEST_CASE("states of two policies of one type do not mix, whatever form they take") {
     const sluice::ManualClock clock{start};
     const sluice::FixedWindow word{1'000, 1s};

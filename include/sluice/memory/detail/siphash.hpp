@@ -30,7 +30,7 @@ public:
         v.v3 ^= scope;
         const char* const end = key.data() + key.size();
         const std::size_t rest = key.size() % 8;
-        for (const char* at = key.data(); at != end - rest; at += 8) v.absorb(load<std::uint64_t>(at));
+        for (const char* at = key.data(); at != end - rest; at += 8) v.absorb(load(at));
         v.absorb(tail(end, key.size()) | std::uint64_t{key.size()} << 56);
         v.v2 ^= 0xff;
         v.round();
@@ -62,11 +62,11 @@ private:
         }
     };
 
-    // Little-endian, as in the paper and on every platform of this library.
-    template <class T>
-    static T load(const char* data) noexcept {
-        T value;
+    /// The eight bytes at `data`, the first of them lowest, as in the paper.
+    static std::uint64_t load(const char* data) noexcept {
+        std::uint64_t value;
         std::memcpy(&value, data, sizeof value);
+        if constexpr (std::endian::native == std::endian::big) value = __builtin_bswap64(value);
         return value;
     }
 
@@ -74,10 +74,10 @@ private:
     static std::uint64_t tail(const char* end, std::size_t size) noexcept {
         const std::size_t rest = size % 8;
         // The last eight bytes without those that were absorbed; in two shifts, since rest may be 0.
-        if (size >= 8) return load<std::uint64_t>(end - 8) >> 1 >> (63 - 8 * rest);
-        std::uint64_t block = 0;
-        std::memcpy(&block, end - rest, rest);
-        return block;
+        if (size >= 8) return load(end - 8) >> 1 >> (63 - 8 * rest);
+        char last[8] = {};
+        std::memcpy(last, end - rest, rest);
+        return load(last);
     }
 
     State start_{};
