@@ -33,10 +33,11 @@ need_build_tools() {
     need ninja-build have ninja
 }
 
-# Installs what `need` found missing, as root or through sudo; where it cannot, it names it. Then what `want` did.
+# Installs what `need` found missing, as root or through sudo; where it cannot, it names it. Then what `want` did. What apt
+# and the packages say is shown only if they fail.
 install_missing() {
     [ $((${#missing_packages[@]} + ${#wanted_packages[@]})) -gt 0 ] || return 0
-    local packages="${missing_packages[*]}" as_root=() reason= package
+    local packages="${missing_packages[*]}" as_root=() reason= package log
     have apt-get >/dev/null || reason="there is no apt-get"
     if [ "$(id -u)" -ne 0 ]; then
         have sudo >/dev/null || reason="neither root nor sudo here"
@@ -47,21 +48,46 @@ install_missing() {
         say "Going on without: ${wanted_packages[*]} ($reason)"
         return 0
     fi
-    say "Installing: $packages ${wanted_packages[*]}"
+    say "Installing with apt: $packages ${wanted_packages[*]}"
     local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3
                -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
+    log="$(mktemp)"
+    note_services
     # A source that cannot be refreshed need not be the one that holds the packages.
-    "${apt[@]}" update >/dev/null || say "apt-get update reported errors; trying to install all the same"
+    "${apt[@]}" update >"$log" 2>&1 || say "apt-get update reported errors; trying to install all the same"
     if [ -n "$packages" ]; then
-        "${apt[@]}" install --no-install-recommends "${missing_packages[@]}" >/dev/null ||
+        "${apt[@]}" install --no-install-recommends "${missing_packages[@]}" >>"$log" 2>&1 || {
+            tail -n 40 "$log" >&2
             die "apt-get could not install: $packages"
+        }
     fi
     for package in "${wanted_packages[@]}"; do
-        "${apt[@]}" install --no-install-recommends "$package" >/dev/null || say "Going on without: $package"
+        "${apt[@]}" install --no-install-recommends "$package" >>"$log" 2>&1 || say "Going on without: $package"
     done
+    end_new_services "${as_root[@]}" >>"$log" 2>&1
+    [ ${#new_services[@]} -eq 0 ] ||
+        say "Stopped and disabled what these packages start now and at every boot: ${new_services[*]}. Nothing here needs it."
+    rm -f "$log"
     missing_packages=()
     wanted_packages=()
 }
+
+# Debian's packages of servers start them, at every boot too. Who had none before is to have none running afterwards: what
+# is run here starts servers of its own.
+new_services=()
+note_services() {
+    local package
+    new_services=()
+    [ -d /run/systemd/system ] || return 0
+    for package in "${missing_packages[@]}"; do
+        case "$package" in
+            redis-server | postgresql) systemctl --quiet is-enabled "$package" 2>/dev/null || new_services+=("$package") ;;
+        esac
+    done
+}
+
+# end_new_services [COMMAND-TO-BECOME-ROOT]
+end_new_services() { [ ${#new_services[@]} -eq 0 ] || "$@" systemctl disable --now "${new_services[@]}" || true; }
 
 # choose_build_dir: sets build_dir. It lies outside the sources, and is a source folder's and a user's own.
 choose_build_dir() {

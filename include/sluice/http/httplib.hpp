@@ -25,11 +25,7 @@ bool announces_body(const Request& request) {
 
 template <class Response>
 void write_headers(const Guard& guard, const Verdict& verdict, Response& response) {
-    // set_header would copy both strings, which need no check for line breaks. They come in alphabetic order, mostly
-    // after all that is there: the hint spares comparisons of long names, letter by letter.
-    guard.write_headers(verdict, [&](const char* name, std::string value) {
-        response.headers.emplace_hint(response.headers.end(), name, std::move(value));
-    });
+    guard.write_headers(verdict, [&](const char* name, const std::string& value) { response.set_header(name, value); });
 }
 
 /// Answers a denied request, whose body, if it has one, has not been read. Then the connection must be closed, or the
@@ -43,11 +39,12 @@ void deny(const Request& request, Response& response, const DenialBody& body) {
     auto& mine = const_cast<Request&>(request);
     mine.ranges.clear();
     response.status = body.status;
-    if (!announces_body(request)) return response.set_content(body.content, std::string{body.content_type});
+    // cpp-httplib 0.10 takes a content type as const char* alone.
+    if (!announces_body(request)) return response.set_content(body.content, std::string{body.content_type}.c_str());
     const bool is_head = request.method == "HEAD";
     if (is_head) mine.method = "GET";  // or the provider would not be called; it writes nothing, as HEAD wants it
     const auto content = std::make_shared<const std::string>(body.content);
-    response.set_content_provider(content->size(), std::string{body.content_type},
+    response.set_content_provider(content->size(), std::string{body.content_type}.c_str(),
                                   [content, is_head](std::size_t offset, std::size_t length, auto& sink) {
                                       if (!is_head) sink.write(content->data() + offset, length);
                                       return false;
@@ -96,7 +93,7 @@ public:
             if (verdict.allowed()) return static_cast<void>(handler(request, response));
             const auto body = guard.guard_.denial(verdict);
             response.status = body.status;
-            response.set_content(body.content, std::string{body.content_type});
+            response.set_content(body.content, std::string{body.content_type}.c_str());
         };
     }
 
