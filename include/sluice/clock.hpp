@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <memory>
 
-#include <sluice/detail/anchored_clock.hpp>
-#include <sluice/detail/counters.hpp>
+#include <sluice/detail/clock/anchored_clock.hpp>
+#include <sluice/detail/clock/cycle_counter.hpp>
 
 namespace sluice {
 
@@ -33,7 +33,7 @@ concept Clock = std::copyable<C> && requires(const C& clock) {
 class TscClock {
 public:
     std::chrono::nanoseconds now() const noexcept {
-        return std::chrono::nanoseconds{detail::AnchoredClock<detail::TscCounter>::now()};
+        return std::chrono::nanoseconds{detail::AnchoredClock<detail::CycleCounter>::now()};
     }
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_DETAIL_ANCHORED_CLOCK_HPP
-#define SLUICE_DETAIL_ANCHORED_CLOCK_HPP
+#ifndef SLUICE_DETAIL_CLOCK_ANCHORED_CLOCK_HPP
+#define SLUICE_DETAIL_CLOCK_ANCHORED_CLOCK_HPP
 
 #include <algorithm>
 #include <atomic>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_DETAIL_COUNTERS_HPP
-#define SLUICE_DETAIL_COUNTERS_HPP
+#ifndef SLUICE_DETAIL_CLOCK_CYCLE_COUNTER_HPP
+#define SLUICE_DETAIL_CLOCK_CYCLE_COUNTER_HPP
 
 #include <chrono>
 #include <cstdint>
@@ -23,7 +23,7 @@ struct SteadyCounter {
 #if defined(__x86_64__)
 /// The processor's time stamp counter where it is invariant, that is, runs at one rate in all power states and cores
 /// (Intel SDM volume 3, "Invariant TSC": CPUID leaf 0x80000007, EDX bit 8; AMD's the same); steady_clock otherwise.
-struct TscCounter {
+struct CycleCounter {
     using Otherwise = SteadyCounter;
     static std::uint64_t read() noexcept { return __rdtsc(); }
     static bool is_usable() noexcept {
@@ -32,7 +32,7 @@ struct TscCounter {
     }
 };
 #else
-using TscCounter = SteadyCounter;
+using CycleCounter = SteadyCounter;
 #endif
 
 }  // namespace sluice::detail
