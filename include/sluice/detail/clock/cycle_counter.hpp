@@ -7,7 +7,6 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <x86intrin.h>
 #endif
 
 // What an AnchoredClock counts with: read() goes up at a steady rate, whatever that is.
@@ -25,7 +24,7 @@ struct SteadyCounter {
 /// (Intel SDM volume 3, "Invariant TSC": CPUID leaf 0x80000007, EDX bit 8; AMD's the same); steady_clock otherwise.
 struct CycleCounter {
     using Otherwise = SteadyCounter;
-    static std::uint64_t read() noexcept { return __rdtsc(); }
+    static std::uint64_t read() noexcept { return __builtin_ia32_rdtsc(); }
     static bool is_usable() noexcept {
         unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
         return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) != 0 && (edx & (1U << 8)) != 0;
