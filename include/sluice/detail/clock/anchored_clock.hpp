@@ -4,192 +4,203 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <thread>
+#include <limits>
 
+#include <sluice/detail/clock/counter_rate.hpp>
+#include <sluice/detail/clock/process_lock.hpp>
+#include <sluice/detail/clock/wall_anchor.hpp>
 #include <sluice/detail/int128.hpp>
 
 namespace sluice::detail {
 
-/// Nanoseconds since the Unix epoch on a straight line (start, time, slope) that is laid anew every 10 ms, so that it
-/// follows steady_clock. One line per process and counter. It never changes within its reach, so each thread keeps a
-/// copy, and looks for another only when the reach is over.
+/// Nanoseconds since the Unix epoch by a Counter that is cheaper to read than steady_clock: on a straight line (start, time,
+/// rate) that is laid anew every 10 ms, so that it follows steady_clock. There is one line per process; each thread keeps
+/// a copy, and looks for another only when the line's reach is over. While there is no line to follow, a reading is
+/// WallAnchor's, that is, steady_clock's.
 ///
-/// Monotonic across threads: a new line is laid when the old one's reach is over, and starts no lower than that ended;
-/// if it lies ahead of steady_clock, its slope is less until they meet. After a suspend, or if the counter jumps, the
-/// line is just laid anew where steady_clock is.
-template <class Counter>
+/// `state_` is one of
+///   a line   even: the count where it starts, no two the same; reach_, rate_of_line_ and time_ns_ belong to it
+///   a time   odd: there is no line, and this is the latest time that was told since the last one
+///   given_up the counter serves no more; times are WallAnchor's, but not below given_up_ns_
+///
+/// Nobody waits for anybody: whoever finds a line's reach over replaces it by a time, and who finds a time raises it to the
+/// reading it returns. One thread at a time measures and lays a line, if it can; it does not matter when, or whether it ever
+/// comes to its end: it may be held up, interrupted by a signal handler that reads this clock, or left behind by fork().
+///
+/// Monotonic across threads. A line never tells more than end(), and less than its time_ns to nobody. A time in `state_` that
+/// follows a line is at least its end(), and only grows. A line that follows a time tells no less than that: it is published
+/// by replacing just the time that it was laid above (compare-and-swap). So readings grow in the order of modifications of
+/// `state_`, which all threads agree upon, and on one line with the counter. docs/internals/clock.md has the details.
+template <class Counter, class Clocks = SystemClocks>
 class AnchoredClock {
 public:
     [[gnu::always_inline]] static std::int64_t now() noexcept {
-        const std::uint64_t passed = Counter::read() - line_.start;
-        // A counter that started anew, as through a suspend, may come by the reach of an old line once more.
-        if (passed < line_.reach && start_.load(std::memory_order_relaxed) == line_.start) [[likely]]
-            return line_.at(passed);
-        return now_slowly();
+        // The counter is read only by threads that have a line: others may not be permitted to.
+        const std::uint64_t start = line_.start;
+        if (state_.load(std::memory_order_relaxed) != start) [[unlikely]]
+            return now_slowly();
+        const std::uint64_t passed = Counter::read() - start;
+        if (passed >= line_.reach) [[unlikely]]
+            return now_slowly();
+        return line_.at(passed);
     }
 
 private:
-    static constexpr int slope_bits = 32;  // slope: nanoseconds per count * 2^32; passed * slope stays below 2^64
-    static constexpr std::uint64_t never_laid = 0;
-    static constexpr std::uint64_t being_laid = std::uint64_t{1} << 63;  // out of reach of any count
-    static constexpr std::int64_t longest_reach_ns = 10'000'000;
-    static constexpr std::int64_t wall_check_ns = 1'000'000'000;
-    static constexpr std::int64_t wall_step_ns = 1'000'000;
+    static constexpr std::int64_t longest_reach_ns = 10'000'000;  // passed * rate stays below 2^64
+
+    static constexpr std::uint64_t no_line = 0;   // the start of a thread's copy before it has one
+    static constexpr std::uint64_t given_up = 2;  // no counter is that near to zero when a line starts
 
     struct Line {
-        std::uint64_t start = never_laid;  // the count where it begins
-        std::uint64_t reach = 0;           // counts for which it may be followed
-        std::uint64_t slope = 0;
+        std::uint64_t start = no_line;  // the count where it begins
+        std::uint64_t reach = 0;        // counts for which it may be followed
+        std::uint64_t rate = 0;
         std::int64_t time_ns = 0;  // at the start
 
         std::int64_t at(std::uint64_t passed) const noexcept {
-            return time_ns + static_cast<std::int64_t>((passed * slope) >> slope_bits);
+            return time_ns + static_cast<std::int64_t>((passed * rate) >> CounterRate::bits);
         }
+        std::int64_t end() const noexcept { return at(reach); }
     };
+
+    static bool is_time(std::uint64_t state) noexcept { return (state & 1) != 0; }
 
     [[gnu::noinline]] static std::int64_t now_slowly() noexcept {
-        if constexpr (requires { typename Counter::Otherwise; }) {
-            static const bool is_usable = Counter::is_usable();
-            if (!is_usable) return AnchoredClock<typename Counter::Otherwise>::now();
+        if (!is_checked_) [[unlikely]] {
+            if (!Counter::is_permitted() || !is_usable()) give_up();
+            is_checked_ = true;
         }
-        for (;;) {
-            const Line line = common_line();
-            const std::uint64_t passed = Counter::read() - line.start;
-            if (passed < line.reach) {
-                line_ = line;
-                return line.at(passed);
+        // Another turn is taken only when some other thread's reading or line came in between.
+        for (std::uint64_t state = state_.load(std::memory_order_acquire);;) {
+            if (state == given_up)
+                return std::max(given_up_ns_.load(std::memory_order_relaxed), WallAnchor<Clocks>::now());
+            std::int64_t least = static_cast<std::int64_t>(state);
+            if (!is_time(state)) {
+                const Line line = common_line(state);
+                if (const auto newer = state_.load(std::memory_order_relaxed); newer != state) {
+                    state = state_.load(std::memory_order_acquire);
+                    continue;
+                }
+                const std::uint64_t passed = Counter::read() - line.start;
+                if (passed < line.reach) {
+                    keep(line);
+                    return line.at(passed);
+                }
+                // A processor may read its counter ahead of the loads before: just short of the start is the start.
+                if (std::uint64_t{0} - passed < line.reach) return line.time_ns;
+                least = line.end();
             }
-            // A processor may read its counter ahead of the loads before: just short of the start is the start.
-            if (std::uint64_t{0} - passed < line.reach) return line.time_ns;
-            lay_line(line.start);
-        }
-    }
-
-    /// The process' line; while one is being laid, one that starts at `being_laid`, out of reach of every count. To the
-    /// thread that lays it the rest of that is the old line.
-    static Line common_line() noexcept {
-        Line line;
-        line.start = start_.load(std::memory_order_acquire);
-        line.reach = reach_.load(std::memory_order_acquire);
-        line.slope = slope_.load(std::memory_order_acquire);
-        line.time_ns = time_ns_.load(std::memory_order_acquire);
-        if (start_.load(std::memory_order_relaxed) != line.start) line = {.start = being_laid};
-        return line;
-    }
-
-    struct Sample {
-        std::uint64_t count;
-        std::int64_t steady_ns;
-    };
-
-    static std::int64_t steady_ns() noexcept {
-        return std::chrono::nanoseconds{std::chrono::steady_clock::now().time_since_epoch()}.count();
-    }
-    static std::int64_t wall_ns() noexcept {
-        return std::chrono::nanoseconds{std::chrono::system_clock::now().time_since_epoch()}.count();
-    }
-
-    /// The wall clock is read first: if the thread is held up between the two, the offset comes out too small, which
-    /// the next check repairs; one too large would never be taken back.
-    static std::int64_t wall_offset() noexcept {
-        const std::int64_t wall = wall_ns();
-        return wall - steady_ns();
-    }
-
-    /// Both clocks at one moment: of a few readings the one that took least, in case an interrupt came between.
-    static Sample sample() noexcept {
-        Sample best{};
-        std::uint64_t least = ~std::uint64_t{0};
-        for (int i = 0; i != 3; ++i) {
-            const std::uint64_t before = Counter::read();
-            const std::int64_t steady = steady_ns();
-            const std::uint64_t took = Counter::read() - before;
-            if (took < least) {
-                least = took;
-                best = {before + took / 2, steady};
+            const std::int64_t time = std::max(least, WallAnchor<Clocks>::now()) | 1;
+            if (time == static_cast<std::int64_t>(state) ||
+                state_.compare_exchange_strong(state, static_cast<std::uint64_t>(time), std::memory_order_acq_rel,
+                                               std::memory_order_acquire)) {
+                lay_line_if_free();
+                return time;
             }
         }
-        return best;
     }
 
-    static std::uint64_t slope_between(const Sample& from, const Sample& to) noexcept {
-        const auto counts = std::max<std::uint64_t>(to.count - from.count, 1);
-        return static_cast<std::uint64_t>(
-            (uint128{static_cast<std::uint64_t>(to.steady_ns - from.steady_ns)} << slope_bits) / counts);
+    /// The line that starts at `start`, if `state_` is still that afterwards. Who lays a line replaces `state_` before all
+    /// else changes: readers acquire and the writer releases, so whoever sees a part of a later line finds it replaced.
+    static Line common_line(std::uint64_t start) noexcept {
+        return {start, reach_.load(std::memory_order_acquire), rate_of_line_.load(std::memory_order_acquire),
+                time_ns_.load(std::memory_order_acquire)};
     }
 
-    /// In place of the line at `old_start`; just yields if another thread has laid one or is laying it.
-    [[gnu::noinline]] static void lay_line(std::uint64_t old_start) noexcept {
-        if (old_start == being_laid ||
-            !start_.compare_exchange_strong(old_start, being_laid, std::memory_order_acq_rel))
-            return std::this_thread::yield();
-        if (old_start == never_laid) old_start = begin();
-        const Sample here = sample();
-        const Line old = common_line();
-        const std::uint64_t passed = std::min(here.count - old_start, old.reach);
-        const std::int64_t highest = old.at(passed) + 1;
-
-        follow_wall(here.steady_ns);
-        const std::int64_t right = here.steady_ns + wall_minus_steady_;
-        const std::int64_t ahead = std::max<std::int64_t>(highest - right, 0);
-
-        // The slope since the reference, unless the counter jumped or time stood still between the two.
-        std::uint64_t slope = slope_between(reference_, here);
-        if (slope > old.slope + old.slope / 64 || slope < old.slope - old.slope / 64) slope = calibrate();
-        const std::int64_t age = here.steady_ns - reference_.steady_ns;
-        const std::int64_t reach_ns = std::clamp<std::int64_t>(age, 20'000, longest_reach_ns);
-        if (age > wall_check_ns) reference_ = here;
-        // Ahead, it goes slower until the next line, at half the pace at least.
-        const auto slowed = slope - static_cast<std::uint64_t>(
-                                        (uint128{slope} * static_cast<std::uint64_t>(std::min(ahead, reach_ns / 2))) /
-                                        static_cast<std::uint64_t>(reach_ns));
-
-        time_ns_.store(right + ahead, std::memory_order_release);
-        slope_.store(slowed, std::memory_order_release);
-        reach_.store(static_cast<std::uint64_t>((uint128{static_cast<std::uint64_t>(reach_ns)} << slope_bits) / slope),
-                     std::memory_order_release);
-        start_.store(here.count, std::memory_order_release);
+    /// As this thread's copy; not if a signal handler does so while the thread itself is at it.
+    static void keep(const Line& line) noexcept {
+        if (is_keeping_) return;
+        is_keeping_ = true;
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        line_.start = no_line;  // a handler that comes now follows no half-written line
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        line_.reach = line.reach;
+        line_.rate = line.rate;
+        line_.time_ns = line.time_ns;
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        line_.start = line.start;
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        is_keeping_ = false;
     }
 
-    /// Returns the count of a first line that reaches nowhere.
-    static std::uint64_t begin() noexcept {
-        slope_.store(calibrate(), std::memory_order_relaxed);
-        wall_minus_steady_ = wall_offset();
-        wall_checked_ns_ = reference_.steady_ns;
-        time_ns_.store(reference_.steady_ns + wall_minus_steady_, std::memory_order_relaxed);
-        return reference_.count;
+    static bool is_usable() noexcept {
+        int known = usable_.load(std::memory_order_relaxed);
+        if (known == 0) usable_.store(known = Counter::is_usable() ? 1 : -1, std::memory_order_relaxed);
+        return known > 0;
     }
 
-    /// A new reference, and a first slope from the 20 us after it; later ones reach back further and are better.
-    static std::uint64_t calibrate() noexcept {
-        reference_ = sample();
-        Sample later = sample();
-        while (later.steady_ns - reference_.steady_ns < 20'000) later = sample();
-        return slope_between(reference_, later);
+    /// For good. Times go on above all that were told before.
+    static void give_up() noexcept {
+        for (std::uint64_t state = state_.load(std::memory_order_acquire); state != given_up;) {
+            const std::int64_t told = is_time(state) ? static_cast<std::int64_t>(state) : common_line(state).end();
+            if (!is_time(state)) {
+                if (const auto newer = state_.load(std::memory_order_relaxed); newer != state) {
+                    state = state_.load(std::memory_order_acquire);
+                    continue;
+                }
+            }
+            std::int64_t known = given_up_ns_.load(std::memory_order_relaxed);
+            while (told > known && !given_up_ns_.compare_exchange_weak(known, told, std::memory_order_relaxed)) {
+            }
+            state_.compare_exchange_weak(state, given_up, std::memory_order_acq_rel, std::memory_order_acquire);
+        }
     }
 
-    /// Once a second: where the wall clock was set forward, or ran on through a suspend, so do we. Never backwards.
-    static void follow_wall(std::int64_t steady) noexcept {
-        if (steady - wall_checked_ns_ < wall_check_ns) return;
-        wall_checked_ns_ = steady;
-        const std::int64_t offset = wall_offset();
-        if (offset > wall_minus_steady_ + wall_step_ns) wall_minus_steady_ = offset;
+    /// If nobody else is at it. Not within a signal handler that has interrupted just that, even if it has forked.
+    static void lay_line_if_free() noexcept {
+        if (is_laying_) return;
+        is_laying_ = true;
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        if (const auto taken = layer_.try_lock(); taken != ProcessLock::Taken::no) {
+            if (taken == ProcessLock::Taken::from_parent) rate_.forget_samples();
+            lay_line();
+            layer_.unlock();
+        }
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        is_laying_ = false;
+    }
+
+    static void lay_line() noexcept {
+        const CounterSample here = sample_counter<Counter, Clocks>();
+        const auto [rate, measured_ns] = rate_.measure(here);
+        if (rate_.is_unreliable()) return give_up();
+        if (rate == 0) return;
+        const auto reach_ns = static_cast<std::uint64_t>(std::min(measured_ns, longest_reach_ns));
+        const auto reach = static_cast<std::uint64_t>((uint128{reach_ns} << CounterRate::bits) / rate);
+        const std::int64_t here_ns = WallAnchor<Clocks>::at(here.steady_ns);
+        // In place of the time in state_; again, if other threads have raised that meanwhile, but not for ever.
+        for (int i = 0; i != 16; ++i) {
+            std::uint64_t state = state_.load(std::memory_order_acquire);
+            if (!is_time(state)) return;
+            const std::uint64_t start = Counter::read() & ~std::uint64_t{1};
+            const std::int64_t since = CounterRate::elapsed_ns(here.count, start, rate);
+            if (start <= given_up || since > 100'000) return;  // held up: the sample is too old
+            const std::int64_t ahead = std::max<std::int64_t>(static_cast<std::int64_t>(state) - (here_ns + since), 0);
+            // Ahead, it goes slower until the next line, at half the pace at least.
+            const auto slower = std::min(static_cast<std::uint64_t>(ahead), reach_ns / 2);
+            time_ns_.store(here_ns + since + ahead, std::memory_order_release);
+            rate_of_line_.store(rate - static_cast<std::uint64_t>(uint128{rate} * slower / reach_ns),
+                                std::memory_order_release);
+            reach_.store(reach, std::memory_order_release);
+            if (state_.compare_exchange_strong(state, start, std::memory_order_release, std::memory_order_relaxed))
+                return;
+        }
     }
 
     static constinit inline thread_local Line line_{};
-    // The common line. The count where it starts, which no two have in common, is also the lock: `being_laid` before all
-    // else changes, and the new one after. Readers acquire and the writer releases, so whoever sees a part of another
-    // line than that whose start it read first finds the start changed.
-    static inline std::atomic<std::uint64_t> start_{never_laid};
-    static inline std::atomic<std::uint64_t> reach_{0};
-    static inline std::atomic<std::uint64_t> slope_{0};
-    static inline std::atomic<std::int64_t> time_ns_{0};
-    // The writer's own.
-    static inline Sample reference_{};
-    static inline std::int64_t wall_minus_steady_ = 0;
-    static inline std::int64_t wall_checked_ns_ = 0;
+    static constinit inline thread_local bool is_checked_ = false;
+    static constinit inline thread_local bool is_keeping_ = false;
+    static constinit inline thread_local bool is_laying_ = false;
+
+    static constinit inline std::atomic<std::uint64_t> state_{std::uint64_t{1} << 63 | 1};  // the earliest time
+    static constinit inline std::atomic<std::uint64_t> reach_{0};
+    static constinit inline std::atomic<std::uint64_t> rate_of_line_{0};
+    static constinit inline std::atomic<std::int64_t> time_ns_{0};
+    static constinit inline std::atomic<std::int64_t> given_up_ns_{std::numeric_limits<std::int64_t>::min()};
+    static constinit inline std::atomic<int> usable_{0};  // 1: yes, -1: no, 0: nobody has asked yet
+    static constinit inline ProcessLock layer_{};
+    static constinit inline CounterRate rate_{};  // guarded by layer_, as is all that writes a line
 };
 
 }  // namespace sluice::detail
