@@ -8,8 +8,9 @@
 #include <cstdint>
 #include <memory>
 
-#include <sluice/detail/anchored_clock.hpp>
-#include <sluice/detail/counters.hpp>
+#include <sluice/detail/clock/anchored_clock.hpp>
+#include <sluice/detail/clock/cycle_counter.hpp>
+#include <sluice/detail/clock/wall_anchor.hpp>
 
 namespace sluice {
 
@@ -33,7 +34,11 @@ concept Clock = std::copyable<C> && requires(const C& clock) {
 class TscClock {
 public:
     std::chrono::nanoseconds now() const noexcept {
-        return std::chrono::nanoseconds{detail::AnchoredClock<detail::TscCounter>::now()};
+#if defined(__x86_64__)
+        return std::chrono::nanoseconds{detail::AnchoredClock<detail::CycleCounter>::now()};
+#else
+        return std::chrono::nanoseconds{detail::WallAnchor<detail::SystemClocks>::now()};
+#endif
     }
 };
 
@@ -41,7 +46,7 @@ public:
 class SteadyClock {
 public:
     std::chrono::nanoseconds now() const noexcept {
-        return std::chrono::nanoseconds{detail::AnchoredClock<detail::SteadyCounter>::now()};
+        return std::chrono::nanoseconds{detail::WallAnchor<detail::SystemClocks>::now()};
     }
 };
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <sluice/clock.hpp>
-#include <sluice/detail/anchored_clock.hpp>
-#include <sluice/detail/counters.hpp>
+#include <sluice/detail/clock/anchored_clock.hpp>
+#include <sluice/detail/clock/cycle_counter.hpp>
 
 #include "support/catch.hpp"
 
