@@ -88,7 +88,7 @@ public:
         verdict.rule_ = rule;
         if (rule == nullptr) return verdict;
         if (rule->exempts(caller)) {
-            verdict.outcome_ = metrics::Outcome::exempt;
+            verdict.outcome_ = Outcome::exempt;
         } else if (const Tier* tier = rule->tier_of(caller)) {
             verdict.charge(*tier, caller);
         }
