@@ -13,6 +13,7 @@
 #include <sluice/detail/validate.hpp>
 #include <sluice/http/json/detail/node.hpp>
 #include <sluice/http/json/detail/quantity.hpp>
+#include <sluice/http/json/rules_error.hpp>
 #include <sluice/http/limiter_factory.hpp>
 #include <sluice/http/rules.hpp>
 #include <sluice/metrics/registry.hpp>

@@ -15,14 +15,9 @@
 
 #include <nlohmann/json.hpp>
 
-namespace sluice::http {
+#include <sluice/http/json/rules_error.hpp>
 
-/// A rules file that cannot be used. The text names the file, the place in the document and the value.
-class RulesError : public std::runtime_error {
-public:
-    RulesError(const std::string& file, const std::string& place, const std::string& why)
-        : std::runtime_error(file + ": " + (place.empty() ? "" : place + ": ") + why) {}
-};
+namespace sluice::http {
 
 namespace detail {
 
