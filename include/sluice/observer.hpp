@@ -19,6 +19,14 @@ struct DecisionEvent {
     std::chrono::nanoseconds latency;  ///< of this call; of the whole batch divided by its size for try_consume_many
 };
 
+/// What a rule said to a request.
+enum class Outcome : std::uint8_t {
+    allowed,
+    denied,
+    would_deny,  ///< over a limit, but the rule is not enforced (for this client)
+    exempt,
+};
+
 /// Hears of every try_consume, after all locks are released. Called by many threads at once; what it throws is
 /// dropped. It may use the limiter again. A limiter without an observer pays one branch.
 class Observer {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -39,34 +40,54 @@ LimiterFactory limiters_in(S store) {
 }
 
 /// Limiters in memory: one MemoryStore for each kind of policy in use, made when the first limiter wants it. A factory;
-/// copies share the stores. For one thread.
+/// copies share the stores. Thread-safe.
 class MemoryLimiters {
 public:
-    /// The stores' counters are added to `registry`, if given, which must outlive the factory's use.
+    /// What the stores count is in `registry`, if given, under "memory " and the kind of policy, as long as one of their
+    /// limiters or this factory is there. It must outlive the factory's use.
     explicit MemoryLimiters(MemoryOptions options = {}, metrics::Registry* registry = nullptr)
         : stores_(std::make_shared<Stores>()), options_(options), registry_(registry) {}
 
     AnyLimiter operator()(const AnyPolicy& policy, LimiterOptions options) const {
         return std::visit(
             [&]<class P>(const P& p) {
-                return AnyLimiter{RateLimiter{p, store<P>(), std::move(options)}};
+                const Tracked<P> found = store<P>();
+                if (found.series) hold(options.observer, found.series);
+                return AnyLimiter{RateLimiter{p, *found.store, std::move(options)}};
             },
             policy);
     }
 
 private:
-    template <class... P>
-    using StoreOfEach = std::tuple<std::optional<MemoryStore<P>>...>;
-    using Stores = StoreOfEach<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow, SlidingWindowCounter>;
+    template <class P>
+    struct Tracked {
+        std::optional<MemoryStore<P>> store{};
+        std::shared_ptr<const void> series{};
+    };
+    struct Stores {
+        std::mutex mutex{};
+        std::tuple<Tracked<TokenBucket>, Tracked<LeakyBucket>, Tracked<FixedWindow>, Tracked<SlidingWindow>,
+                   Tracked<SlidingWindowCounter>>
+            of_each{};
+    };
+
+    /// Has a limiter hold its store's series beside its observer, or without one: nothing else in it can hold anything.
+    static void hold(std::shared_ptr<Observer>& observer, std::shared_ptr<const void> series) {
+        using Held = std::pair<std::shared_ptr<Observer>, std::shared_ptr<const void>>;
+        Observer* const heard = observer.get();
+        observer = std::shared_ptr<Observer>{std::make_shared<Held>(std::move(observer), std::move(series)), heard};
+    }
 
     template <class P>
-    MemoryStore<P> store() const {
-        auto& store = std::get<std::optional<MemoryStore<P>>>(*stores_);
-        if (!store) {
-            store.emplace(options_);
-            if (registry_ != nullptr) registry_->add_store("memory " + std::string{P::kind}, *store);
+    Tracked<P> store() const {
+        const std::lock_guard lock{stores_->mutex};
+        auto& tracked = std::get<Tracked<P>>(stores_->of_each);
+        if (!tracked.store) {
+            MemoryStore<P> made{options_};
+            if (registry_ != nullptr) tracked.series = registry_->track_store("memory " + std::string{P::kind}, made);
+            tracked.store = std::move(made);
         }
-        return *store;
+        return tracked;
     }
 
     std::shared_ptr<Stores> stores_;

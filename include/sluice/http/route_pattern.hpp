@@ -44,6 +44,20 @@ public:
         return path.empty();
     }
 
+    /// Whether this matches all paths that `other` matches.
+    bool covers(const RoutePattern& other) const noexcept {
+        std::string_view pattern = pattern_;
+        std::string_view rest = other.pattern_;
+        while (!pattern.empty()) {
+            const auto wanted = next(pattern);
+            if (wanted == "**") return true;
+            if (rest.empty()) return false;
+            const auto segment = next(rest);
+            if (wanted == "*" ? segment.empty() || segment == "**" : segment != wanted) return false;
+        }
+        return rest.empty();
+    }
+
 private:
     /// Takes "/segment" off the front.
     static std::string_view next(std::string_view& rest) noexcept {

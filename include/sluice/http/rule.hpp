@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,11 +68,14 @@ struct Rule {
     std::shared_ptr<metrics::RuleCounters> counters{};
 
     bool matches(std::string_view method, std::string_view path) const noexcept {
+        return takes_method(method) &&
+            std::any_of(routes.begin(), routes.end(), [&](const RoutePattern& route) { return route.matches(path); });
+    }
+    bool takes_method(std::string_view method) const noexcept {
         const auto same = [&](const std::string& wanted) {
             return wanted == method || (wanted == "GET" && method == "HEAD");
         };
-        return (methods.empty() || std::any_of(methods.begin(), methods.end(), same)) &&
-            std::any_of(routes.begin(), routes.end(), [&](const RoutePattern& route) { return route.matches(path); });
+        return methods.empty() || std::any_of(methods.begin(), methods.end(), same);
     }
     bool exempts(const Caller& caller) const noexcept {
         const auto holds = [&](const Network& network) { return network.contains(*caller.address); };
@@ -90,27 +92,6 @@ struct Rule {
 inline constexpr std::size_t max_limits = 4;  ///< of one tier
 
 namespace detail {
-
-/// Throws std::invalid_argument with the rule's name.
-inline void check_rule(const Rule& rule) {
-    static_cast<void>(checked_policy_name(rule.name));
-    const auto refuse = [&](const std::string& why) {
-        throw std::invalid_argument("sluice: rule '" + rule.name + "': " + why);
-    };
-    if (rule.enforce_percent > 100) {
-        refuse("enforce_percent must be from 0 to 100, not " + std::to_string(rule.enforce_percent));
-    }
-    for (const Tier& tier : rule.tiers) {
-        if (tier.limits.size() > max_limits) {
-            refuse("a tier has at most " + std::to_string(max_limits) + " limits, not " +
-                   std::to_string(tier.limits.size()));
-        }
-        for (const Limit& limit : tier.limits) static_cast<void>(checked_policy_name(limit.limiter.name()));
-    }
-    if (!rule.tiers.empty() && (rule.tiers.back().authenticated || !rule.tiers.back().plan.empty())) {
-        refuse("the last tier must take every caller");
-    }
-}
 
 /// Appends the key of `limit`. May throw std::bad_alloc where a part is long.
 inline void add_key(Key& key, const Limit& limit, const Rule& rule, const Caller& caller) {

@@ -6,12 +6,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <stdexcept>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <sluice/http/detail/rule_check.hpp>
 #include <sluice/http/rule.hpp>
 #include <sluice/http/verdict.hpp>
 
@@ -23,19 +22,15 @@ class RuleSet {
 public:
     RuleSet() = default;
 
-    /// Throws std::invalid_argument for a rule that cannot be meant: a bad name, two rules of one name, a percentage
-    /// above 100, more than 4 limits in a tier, a rule without a route, a last tier that does not take everybody.
+    /// Throws std::invalid_argument with the rule's name for what cannot be meant:
+    /// - a rule: a name that is no policy's name or twice in the set, no route, an unknown method, an exempt user "", a
+    ///   percentage above 100, a route that never reaches it because the rules before take all its requests;
+    /// - a tier: one that never applies because an earlier one takes all its callers, a last one that does not take
+    ///   everybody, more than 4 limits, two limits of one name;
+    /// - a limit: a cost below 1 or above its quota, a part that is twice in its key.
     explicit RuleSet(std::vector<Rule> rules, std::optional<Rule> otherwise = std::nullopt)
         : rules_(std::move(rules)), otherwise_(std::move(otherwise)) {
-        for (auto rule = rules_.begin(); rule != rules_.end(); ++rule) {
-            detail::check_rule(*rule);
-            const auto same_name = [&](const Rule& other) { return other.name == rule->name; };
-            if (std::any_of(rules_.begin(), rule, same_name) || (otherwise_ && same_name(*otherwise_))) {
-                throw std::invalid_argument("sluice: two rules have the name '" + rule->name + "'");
-            }
-            if (rule->routes.empty()) throw std::invalid_argument("sluice: rule '" + rule->name + "' has no route");
-        }
-        if (otherwise_) detail::check_rule(*otherwise_);
+        detail::check_rules(rules_, otherwise_);
     }
 
     /// Null where no rule matches and there is no default. Linear in the number of rules.
@@ -88,7 +83,7 @@ public:
         verdict.rule_ = rule;
         if (rule == nullptr) return verdict;
         if (rule->exempts(caller)) {
-            verdict.outcome_ = metrics::Outcome::exempt;
+            verdict.outcome_ = Outcome::exempt;
         } else if (const Tier* tier = rule->tier_of(caller)) {
             verdict.charge(*tier, caller);
         }

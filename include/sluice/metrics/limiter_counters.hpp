@@ -48,11 +48,11 @@ private:
 
     static std::size_t error_index(const std::error_code& error) noexcept {
         const auto code = static_cast<Errc>(error.value());
-        const bool is_ours = detail::errc_entry(error.value()) != nullptr && error == code;
+        const bool is_ours = sluice::detail::errc_entry(error.value()) != nullptr && error == code;
         return error_at + static_cast<std::size_t>(is_ours ? code : Errc::server_error) - 1;
     }
 
-    ShardedCounters<error_at + detail::errc_count> counters_;
+    ShardedCounters<error_at + sluice::detail::errc_count> counters_;
 };
 
 }  // namespace sluice::metrics

@@ -2,8 +2,9 @@
 #ifndef SLUICE_METRICS_REGISTRY_HPP
 #define SLUICE_METRICS_REGISTRY_HPP
 
+#include <algorithm>
 #include <cstddef>
-#include <functional>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/metrics/detail/reading.hpp>
 #include <sluice/metrics/limiter_counters.hpp>
 #include <sluice/metrics/prometheus.hpp>
 #include <sluice/metrics/rule_counters.hpp>
@@ -23,26 +25,44 @@ namespace sluice::metrics {
 /// the configuration's; a key is never a label.
 class Registry {
 public:
-    /// The counters of this limiter: made at the first call, the same ever after. An Observer.
+    /// The counters of this limiter, an Observer: the same for all who ask while somebody holds them, as a limiter does
+    /// whose observer they are; two limiters of one name count together. When nobody holds them any more they are gone
+    /// from the text, too, so that a limiter that a reload has renamed or left out does not stand there for ever.
     std::shared_ptr<LimiterCounters> limiter(const std::string& name) { return named(limiters_, name); }
+    /// The same for a rule; Rule::counters holds them.
     std::shared_ptr<RuleCounters> rule(const std::string& name) { return named(rules_, name); }
 
-    /// A number that is read at each exposition, such as a store's keys(): `read` is called by any thread, without the
-    /// registry's lock; what it throws leaves the sample out. `type` is gauge or counter.
-    void add(std::string name, std::string type, std::string help, std::string store, std::function<double()> read) {
-        const std::lock_guard lock{mutex_};
-        readings_.push_back({std::move(name), std::move(type), std::move(help), std::move(store), std::move(read)});
+    /// A number that is read at each exposition: `read` is called by any thread, without the registry's lock; what it
+    /// throws leaves the sample out. `type` is gauge or counter. Takes the place of an earlier one of the same name and
+    /// store. Throws std::invalid_argument for a name or type that the format does not have, or one of the registry's own.
+    template <class Read>
+    void add(const std::string& name, const std::string& type, const std::string& help, const std::string& store,
+             Read read) {
+        Source source;
+        source.push_back(detail::reading(name, type, help, store, std::move(read)));
+        keep(std::move(source));
     }
 
-    /// The keys in use, the decisions on overflow states and the slots used again of a memory store; keeps a handle.
+    /// What a store counts: the keys, overflows and reclaimed slots of a memory store, what a Redis or Postgres store's
+    /// stats() say. Keeps a handle, until remove_store; a further store of the same name takes this one's place.
     template <class Store>
-    void add_store(const std::string& store_name, const Store& store) {
-        add("sluice_store_keys", "gauge", "Keys that hold a slot.", store_name,
-            [store] { return static_cast<double>(store.keys()); });
-        add("sluice_store_overflowed_total", "counter", "Decisions made for new keys while the store was full.",
-            store_name, [store] { return static_cast<double>(store.overflowed()); });
-        add("sluice_store_reclaimed_total", "counter", "Slots of expired keys that were used again.", store_name,
-            [store] { return static_cast<double>(store.reclaimed()); });
+    void add_store(const std::string& name, const Store& store) {
+        keep(detail::readings_of(name, store));
+    }
+    /// The same as long as the result is held. A store whose name is taken gets a number after it, "main 2".
+    template <class Store>
+    [[nodiscard]] std::shared_ptr<const void> track_store(const std::string& name, const Store& store) {
+        const std::lock_guard lock{mutex_};
+        std::string free = name;
+        for (int number = 2; has_store(free); ++number) free = name + ' ' + std::to_string(number);
+        auto source = std::make_shared<const Source>(detail::readings_of(free, store));
+        tracked_.push_back(source);
+        return source;
+    }
+    /// Forgets what add and add_store were told of a store.
+    void remove_store(const std::string& name) {
+        const std::lock_guard lock{mutex_};
+        std::erase_if(kept_, [&](const std::shared_ptr<const Reading>& reading) { return reading->store == name; });
     }
 
     /// Everything, in Prometheus' text format.
@@ -70,31 +90,67 @@ public:
 
 private:
     template <class T>
-    using Named = std::map<std::string, std::shared_ptr<T>>;
-    struct Reading {
-        std::string name, type, help, store;
-        std::function<double()> read;
-    };
+    using Named = std::map<std::string, std::weak_ptr<T>>;
+    template <class T>
+    using Held = std::map<std::string, std::shared_ptr<T>>;
+    using Reading = detail::Reading;
+    using Source = std::vector<std::shared_ptr<const Reading>>;
     struct Snapshot {
-        Named<LimiterCounters> limiters;
-        Named<RuleCounters> rules;
-        std::vector<Reading> readings;
+        Held<LimiterCounters> limiters;
+        Held<RuleCounters> rules;
+        Source readings;
     };
 
     template <class T>
     std::shared_ptr<T> named(Named<T>& all, const std::string& name) {
         const std::lock_guard lock{mutex_};
-        auto& counters = all[name];
-        if (!counters) counters = std::make_shared<T>();
+        std::erase_if(all, [](const auto& entry) { return entry.second.expired(); });
+        auto& known = all[name];
+        auto counters = known.lock();
+        if (!counters) known = counters = std::make_shared<T>();
         return counters;
+    }
+    template <class T>
+    static Held<T> held(const Named<T>& all) {
+        Held<T> out;
+        for (const auto& [name, counters] : all) {
+            if (auto live = counters.lock()) out.emplace(name, std::move(live));
+        }
+        return out;
+    }
+
+    void keep(Source source) {
+        const std::lock_guard lock{mutex_};
+        for (auto& reading : source) {
+            std::erase_if(kept_, [&](const auto& old) { return old->is_same_series(*reading); });
+            kept_.push_back(std::move(reading));
+        }
+    }
+    bool has_store(const std::string& name) {
+        std::erase_if(tracked_, [](const auto& source) { return source.expired(); });
+        const auto is_its = [&](const std::shared_ptr<const Reading>& reading) { return reading->store == name; };
+        return std::any_of(kept_.begin(), kept_.end(), is_its) ||
+               std::any_of(tracked_.begin(), tracked_.end(), [&](const std::weak_ptr<const Source>& source) {
+                   const auto live = source.lock();
+                   return live && std::any_of(live->begin(), live->end(), is_its);
+               });
     }
     Snapshot snapshot() const {
         const std::lock_guard lock{mutex_};
-        return {limiters_, rules_, readings_};
+        Snapshot all{held(limiters_), held(rules_), kept_};
+        for (const auto& source : tracked_) {
+            const auto live = source.lock();
+            if (!live) continue;
+            for (const auto& reading : *live) {
+                const auto is_same = [&](const auto& kept) { return kept->is_same_series(*reading); };
+                if (std::none_of(kept_.begin(), kept_.end(), is_same)) all.readings.push_back(reading);
+            }
+        }
+        return all;
     }
 
     static void write_errors(PrometheusText& out, const std::string& name, const LimiterCounters& counters) {
-        for (const auto& entry : detail::errc_table) {
+        for (const auto& entry : sluice::detail::errc_table) {
             const auto count = counters.with_error(entry.code);
             if (count > 0) out.sample({{"limiter", name}, {"reason", entry.name}}, count);
         }
@@ -108,18 +164,18 @@ private:
         }
         below += counters.latency_bucket(LimiterCounters::edges_ns.size());
         out.sample({{"limiter", name}, {"le", "+Inf"}}, below, "_bucket");
-        out.sample({{"limiter", name}}, std::chrono::duration<double>(counters.latency_sum()).count(), "_sum");
+        out.sample({{"limiter", name}}, counters.latency_sum(), "_sum");
         out.sample({{"limiter", name}}, below, "_count");
     }
     /// Samples of one metric must stand together, whatever order they were added in.
-    static void write_readings(PrometheusText& out, const std::vector<Reading>& readings) {
+    static void write_readings(PrometheusText& out, const Source& readings) {
         std::map<std::string_view, std::vector<const Reading*>> by_name;
-        for (const auto& reading : readings) by_name[reading.name].push_back(&reading);
+        for (const auto& reading : readings) by_name[reading->name].push_back(reading.get());
         for (const auto& [name, group] : by_name) {
             out.metric(name, group.front()->type, group.front()->help);
             for (const Reading* reading : group) {
                 try {
-                    out.sample({{"store", reading->store}}, reading->read());
+                    reading->write(out, {{"store", reading->store}});
                 } catch (...) {  // one reading's trouble must not hide all others
                 }
             }
@@ -129,7 +185,8 @@ private:
     mutable std::mutex mutex_;
     Named<LimiterCounters> limiters_;
     Named<RuleCounters> rules_;
-    std::vector<Reading> readings_;
+    Source kept_;
+    std::vector<std::weak_ptr<const Source>> tracked_;
 };
 
 }  // namespace sluice::metrics

@@ -8,16 +8,11 @@
 #include <string_view>
 
 #include <sluice/metrics/sharded_counters.hpp>
+#include <sluice/observer.hpp>
 
 namespace sluice::metrics {
 
-/// What a rule said to a request.
-enum class Outcome : std::uint8_t {
-    allowed,
-    denied,
-    would_deny,  ///< over a limit, but the rule is not enforced (for this client)
-    exempt,
-};
+using sluice::Outcome;
 
 inline constexpr std::array<std::string_view, 4> outcome_names{"allowed", "denied", "would_deny", "exempt"};
 

@@ -60,3 +60,20 @@ TEST_CASE("a bad route is refused with its text", "[http][route_pattern]") {
         }
     }
 }
+
+TEST_CASE("a pattern covers another where it matches all that the other does", "[http][route]") {
+    const char* const patterns[] = {"/",    "/a",   "/a/",    "/*",     "/**",  "/a/*", "/a/**",
+                                    "/a/b", "/*/b", "/a/*/c", "/a/b/c", "/*/*", "//a",  "/*/**"};
+    const char* const paths[] = {"/",      "/a",    "/b",  "/a/", "/a/x",   "/a/b", "/x/b", "/a/b/c",
+                                 "/a/x/c", "/x/y/", "//a", "//",  "/x/y/z", "//b",  "/a//", "/a//c"};
+    for (const char* wide : patterns) {
+        for (const char* narrow : patterns) {
+            INFO(wide << " and " << narrow);
+            bool all = true;
+            for (const char* path : paths) {
+                all = all && (!RoutePattern{narrow}.matches(path) || RoutePattern{wide}.matches(path));
+            }
+            CHECK(RoutePattern{wide}.covers(RoutePattern{narrow}) == all);
+        }
+    }
+}

@@ -255,8 +255,8 @@ TEST_CASE("a percentage of clients is enforced, always the same ones", "[http][r
 TEST_CASE("a failed store is answered by the limiter's mode and not given back", "[http][rules]") {
     const Fixture f;
     const auto failing = [](const char* name, sluice::FailureMode mode, sluice::Errc error = sluice::Errc::timeout) {
-        return AnyLimiter{RateLimiter{TokenBucket{5, sluice::per_second(1)}, FailingStore{error},
-                                      {.name = name, .on_failure = mode}}};
+        return AnyLimiter{RateLimiter{
+            TokenBucket{5, sluice::per_second(1)}, FailingStore{error}, {.name = name, .on_failure = mode}}};
     };
     using enum sluice::FailureMode;
     CHECK(Rules{RuleSet{{rule("r", {{failing("x", allow)}})}}}.check("GET", "/a", from("192.0.2.1")).allowed());
@@ -273,9 +273,7 @@ TEST_CASE("a failed store is answered by the limiter's mode and not given back",
 
 TEST_CASE("rules can be replaced while requests are checked", "[http][rules]") {
     const Fixture f;
-    const auto set = [&](int capacity) {
-        return RuleSet{{rule("r", {{f.bucket("b", capacity)}})}};
-    };
+    const auto set = [&](int capacity) { return RuleSet{{rule("r", {{f.bucket("b", capacity)}})}}; };
     Rules rules{set(1)};
     const auto old = rules.check("GET", "/a", from("192.0.2.1"));
     CHECK_FALSE(rules.check("GET", "/a", from("192.0.2.1")).allowed());
@@ -316,17 +314,71 @@ TEST_CASE("rules that cannot be meant are refused", "[http][rules]") {
     const Limit limit{f.bucket("b", 1)};
     CHECK(refused([&] { RuleSet{{rule("r", {limit}), rule("r", {limit})}}; }) == "sluice: two rules have the name 'r'");
     CHECK(refused([&] { RuleSet({rule("r", {limit})}, rule("r", {limit})); }) == "sluice: two rules have the name 'r'");
-    CHECK(refused([&] { RuleSet{{Rule{.name = "r"}}}; }) == "sluice: rule 'r' has no route");
+    CHECK(refused([&] { RuleSet{{Rule{.name = "r"}}}; }) == "sluice: rule 'r': has no route");
     CHECK(refused([&] { RuleSet{{rule("", {limit})}}; }) != "");
     CHECK(refused([&] { RuleSet{{rule("r", {{f.bucket("", 1)}})}}; }) != "");
-    CHECK(refused([&] { RuleSet{{rule("r", {limit, limit, limit, limit, limit})}}; }) ==
-          "sluice: rule 'r': a tier has at most 4 limits, not 5");
+    CHECK(refused([&] {
+              RuleSet{{rule("r", {limit, limit, limit, limit, limit})}};
+          }) == "sluice: rule 'r': a tier has at most 4 limits, not 5");
     auto percent = rule("r", {limit});
     percent.enforce_percent = 101;
     CHECK(refused([&] { RuleSet{{percent}}; }) == "sluice: rule 'r': enforce_percent must be from 0 to 100, not 101");
     auto tiers = rule("r", {limit});
     tiers.tiers[0].authenticated = true;
     CHECK(refused([&] { RuleSet{{tiers}}; }) == "sluice: rule 'r': the last tier must take every caller");
+    tiers.tiers.insert(tiers.tiers.begin(), Tier{});  // no limit for all, before a tier for some
+    CHECK(refused([&] { RuleSet{{tiers}}; }) ==
+          "sluice: rule 'r': this tier can never apply: tier 0, before it, takes all its callers");
+    CHECK(refused([&] { RuleSet{{rule("r", {limit, limit})}}; }) == "sluice: rule 'r': limit 'b' is twice in one tier");
+    auto methods = rule("r", {limit});
+    methods.methods = {"GTE"};
+    CHECK(refused([&] { RuleSet{{methods}}; }) == "sluice: rule 'r': there is no method \"GTE\"");
+    auto exempt = rule("r", {limit});
+    exempt.exempt_users = {""};
+    CHECK(refused([&] { RuleSet{{exempt}}; }).substr(0, 40) == "sluice: rule 'r': an exempt user without");
+    for (const std::uint64_t cost : {std::uint64_t{0}, std::uint64_t{2}, static_cast<std::uint64_t>(-1)}) {
+        CHECK(refused([&] {
+                  RuleSet{{rule("r", {{f.bucket("b", 1), {KeyPart::address}, cost}})}};
+              }) == "sluice: rule 'r': limit 'b': cost must be from 1 to 1, not " + std::to_string(cost));
+    }
+    CHECK(refused([&] {
+              RuleSet{{rule("r", {{f.bucket("b", 1), {KeyPart::rule, KeyPart::rule}}})}};
+          }) == "sluice: rule 'r': limit 'b': a part is twice in its key");
+    CHECK(refused([&] { RuleSet({}, methods); }) == "sluice: rule 'r': there is no method \"GTE\"");
+}
+
+TEST_CASE("a rule that an earlier one leaves nothing is refused", "[http][rules]") {
+    const auto routes = [](std::string name, std::vector<const char*> patterns, std::vector<std::string> methods = {}) {
+        Rule made{.name = std::move(name), .methods = std::move(methods)};
+        for (const char* pattern : patterns) made.routes.emplace_back(pattern);
+        return made;
+    };
+    const auto refused = [](std::vector<Rule> rules) {
+        try {
+            RuleSet{std::move(rules)};
+        } catch (const std::invalid_argument& error) {
+            return std::string{error.what()};
+        }
+        return std::string{};
+    };
+    const auto never = [](const char* route, const char* by) {
+        return std::string{"sluice: rule 'last': can never apply to route '"} + route + "': rule '" + by +
+               "', before it, takes all its requests";
+    };
+    CHECK(refused({routes("a", {"/**"}), routes("last", {"/b"})}) == never("/b", "a"));
+    CHECK(refused({routes("a", {"/a"}), routes("last", {"/b", "/a"})}) == never("/a", "a"));
+    CHECK(refused({routes("a", {"/x/*"}), routes("last", {"/x/y"})}) == never("/x/y", "a"));
+    CHECK(refused({routes("a", {"/a"}), routes("b", {"/b/**"}), routes("last", {"/b"})}) == never("/b", "b"));
+    CHECK(refused({routes("a", {"/a"}, {"GET"}), routes("last", {"/a"}, {"GET"})}) == never("/a", "a"));
+    CHECK(refused({routes("a", {"/a"}, {"GET"}), routes("last", {"/a"}, {"HEAD"})}) == never("/a", "a"));
+    CHECK(refused({routes("a", {"/a"}, {"GET"}), routes("b", {"/**"}, {"POST"}),
+                   routes("last", {"/a"}, {"POST", "GET"})}) != "");
+    // Here something is left.
+    CHECK(refused({routes("a", {"/a"}, {"HEAD"}), routes("last", {"/a"}, {"GET"})}) == "");
+    CHECK(refused({routes("a", {"/a"}, {"GET"}), routes("last", {"/a"})}) == "");
+    CHECK(refused({routes("a", {"/a"}, {"GET"}), routes("last", {"/a"}, {"GET", "PUT"})}) == "");
+    CHECK(refused({routes("a", {"/x/y"}), routes("last", {"/x/*"})}) == "");
+    CHECK(refused({routes("a", {"/x/*"}), routes("last", {"/x/**"})}) == "");
 }
 
 TEST_CASE("keys of any length are kept apart", "[http][rules]") {

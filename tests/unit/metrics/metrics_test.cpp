@@ -2,6 +2,8 @@
 #include "support/catch.hpp"
 
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <map>
 #include <regex>
 #include <sstream>
@@ -95,7 +97,8 @@ TEST_CASE("the exposition is Prometheus' text format", "[metrics]") {
     CHECK(registry.limiter("a\"p\\i") == api);
     observe(*api, true, 200ns);
     observe(*api, false, 2s, Errc::breaker_open);
-    registry.rule("login")->count(Outcome::denied);
+    const auto login = registry.rule("login");
+    login->count(Outcome::denied);
     sluice::MemoryStore<sluice::TokenBucket> store{{.max_keys = 100}};
     registry.add_store("main", store);
     registry.add_store("other", store);
@@ -120,6 +123,140 @@ TEST_CASE("the exposition is Prometheus' text format", "[metrics]") {
     CHECK(samples.at(R"(sluice_store_keys{store="main"})") == 1);
     CHECK(samples.at(R"(sluice_store_overflowed_total{store="other"})") == 0);
     CHECK(samples.count(R"(broken{store="main"})") == 0);
+}
+
+TEST_CASE("numbers are written with all their digits", "[metrics]") {
+    using sluice::metrics::PrometheusText;
+    Registry registry;
+    registry.add("a_total", "counter", "Large.", "s", [] { return 12345678901.0; });
+    registry.add("b_total", "counter", "Larger.", "s", [] { return std::uint64_t{18446744073709551615u}; });
+    registry.add("c", "gauge", "Signed.", "s", [] { return -3; });
+    registry.add("d", "gauge", "Yes or no.", "s", [] { return true; });
+    const auto counters = registry.limiter("l");
+    observe(*counters, true, 1'000'000'000s + 1ns);
+    const auto text = registry.prometheus();
+    CHECK_THAT(text, contains_text("a_total{store=\"s\"} 12345678901\n"));
+    CHECK_THAT(text, contains_text("b_total{store=\"s\"} 18446744073709551615\n"));
+    CHECK_THAT(text, contains_text("c{store=\"s\"} -3\n"));
+    CHECK_THAT(text, contains_text("d{store=\"s\"} 1\n"));
+    CHECK_THAT(text, contains_text("sluice_decision_seconds_sum{limiter=\"l\"} 1000000000.000000001\n"));
+    CHECK(PrometheusText::number(0.1) == "0.1");
+    CHECK(PrometheusText::number(1.0 / 3) == "0.3333333333333333");
+    CHECK(PrometheusText::number(2.5e-7) == "2.5e-07");
+    CHECK(PrometheusText::number(98765432109.0) == "98765432109");
+    CHECK(PrometheusText::number(0.1 + 0.2) == "0.30000000000000004");
+    CHECK(PrometheusText::number(std::numeric_limits<double>::quiet_NaN()) == "NaN");
+    CHECK(PrometheusText::number(-std::numeric_limits<double>::infinity()) == "-Inf");
+    CHECK(PrometheusText::seconds(1'500ms) == "1.5");
+    CHECK(PrometheusText::seconds(0s) == "0");
+    CHECK(PrometheusText::seconds(10s + 1ns) == "10.000000001");
+}
+
+TEST_CASE("texts and names are escaped as the format wants it", "[metrics]") {
+    Registry registry;
+    registry.add("a", "gauge", "Two\nlines, a \\ and a \"quote\".", "C:\\x\n\"y\"", [] { return 1; });
+    const auto text = registry.prometheus();
+    CHECK_THAT(text, contains_text("# HELP a Two\\nlines, a \\\\ and a \"quote\".\n"));
+    CHECK_THAT(text, contains_text("a{store=\"C:\\\\x\\n\\\"y\\\"\"} 1\n"));
+    const auto odd = registry.limiter(std::string{"a\xff\0", 3});
+    const auto good = registry.limiter("\xc3\xa4");
+    CHECK_THAT(registry.prometheus(),
+               contains_text("sluice_decisions_total{limiter=\"a\\\\xff\\\\x00\",outcome=\"allowed\"} 0\n"));
+    CHECK_THAT(registry.prometheus(), contains_text("limiter=\"\xc3\xa4\""));
+    using sluice::metrics::detail::is_utf8;
+    for (const char* text_of_bytes :
+         {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80", "\xf5\x80\x80\x80"}) {
+        CHECK_FALSE(is_utf8(text_of_bytes));
+    }
+    CHECK(is_utf8("\xf0\x9f\x92\xa7 \xe2\x82\xac \xf4\x8f\xbf\xbf"));
+}
+
+TEST_CASE("a metric that the format does not have, or that the registry writes itself, is refused", "[metrics]") {
+    Registry registry;
+    const auto add = [&](const char* name, const char* type) {
+        registry.add(name, type, "Help.", "s", [] { return 1; });
+    };
+    CHECK_THROWS_AS(add("", "gauge"), std::invalid_argument);
+    CHECK_THROWS_AS(add("1a", "gauge"), std::invalid_argument);
+    CHECK_THROWS_AS(add("a b", "gauge"), std::invalid_argument);
+    CHECK_THROWS_AS(add("a", "histogram"), std::invalid_argument);
+    CHECK_THROWS_AS(add("sluice_decisions_total", "counter"), std::invalid_argument);
+    CHECK_THROWS_AS(add("sluice_decision_seconds_sum", "counter"), std::invalid_argument);
+    CHECK_NOTHROW(add("a:b_1", "gauge"));
+}
+
+TEST_CASE("counters are there as long as somebody holds them", "[metrics]") {
+    Registry registry;
+    {
+        const auto first = registry.limiter("old");
+        const auto rule = registry.rule("old rule");
+        observe(*first, true, 1ns);
+        CHECK(registry.limiter("old") == first);
+        CHECK(registry.limiter("old")->allowed() == 1);
+        const auto samples = parse(registry.prometheus());
+        CHECK(samples.count(R"(sluice_decisions_total{limiter="old",outcome="allowed"})") == 1);
+        CHECK(samples.count(R"(sluice_rule_requests_total{rule="old rule",outcome="allowed"})") == 1);
+    }
+    CHECK_THAT(registry.prometheus(), !contains_text("old"));
+}
+
+TEST_CASE("no series is written twice", "[metrics]") {
+    Registry registry;
+    sluice::MemoryStore<sluice::TokenBucket> one{{.max_keys = 100}};
+    sluice::MemoryStore<sluice::TokenBucket> two{{.max_keys = 100}};
+    const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::per_second(1)}, two};
+    static_cast<void>(limiter.try_consume("k"));
+    registry.add_store("main", one);
+    registry.add_store("main", two);  // takes the first one's place
+    registry.add("level", "gauge", "A level.", "main", [] { return 1; });
+    registry.add("level", "gauge", "A level.", "main", [] { return 2; });
+    auto samples = parse(registry.prometheus());  // which fails where one is there twice
+    CHECK(samples.at(R"(sluice_store_keys{store="main"})") == 1);
+    CHECK(samples.at(R"(level{store="main"})") == 2);
+
+    auto tracked = registry.track_store("main", one);  // a further one beside it
+    const auto third = registry.track_store("main", one);
+    samples = parse(registry.prometheus());
+    CHECK(samples.at(R"(sluice_store_keys{store="main 2"})") == 0);
+    CHECK(samples.at(R"(sluice_store_keys{store="main 3"})") == 0);
+    tracked.reset();
+    CHECK(parse(registry.prometheus()).count(R"(sluice_store_keys{store="main 2"})") == 0);
+    registry.add_store("main 3", two);
+    CHECK(parse(registry.prometheus()).at(R"(sluice_store_keys{store="main 3"})") == 1);
+    registry.remove_store("main");
+    samples = parse(registry.prometheus());
+    CHECK(samples.count(R"(sluice_store_keys{store="main"})") == 0);
+    CHECK(samples.count(R"(level{store="main"})") == 0);
+}
+
+namespace {
+
+/// What a remote store's stats() look like.
+struct RemoteStore {
+    struct Stats {
+        std::uint64_t decisions = 12345678901, failures = 2, round_trips = 3, scripts = 4, dials = 5;
+        std::uint64_t breaker_openings = 6;
+        bool breaker_is_open = true;
+        std::size_t connections = 7;
+    };
+    Stats stats() const noexcept { return {}; }
+};
+
+}  // namespace
+
+TEST_CASE("a remote store's statistics are metrics, too", "[metrics]") {
+    Registry registry;
+    registry.add_store("redis", RemoteStore{});
+    const auto samples = parse(registry.prometheus());
+    CHECK(samples.at(R"(sluice_store_decisions_total{store="redis"})") == 12345678901);
+    CHECK(samples.at(R"(sluice_store_failures_total{store="redis"})") == 2);
+    CHECK(samples.at(R"(sluice_store_round_trips_total{store="redis"})") == 3);
+    CHECK(samples.at(R"(sluice_store_scripts_total{store="redis"})") == 4);
+    CHECK(samples.at(R"(sluice_store_dials_total{store="redis"})") == 5);
+    CHECK(samples.at(R"(sluice_store_breaker_openings_total{store="redis"})") == 6);
+    CHECK(samples.at(R"(sluice_store_breaker_open{store="redis"})") == 1);
+    CHECK(samples.at(R"(sluice_store_connections{store="redis"})") == 7);
+    CHECK(samples.count(R"(sluice_store_statements_total{store="redis"})") == 0);
 }
 
 TEST_CASE("counters are a limiter's observer", "[metrics]") {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <unistd.h>
@@ -95,7 +99,8 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {"{\"rules\": [}", "f: not JSON, at byte 12"},
         {"{\"rules\": []} x", "f: not JSON, at byte 15"},
         {"\xff", "f: not JSON, at byte 1"},
-        {std::string(40, '[') + std::string(40, ']'), "f: nested deeper than 16 levels"},
+        {std::string(40, '[') + std::string(40, ']'),
+         "f: /0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0: nested deeper than 16 levels"},
         {"[]", "f: must be an object, not []"},
         {"null", "f: must be an object, not null"},
         {"{}", "f: member \"rules\" is missing"},
@@ -110,18 +115,18 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
          "f: /rules/0/name: a policy's name must be 1 to 64 printable ASCII characters, not ''"},
         {R"({"rules": [{"name": "a\nb", "routes": ["/a"]}]})",
          "f: /rules/0/name: a policy's name must be 1 to 64 printable ASCII characters, not 'a?b'"},
-        {R"({"rules": [{"name": "r", "routes": []}]})", "f: /rules/0/routes: needs a route at least"},
+        {R"({"rules": [{"name": "r", "routes": []}]})", "f: /rules/0/routes: is an empty list, which cannot be meant"},
         {R"({"rules": [{"name": "r", "routes": "/a"}]})", "f: /rules/0/routes: must be an array, not \"/a\""},
         {R"({"rules": [{"name": "r", "routes": ["/a", "b"]}]})",
          "f: /rules/0/routes/1: route 'b': must start with '/'"},
         {R"({"rules": [{"name": "r", "routes": ["/a"]}, {"name": "r", "routes": ["/b"]}]})",
-         "f: two rules have the name 'r'"},
+         "f: /rules/1/name: two rules have the name 'r'"},
         {R"({"rules": [], "default": {"name": "d", "routes": ["/a"]}})",
          "f: /default: unknown member \"routes\"; known are name, limits, tiers, exempt, enforce_percent"},
         {rule(R"(,"limit":[])"),
          "f: /rules/0: unknown member \"limit\"; known are name, routes, methods, limits, tiers, "
          "exempt, enforce_percent"},
-        {rule(R"(,"methods":["get"])"), "f: /rules/0/methods/0: must be a method in capital letters, not \"get\""},
+        {rule(R"(,"methods":["get"])"), "f: /rules/0/methods/0: rule 'r': there is no method \"get\""},
         {rule(R"(,"enforce_percent":101)"),
          "f: /rules/0/enforce_percent: must be a whole number from 0 to 100, not 101"},
         {rule(R"(,"enforce_percent":-1)"), "f: /rules/0/enforce_percent: must be a whole number from 0 to 100, not -1"},
@@ -133,9 +138,9 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {rule(R"(,"exempt":{"keys":[]})"), "f: /rules/0/exempt: unknown member \"keys\"; known are networks, users"},
         {rule(R"(,"limits":[],"tiers":[])"), "f: /rules/0: has both \"limits\" and \"tiers\""},
         {rule(R"(,"tiers":[{"plan":"gold"}])"), "f: /rules/0/tiers/0: member \"limits\" is missing"},
-        {rule(R"(,"tiers":[{"plan":"gold","limits":[]}])"),
-         "f: /rules/0: rule 'r': the last tier must take every caller"},
-        {rule(R"(,"tiers":[{"authenticated":1,"limits":[]}])"),
+        {rule(R"(,"tiers":[{"plan":"gold","limits":[)" + good_limit + "]}]"),
+         "f: /rules/0/tiers/0: rule 'r': the last tier must take every caller"},
+        {rule(R"(,"tiers":[{"authenticated":1,"limits":[)" + good_limit + "]}]"),
          "f: /rules/0/tiers/0/authenticated: must be true or false, not 1"},
         {limit("7"), "f: /rules/0/limits/0: must be an object, not 7"},
         {limit(R"({"name":"l"})"), "f: /rules/0/limits/0: member \"policy\" is missing"},
@@ -144,11 +149,11 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {limit(R"({"name":"l","policy":)" + token + R"(,"on_failure":"open"})"),
          "f: /rules/0/limits/0/on_failure: must be \"allow\" or \"deny\", not \"open\""},
         {limit(R"({"name":"l","policy":)" + token + R"(,"cost":2})"),
-         "f: /rules/0/limits/0/cost: must be a whole number from 1 to 1, not 2"},
+         "f: /rules/0/limits/0/cost: rule 'r': limit 'l': cost must be from 1 to 1, not 2"},
         {limit(R"({"name":"l","policy":)" + token + R"(,"cost":0})"),
-         "f: /rules/0/limits/0/cost: must be a whole number from 1 to 1, not 0"},
+         "f: /rules/0/limits/0/cost: must be a whole number from 1 to 9007199254740991, not 0"},
         {limit(good_limit + "," + good_limit + "," + good_limit + "," + good_limit + "," + good_limit),
-         "f: /rules/0: rule 'r': a tier has at most 4 limits, not 5"},
+         "f: /rules/0/limits: rule 'r': a tier has at most 4 limits, not 5"},
         {policy(R"("token_bucket")"), "f: /rules/0/limits/0/policy: member \"kind\" is missing"},
         {policy(R"({"kind":"bucket"})"),
          "f: /rules/0/limits/0/policy/kind: must be token_bucket, leaky_bucket, "
@@ -158,9 +163,10 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {policy(R"({"kind":"token_bucket","capacity":1.5,"refill":"1/s"})"),
          "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not 1.5"},
         {policy(R"({"kind":"token_bucket","capacity":1e3,"refill":"1/s"})"),
-         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not 1000.0"},
+         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not 1e3"},
         {policy(R"({"kind":"token_bucket","capacity":99999999999999999999,"refill":"1/s"})"),
-         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not 1e+20"},
+         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not "
+         "99999999999999999999"},
         {policy(R"({"kind":"token_bucket","capacity":1,"refill":"1"})"),
          "f: /rules/0/limits/0/policy/refill: must be a rate such as \"10/s\" or \"1/5m\" (ns, us, ms, s, m, h, d), "
          "not \"1\""},
@@ -196,28 +202,41 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
     }
 }
 
-TEST_CASE("a file is read from disk; a missing one is named", "[http][json]") {
-    std::string name = "/tmp/sluice_rules_XXXXXX";
-    const int file = ::mkstemp(name.data());
-    REQUIRE(file >= 0);
-    ::close(file);
+TEST_CASE("what a limiter's factory throws is an error at the policy", "[http][json]") {
+    const LimiterFactory fails = [](const AnyPolicy&, sluice::LimiterOptions) -> sluice::AnyLimiter {
+        throw std::runtime_error{"the store is gone"};
+    };
+    const auto text = policy(R"({"kind":"fixed_window","limit":1,"window":"1s"})");
+    CHECK_THROWS_WITH(parse_rules(text, "f", fails), "f: /rules/0/limits/0/policy: the store is gone");
+}
+
+TEST_CASE("a file is read from disk; one that cannot be read is named with the reason", "[http][json]") {
+    std::string folder = "/tmp/sluice_rules_XXXXXX";
+    REQUIRE(::mkdtemp(folder.data()) != nullptr);
+    const std::string name = folder + "/rules.json";
     const MemoryLimiters make{{.max_keys = 1000}};
+    const auto refused = [&](const std::string& file) {
+        try {
+            static_cast<void>(load_rules(file, make));
+            return std::string{};
+        } catch (const RulesError& error) {
+            return std::string{error.what()};
+        }
+    };
+    const auto reason = [](int error) { return ": cannot be read: " + std::generic_category().message(error); };
     std::ofstream{name} << good;
     CHECK(load_rules(name, make).rules().size() == 3);
     std::ofstream{name} << "{\"rules\": 5}";
-    try {
-        load_rules(name, make);
-        FAIL("accepted");
-    } catch (const RulesError& error) {
-        CHECK(std::string{error.what()} == name + ": /rules: must be an array, not 5");
-    }
+    CHECK(refused(name) == name + ": /rules: must be an array, not 5");
+    std::ofstream{name} << std::string(2'000'000, ' ');
+    CHECK(refused(name) == name + ": is larger than 1048576 bytes");
+    CHECK_THROWS_WITH(parse_rules(std::string(2'000'000, ' '), "f", make), "f: is larger than 1048576 bytes");
     std::remove(name.c_str());
-    try {
-        load_rules(name, make);
-        FAIL("accepted");
-    } catch (const RulesError& error) {
-        CHECK(std::string{error.what()} == name + ": cannot be read");
-    }
+    CHECK(refused(name) == name + reason(ENOENT));
+    CHECK(refused(folder) == folder + reason(EISDIR));
+    CHECK(refused(name + "/x") == name + "/x" + reason(ENOENT));
+    CHECK(refused("") == "" + reason(ENOENT));
+    ::rmdir(folder.c_str());
 }
 
 TEST_CASE("a reload keeps the states of limits that did not change", "[http][json]") {
@@ -230,6 +249,51 @@ TEST_CASE("a reload keeps the states of limits that did not change", "[http][jso
     CHECK_FALSE(rules.check("GET", "/a", {}).allowed());
     rules.replace(parse_rules(two, "f", make));
     CHECK(rules.check("GET", "/a", {}).allowed());
+}
+
+TEST_CASE("what a reload has left out is gone from the metrics, what stays goes on counting", "[http][json][metrics]") {
+    sluice::metrics::Registry registry;
+    const auto make = [&](const char* other) {
+        return parse_rules(R"({"rules":[{"name":"stays","routes":["/a"],"limits":[{"name":"kept","policy":
+                               {"kind":"token_bucket","capacity":9,"refill":"1/h"}}]},
+                               {"name":")" +
+                               std::string{other} + R"(","routes":["/b"],"limits":[{"name":")" + other +
+                               R"( limit","policy":{"kind":"fixed_window","limit":9,"window":"1h"}}]}]})",
+                           "f", MemoryLimiters{{.max_keys = 1000}, &registry}, &registry);
+    };
+    const auto has = [&](const std::string& text) { return registry.prometheus().find(text) != std::string::npos; };
+    {
+        Rules rules{make("old")};
+        static_cast<void>(rules.check("GET", "/a", {}));
+        CHECK(has("limiter=\"old limit\""));
+        CHECK(has("rule=\"old\""));
+        // The factory is gone, its stores are in use.
+        CHECK(has("sluice_store_keys{store=\"memory token_bucket\"} 1\n"));
+        CHECK(has("store=\"memory fixed_window\""));
+        rules.replace(make("new"));
+        static_cast<void>(rules.check("GET", "/a", {}));
+        CHECK_FALSE(has("\"old"));
+        CHECK(has("limiter=\"new limit\""));
+        CHECK(has("sluice_decisions_total{limiter=\"kept\",outcome=\"allowed\"} 2\n"));
+        CHECK(has("sluice_rule_requests_total{rule=\"stays\",outcome=\"allowed\"} 2\n"));
+        // Of the second factory, and alone.
+        CHECK(has("sluice_store_keys{store=\"memory token_bucket 2\"} 1\n"));
+        CHECK_FALSE(has("store=\"memory token_bucket\""));
+    }
+    CHECK_FALSE(has("{"));
+}
+
+TEST_CASE("two factories of memory limiters have a series each", "[http][json][metrics]") {
+    sluice::metrics::Registry registry;
+    const auto one = policy(R"({"kind":"token_bucket","capacity":1,"refill":"1/h"})");
+    const MemoryLimiters first{{.max_keys = 1000}, &registry};
+    const MemoryLimiters second{{.max_keys = 1000}, &registry};
+    const Rules rules{parse_rules(one, "f", first)};
+    const Rules others{parse_rules(one, "f", second)};
+    static_cast<void>(others.check("GET", "/a", {}));
+    const auto text = registry.prometheus();
+    CHECK_THAT(text, contains_text("sluice_store_keys{store=\"memory token_bucket\"} 0\n"));
+    CHECK_THAT(text, contains_text("sluice_store_keys{store=\"memory token_bucket 2\"} 1\n"));
 }
 
 TEST_CASE("a failure mode from the file is the limiter's", "[http][json]") {

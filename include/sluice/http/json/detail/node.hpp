@@ -5,65 +5,74 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <initializer_list>
-#include <set>
-#include <stdexcept>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include <sluice/http/json/detail/value.hpp>
+#include <sluice/http/json/rules_error.hpp>
 
 namespace sluice::http {
-
-/// A rules file that cannot be used. The text names the file, the place in the document and the value.
-class RulesError : public std::runtime_error {
-public:
-    RulesError(const std::string& file, const std::string& place, const std::string& why)
-        : std::runtime_error(file + ": " + (place.empty() ? "" : place + ": ") + why) {}
-};
 
 namespace detail {
 
 /// A value of a JSON document that knows where it stands (a JSON pointer), and reads itself strictly.
 class JsonNode {
 public:
-    using Json = nlohmann::json;
+    using Kind = JsonValue::Kind;
 
-    JsonNode(const Json& json, const std::string& file, std::string place = {})
-        : json_(&json), file_(&file), place_(std::move(place)) {}
+    JsonNode(const JsonValue& value, const std::string& file, std::string place = {})
+        : value_(&value), file_(&file), place_(std::move(place)) {}
 
     [[noreturn]] void fail(const std::string& why) const { throw RulesError(*file_, place_, why); }
-    [[noreturn]] void fail_value(const std::string& wanted) const { fail("must be " + wanted + ", not " + shown()); }
+    /// At a place further down, "/routes/0".
+    [[noreturn]] void fail_below(const std::string& place, const std::string& why) const {
+        throw RulesError(*file_, place_ + place, why);
+    }
+    [[noreturn]] void fail_value(const std::string& wanted) const {
+        fail("must be " + wanted + ", not " + value_->shown());
+    }
 
     /// Fails unless this is an object with no other members than these.
     void check_object(std::initializer_list<std::string_view> known) const {
-        if (!json_->is_object()) fail_value("an object");
-        for (const auto& [key, value] : json_->items()) {
-            if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+        if (value_->kind != Kind::object) fail_value("an object");
+        for (const auto& name : value_->names) {
+            if (std::find(known.begin(), known.end(), name) != known.end()) continue;
             std::string names;
-            for (const auto name : known) names += (names.empty() ? "" : ", ") + std::string{name};
-            fail("unknown member \"" + key + "\"; known are " + names);
+            for (const auto one : known) names += (names.empty() ? "" : ", ") + std::string{one};
+            fail("unknown member \"" + shown_text(name) + "\"; known are " + names);
         }
     }
-    bool has(const char* key) const { return json_->contains(key); }
+    bool has(std::string_view key) const { return value_->member(key) != nullptr; }
     JsonNode at(const char* key) const {
-        if (!has(key)) fail("member \"" + std::string{key} + "\" is missing");
-        return {json_->at(key), *file_, place_ + "/" + key};
+        const JsonValue* member = value_->member(key);
+        if (member == nullptr) fail("member \"" + std::string{key} + "\" is missing");
+        return {*member, *file_, place_ + "/" + key};
     }
 
+    const std::string& place() const noexcept { return place_; }
+
     std::vector<JsonNode> elements() const {
-        if (!json_->is_array()) fail_value("an array");
+        if (value_->kind != Kind::array) fail_value("an array");
         std::vector<JsonNode> all;
-        for (std::size_t i = 0; i < json_->size(); ++i) {
-            all.emplace_back((*json_)[i], *file_, place_ + "/" + std::to_string(i));
+        for (std::size_t i = 0; i < value_->elements.size(); ++i) {
+            all.emplace_back(value_->elements[i], *file_, place_ + "/" + std::to_string(i));
         }
         return all;
     }
+    /// The same, for lists that mean something else than they say when they are empty.
+    std::vector<JsonNode> some_elements() const {
+        auto all = elements();
+        if (all.empty()) fail("is an empty list, which cannot be meant");
+        return all;
+    }
     std::string string() const {
-        if (!json_->is_string()) fail_value("a string");
-        return json_->get<std::string>();
+        if (value_->kind != Kind::string) fail_value("a string");
+        return value_->text;
     }
     std::vector<std::string> strings() const {
         std::vector<std::string> all;
@@ -71,61 +80,41 @@ public:
         return all;
     }
     bool boolean() const {
-        if (!json_->is_boolean()) fail_value("true or false");
-        return json_->get<bool>();
+        if (value_->kind != Kind::boolean) fail_value("true or false");
+        return value_->truth;
     }
     std::uint64_t integer(std::uint64_t least, std::uint64_t most) const {
-        const auto wanted = "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
-        if (!json_->is_number_unsigned()) fail_value(wanted);
-        const auto value = json_->get<std::uint64_t>();
-        if (value < least || value > most) fail_value(wanted);
+        const std::uint64_t value = value_->integer;
+        if (value_->kind != Kind::unsigned_integer || value < least || value > most) {
+            fail_value("a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+        }
         return value;
     }
 
-    /// Calls make() and turns what a constructor finds wrong into an error at this place.
+    /// Calls make() and turns what a constructor finds wrong, or a store cannot do, into an error at this place.
     template <class Make>
     auto checked(Make make) const {
         try {
             return make();
-        } catch (const std::invalid_argument& error) {
-            std::string_view why = error.what();
-            if (why.substr(0, 8) == "sluice: ") why.remove_prefix(8);
-            fail(std::string{why});
+        } catch (const RulesError&) {
+            throw;
+        } catch (const std::bad_alloc&) {
+            throw;
+        } catch (const std::exception& error) {
+            fail(without_prefix(error.what()));
         }
+    }
+    /// What a constructor says, without the library's name.
+    static std::string without_prefix(std::string_view why) {
+        constexpr std::string_view prefix = "sluice: ";
+        return std::string{why.substr(why.substr(0, prefix.size()) == prefix ? prefix.size() : 0)};
     }
 
 private:
-    std::string shown() const {
-        constexpr std::size_t most = 60;
-        auto text = json_->dump(-1, ' ', true, Json::error_handler_t::replace);
-        if (text.size() > most) text.replace(most, std::string::npos, "...");
-        return text;
-    }
-
-    const Json* json_;
+    const JsonValue* value_;
     const std::string* file_;
     std::string place_;
 };
-
-/// Parses a document; a member that is given twice is an error, since only one of them could count.
-inline nlohmann::json parse_json(std::string_view text, const std::string& file) {
-    using Json = nlohmann::json;
-    std::vector<std::set<std::string>> open;
-    const auto check = [&](int depth, Json::parse_event_t event, Json& value) {
-        if (depth > 16) throw RulesError(file, {}, "nested deeper than 16 levels");
-        if (event == Json::parse_event_t::object_start) open.emplace_back();
-        if (event == Json::parse_event_t::object_end) open.pop_back();
-        if (event == Json::parse_event_t::key && !open.back().insert(value.get<std::string>()).second) {
-            throw RulesError(file, {}, "member " + value.dump() + " is given twice");
-        }
-        return true;
-    };
-    try {
-        return Json::parse(text.begin(), text.end(), check);
-    } catch (const Json::parse_error& error) {
-        throw RulesError(file, {}, "not JSON, at byte " + std::to_string(error.byte));
-    }
-}
 
 }  // namespace detail
 
