@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include <sluice/error.hpp>
+#include <sluice/http/answer.hpp>
 #include <sluice/http/policy_name.hpp>
 
 namespace sluice::http {
@@ -43,21 +44,6 @@ constexpr std::uint64_t ceil_seconds(std::chrono::nanoseconds time) noexcept {
 constexpr std::optional<std::uint64_t> retry_after_seconds(const Decision& decision) noexcept {
     if (decision.allowed || decision.retry_after == Decision::never) return std::nullopt;
     return std::max<std::uint64_t>(ceil_seconds(decision.retry_after), 1);
-}
-
-/// The answer that binds: of denials the one with the longest wait, else the least remaining; the first on a tie.
-/// Between equals a store's answer comes before a failed store's. Null for no answers.
-inline const PolicyAnswer* binding(std::span<const PolicyAnswer> answers) noexcept {
-    const auto binds_more = [](const Decision& a, const Decision& b) {
-        if (a.allowed != b.allowed) return !a.allowed;
-        if (is_failure(a.error) != is_failure(b.error)) return !is_failure(a.error);
-        return a.allowed ? a.remaining < b.remaining : a.retry_after > b.retry_after;
-    };
-    const PolicyAnswer* most = nullptr;
-    for (const auto& answer : answers) {
-        if (most == nullptr || binds_more(answer.decision, most->decision)) most = &answer;
-    }
-    return most;
 }
 
 /// Writes rate limit fields. Usable by all threads at once; the strings it makes are its only allocations.

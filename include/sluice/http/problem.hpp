@@ -10,7 +10,8 @@
 #include <string_view>
 
 #include <sluice/error.hpp>
-#include <sluice/http/headers.hpp>
+#include <sluice/http/answer.hpp>
+#include <sluice/http/policy_name.hpp>
 
 namespace sluice::http {
 

@@ -6,13 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <sluice/any_limiter.hpp>
+#include <sluice/http/caller.hpp>
 #include <sluice/http/ip_address.hpp>
 #include <sluice/http/key.hpp>
 #include <sluice/http/policy_name.hpp>
@@ -20,16 +20,6 @@
 #include <sluice/metrics/rule_counters.hpp>
 
 namespace sluice::http {
-
-/// Who sends a request. The program fills in what it has verified: an API key or a user's name that a client made up
-/// would be a new bucket for each invention. Empty members are unknown. Guard fills in the addresses.
-struct Caller {
-    std::string user{};
-    std::string api_key{};
-    std::string plan{};
-    std::optional<IpAddress> address{};
-    std::optional<IpAddress> block{};  ///< what counts as one client of `address`: ClientAddress::identity
-};
 
 /// What of a request makes a limit's key. A caller without a user or an API key is counted by the address instead.
 enum class KeyPart : std::uint8_t {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <sluice/error.hpp>
+#include <sluice/http/answer.hpp>
 #include <sluice/http/rule.hpp>
 
 namespace sluice::http {

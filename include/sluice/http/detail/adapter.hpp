@@ -8,21 +8,11 @@
 #include <string>
 #include <string_view>
 
+#include <sluice/http/caller.hpp>
 #include <sluice/http/client_address.hpp>
-#include <sluice/http/rule.hpp>
 
 // What the adapters for web frameworks share.
-namespace sluice::http {
-
-/// Tells an adapter nothing about who sends a request: all are counted by address.
-struct Anonymous {
-    template <class Request>
-    Caller operator()(const Request&) const noexcept {
-        return {};
-    }
-};
-
-namespace detail {
+namespace sluice::http::detail {
 
 /// The lines of a header in the order they came. Some frameworks keep headers in an unordered map, which gives lines
 /// of one name in any order: several lines are then one that cannot be read, and so is too long a list.
@@ -62,8 +52,6 @@ Caller identified(const Identify& identify, const Request& request) noexcept {
     }
 }
 
-}  // namespace detail
-
-}  // namespace sluice::http
+}  // namespace sluice::http::detail
 
 #endif

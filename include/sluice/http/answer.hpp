@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_HTTP_ANSWER_HPP
+#define SLUICE_HTTP_ANSWER_HPP
+
+#include <span>
+#include <string_view>
+
+#include <sluice/decision.hpp>
+#include <sluice/error.hpp>
+
+namespace sluice::http {
+
+/// What one limit answered to one request: all that headers and bodies are made of.
+struct PolicyAnswer {
+    std::string_view name;  ///< is_policy_name(name) holds
+    Quota quota;
+    Decision decision;
+};
+
+/// The answer that binds: of denials the one with the longest wait, else the least remaining; the first on a tie.
+/// Between equals a store's answer comes before a failed store's. Null for no answers.
+inline const PolicyAnswer* binding(std::span<const PolicyAnswer> answers) noexcept {
+    const auto binds_more = [](const Decision& a, const Decision& b) {
+        if (a.allowed != b.allowed) return !a.allowed;
+        if (is_failure(a.error) != is_failure(b.error)) return !is_failure(a.error);
+        return a.allowed ? a.remaining < b.remaining : a.retry_after > b.retry_after;
+    };
+    const PolicyAnswer* most = nullptr;
+    for (const auto& answer : answers) {
+        if (most == nullptr || binds_more(answer.decision, most->decision)) most = &answer;
+    }
+    return most;
+}
+
+}  // namespace sluice::http
+
+#endif
