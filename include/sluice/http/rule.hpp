@@ -66,10 +66,12 @@ struct Rule {
             std::any_of(routes.begin(), routes.end(), [&](const RoutePattern& route) { return route.matches(path); });
     }
     bool exempts(const Caller& caller) const noexcept {
-        const auto holds = [&](const Network& network) { return network.contains(*caller.address); };
-        return (caller.address && std::any_of(exempt_networks.begin(), exempt_networks.end(), holds)) ||
-            (!caller.user.empty() &&
-             std::find(exempt_users.begin(), exempt_users.end(), caller.user) != exempt_users.end());
+        const auto holds = [&](const Network& network) {
+            return caller.address ? network.contains(*caller.address) : network.is_unix();
+        };
+        return std::any_of(exempt_networks.begin(), exempt_networks.end(), holds) ||
+               (!caller.user.empty() &&
+                std::find(exempt_users.begin(), exempt_users.end(), caller.user) != exempt_users.end());
     }
     const Tier* tier_of(const Caller& caller) const noexcept {
         const auto tier = std::find_if(tiers.begin(), tiers.end(), [&](const Tier& t) { return t.takes(caller); });
