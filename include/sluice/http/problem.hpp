@@ -77,6 +77,11 @@ inline std::string problem(std::span<const PolicyAnswer> answers, int status) {
     return out + "]}";
 }
 
+/// For what is no request at all.
+inline DenialBody bad_request() {
+    return {400, "application/problem+json", R"({"type":"about:blank","title":"Bad Request","status":400})"};
+}
+
 inline std::string plain(std::span<const PolicyAnswer> answers, int status) {
     const PolicyAnswer* bound = binding(answers);
     const auto wait = bound != nullptr ? bound->decision.retry_after : Decision::never;

@@ -2,14 +2,18 @@
 #ifndef SLUICE_HTTP_DETAIL_ADAPTER_HPP
 #define SLUICE_HTTP_DETAIL_ADAPTER_HPP
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include <sluice/http/caller.hpp>
 #include <sluice/http/client_address.hpp>
+#include <sluice/http/guard.hpp>
 
 // What the adapters for web frameworks share.
 namespace sluice::http::detail {
@@ -41,6 +45,12 @@ private:
     std::array<std::string_view, ClientAddress::max_hops> lines_{};
     std::size_t count_ = 0;
 };
+
+/// Holds a request that a LeakyBucket paces, if the guard is told to.
+inline void hold(const Verdict& verdict, const GuardOptions& options) noexcept {
+    const auto time = std::min(verdict.delay(), options.max_hold);
+    if (time > std::chrono::nanoseconds{0}) std::this_thread::sleep_for(time);
+}
 
 /// What the program says about the caller; nothing where it throws.
 template <class Identify, class Request>
