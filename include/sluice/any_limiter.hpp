@@ -39,6 +39,8 @@ public:
         detail::try_consume_range(*this, keys, out);
     }
     Quota quota() const noexcept { return limiter_->quota(); }
+    /// Whether a call takes no round trip: see InProcessStore.
+    bool is_in_process() const noexcept { return limiter_->is_in_process(); }
     const std::string& name() const noexcept { return limiter_->name(); }
 
 private:
@@ -50,6 +52,7 @@ private:
         virtual std::error_code reset(std::string_view) const noexcept = 0;
         virtual void try_consume_many(std::span<const std::string_view>, std::span<Decision>) const noexcept = 0;
         virtual Quota quota() const noexcept = 0;
+        virtual bool is_in_process() const noexcept = 0;
         virtual const std::string& name() const noexcept = 0;
     };
 
@@ -70,6 +73,7 @@ private:
             limiter.try_consume_many(keys, out);
         }
         Quota quota() const noexcept override { return limiter.quota(); }
+        bool is_in_process() const noexcept override { return InProcessStore<S>; }
         const std::string& name() const noexcept override { return limiter.name(); }
         RateLimiter<P, S> limiter;
     };

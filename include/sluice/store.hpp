@@ -84,6 +84,13 @@ concept BatchStore = Store<S, P> && requires(const S& store, const Request<P>& r
     noexcept;
 };
 
+/// A store that decides within the process, so that one call more costs no round trip. It says so itself:
+/// `static constexpr bool in_process = true;`
+template <class S>
+concept InProcessStore = requires {
+    requires S::in_process;
+};
+
 /// What a store returns that could not decide.
 inline Decision failure(std::error_code error) noexcept {
     Decision decision;

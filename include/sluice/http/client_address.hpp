@@ -20,7 +20,9 @@ namespace sluice::http {
 enum class ForwardedBy { x_forwarded_for, forwarded };
 
 struct ClientAddressOptions {
-    std::vector<Network> trusted_proxies{};                ///< empty: the peer is the client and no header is read
+    /// Network{"unix"} is every peer of a Unix socket; name it only where the server listens on nothing else. Empty:
+    /// the peer is the client and no header is read.
+    std::vector<Network> trusted_proxies{};
     ForwardedBy header = ForwardedBy::x_forwarded_for;
     unsigned v6_prefix = 64;                               ///< bits that make one IPv6 client, 1 .. 128
 };
@@ -50,22 +52,22 @@ public:
         return options_.header == ForwardedBy::forwarded ? "Forwarded" : "X-Forwarded-For";
     }
 
-    /// The client's address. `lines` are the values of all lines of header(), in the order they came. Nothing if the
-    /// peer itself is no address (a Unix socket).
+    /// The client's address. `lines` are the values of all lines of header(), in the order they came. A peer that is no
+    /// address is one of a Unix socket: nothing unless "unix" is trusted and the header names the client.
     std::optional<IpAddress> find(std::string_view peer, std::span<const std::string_view> lines = {}) const noexcept {
         // The socket's own address may carry a zone: fe80::1%eth0.
         const auto direct = IpAddress::parse(peer.substr(0, peer.find('%')));
-        if (!direct || lines.empty() || !is_trusted(*direct)) return direct;
-        IpAddress client = *direct;
+        if (lines.empty() || !(direct ? is_trusted(*direct) : trusts_unix())) return direct;
+        auto client = direct;
         std::size_t hops = 0;
         // True while the walk goes on; false with `client` set at its end.
         const auto hop = [&](std::optional<IpAddress> address) noexcept {
             if (!address || ++hops > max_hops) {
-                client = *direct;
+                client = direct;
                 return false;
             }
-            client = *address;
-            return is_trusted(client);
+            client = address;
+            return is_trusted(*address);
         };
         for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
             const bool more = options_.header == ForwardedBy::forwarded ? detail::walk_forwarded(*line, hop)
@@ -76,14 +78,21 @@ public:
     }
 
     /// The part of an address that stands for one client: IPv4 whole, IPv6 cut to the prefix, because one subscriber
-    /// usually has the whole block.
+    /// usually has the whole block. Translated addresses, of which a block holds all of the IPv4 internet, count by
+    /// their IPv4 part: see IpAddress::embedded_v4.
     IpAddress identity(const IpAddress& address) const noexcept {
-        return address.is_v4() ? address : address.masked(options_.v6_prefix);
+        if (address.is_v4() || address.is_local_nat64()) return address;
+        if (const auto v4 = address.embedded_v4()) return *v4;
+        return address.masked(options_.v6_prefix);
     }
 
     bool is_trusted(const IpAddress& address) const noexcept {
         return std::any_of(options_.trusted_proxies.begin(), options_.trusted_proxies.end(),
                            [&](const Network& network) { return network.contains(address); });
+    }
+    bool trusts_unix() const noexcept {
+        return std::any_of(options_.trusted_proxies.begin(), options_.trusted_proxies.end(),
+                           [](const Network& network) { return network.is_unix(); });
     }
 
 private:

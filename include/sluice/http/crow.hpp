@@ -22,8 +22,10 @@ struct CrowGlobal {};
 ///
 /// or, with `using Limiter = sluice::http::CrowGuard<crow::ILocalMiddleware>`, only for routes with
 /// CROW_MIDDLEWARES(app, Limiter). `identify` maps a request to a Caller. Unknown paths and HEAD are checked too;
-/// the OPTIONS that Crow answers itself are not, for it asks no middleware. Crow has read the body by then, so a denial
-/// leaves the connection usable. Thread-safe and noexcept; a call to a slow store holds one of Crow's threads.
+/// the OPTIONS that Crow answers itself are not, for it asks no middleware. Crow has read the whole body by then, so a
+/// denial leaves the connection usable and reaches clients that write all before they read. Thread-safe and noexcept;
+/// a call to a slow store holds one of Crow's threads with all its connections, and so does GuardOptions::max_hold:
+/// an asynchronous handler may mind Verdict::delay() instead.
 ///
 /// Crow goes on with a websocket's upgrade whatever a middleware says, so a websocket route has to refuse it itself:
 ///
@@ -38,6 +40,9 @@ class CrowGuard : public Base {
 public:
     /// What is kept of a request between the two hooks.
     struct context {
+        /// What the rules said to the request, for handlers that refund, delay or log.
+        const Verdict& verdict() const noexcept { return verdict_; }
+
         /// Fills in the answer if the request was denied; for onaccept.
         template <class Response>
         void refuse(std::optional<Response>& response) const noexcept {
@@ -59,12 +64,14 @@ public:
     void before_handle(Request& request, Response& response, Context& mine) noexcept {
         mine.verdict_ = check(request);
         mine.guard_ = this;
+        detail::hold(mine.verdict_, guard_.options());
         if (mine.verdict_.allowed()) return;
         deny(mine.verdict_, response);
         response.end();
     }
 
-    /// Writes an allowed request's headers here, since Crow replaces the response when it calls a handler. Only once,
+    /// Writes an allowed request's headers here, since Crow replaces the response when it calls a handler; in place of
+    /// the handler's own, if it has set some. Only once,
     /// for Crow calls this hook without the other, on an old context, where it answers OPTIONS itself. A denial is kept
     /// for refuse(), which Crow asks for after this hook.
     template <class Request, class Response, class Context>

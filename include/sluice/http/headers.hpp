@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include <sluice/error.hpp>
+#include <sluice/http/answer.hpp>
 #include <sluice/http/policy_name.hpp>
 
 namespace sluice::http {
@@ -21,7 +22,8 @@ namespace sluice::http {
 enum class HeaderStyle {
     none,
     x_ratelimit,  ///< X-RateLimit-Limit, -Remaining, -Reset: of the limit that binds; Reset counts seconds from now
-    ratelimit,    ///< RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers, with every limit
+    ratelimit,    ///< RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers, with every limit. One
+                  ///< whose requests cost several units says so with qu="units"; x_ratelimit has no word for that
     both,         ///< costs a server most, in bytes and in time
 };
 
@@ -39,25 +41,12 @@ constexpr std::uint64_t ceil_seconds(std::chrono::nanoseconds time) noexcept {
 }
 
 /// Retry-After's value: whole seconds, rounded up, at least 1. Nothing for an allowed request, and for one whose cost
-/// can never fit.
-constexpr std::optional<std::uint64_t> retry_after_seconds(const Decision& decision) noexcept {
-    if (decision.allowed || decision.retry_after == Decision::never) return std::nullopt;
-    return std::max<std::uint64_t>(ceil_seconds(decision.retry_after), 1);
-}
-
-/// The answer that binds: of denials the one with the longest wait, else the least remaining; the first on a tie.
-/// Between equals a store's answer comes before a failed store's. Null for no answers.
-inline const PolicyAnswer* binding(std::span<const PolicyAnswer> answers) noexcept {
-    const auto binds_more = [](const Decision& a, const Decision& b) {
-        if (a.allowed != b.allowed) return !a.allowed;
-        if (is_failure(a.error) != is_failure(b.error)) return !is_failure(a.error);
-        return a.allowed ? a.remaining < b.remaining : a.retry_after > b.retry_after;
-    };
-    const PolicyAnswer* most = nullptr;
-    for (const auto& answer : answers) {
-        if (most == nullptr || binds_more(answer.decision, most->decision)) most = &answer;
+/// can never fit or that is wrong in itself.
+inline std::optional<std::uint64_t> retry_after_seconds(const Decision& decision) noexcept {
+    if (decision.allowed || decision.retry_after == Decision::never || is_rejected(decision.error)) {
+        return std::nullopt;
     }
-    return most;
+    return std::max<std::uint64_t>(ceil_seconds(decision.retry_after), 1);
 }
 
 /// Writes rate limit fields. Usable by all threads at once; the strings it makes are its only allocations.
@@ -72,15 +61,16 @@ public:
     }
 
     /// Calls set(const char* name, std::string value) for each field. Limits whose store failed are left out: there
-    /// are no true numbers for them. What `set` and std::string throw goes through.
+    /// are no true numbers for them. One that was not asked stands in RateLimit-Policy alone, which is thus the same
+    /// for all answers of a rule. What `set` and std::string throw goes through.
     template <class Set>
     void write(std::span<const PolicyAnswer> answers, Set&& set) const {
         const bool known = std::any_of(answers.begin(), answers.end(), is_known);
         const bool ratelimit = options_.style == HeaderStyle::ratelimit || options_.style == HeaderStyle::both;
         const bool x_ratelimit = options_.style == HeaderStyle::x_ratelimit || options_.style == HeaderStyle::both;
         if (known && ratelimit) {
-            set("RateLimit", list(answers, append_state));
-            set("RateLimit-Policy", list(answers, append_policy));
+            set("RateLimit", list(answers, is_known, append_state));
+            set("RateLimit-Policy", list(answers, is_enforced, append_policy));
         }
         if (const auto wait = longest_retry(answers)) set("Retry-After", std::to_string(jittered(*wait)));
         if (known && x_ratelimit) {
@@ -93,24 +83,26 @@ public:
     }
 
 private:
-    static bool is_known(const PolicyAnswer& answer) noexcept { return !is_failure(answer.decision.error); }
+    static bool is_enforced(const PolicyAnswer& answer) noexcept { return is_decided(answer.decision.error); }
+    static bool is_known(const PolicyAnswer& answer) noexcept { return answer.asked && is_enforced(answer); }
 
     /// Nothing if one of them will never be allowed, whatever the others say.
     static std::optional<std::uint64_t> longest_retry(std::span<const PolicyAnswer> answers) noexcept {
         std::optional<std::uint64_t> longest;
-        for (const auto& [name, quota, decision] : answers) {
-            if (!decision.allowed && decision.retry_after == Decision::never) return std::nullopt;
-            longest = std::max(longest, retry_after_seconds(decision));
+        for (const auto& answer : answers) {
+            const auto seconds = retry_after_seconds(answer.decision);
+            if (!answer.decision.allowed && !seconds) return std::nullopt;
+            longest = std::max(longest, seconds);
         }
         return longest;
     }
 
-    template <class Append>
-    static std::string list(std::span<const PolicyAnswer> answers, Append append) {
+    template <class Tells, class Append>
+    static std::string list(std::span<const PolicyAnswer> answers, Tells tells, Append append) {
         std::string out;
         out.reserve(answers.size() * 48);
         for (const auto& answer : answers) {
-            if (!is_known(answer)) continue;
+            if (!tells(answer)) continue;
             if (!out.empty()) out += ',';
             detail::append_quoted(out, answer.name);
             append(out, answer);
@@ -120,6 +112,7 @@ private:
     /// A window is rounded up, so that no more is promised than is granted.
     static void append_policy(std::string& out, const PolicyAnswer& answer) {
         parameter(out, ";q=", answer.quota.limit);
+        if (answer.cost != 1) out += ";qu=\"units\"";  // the draft's default is "requests"
         parameter(out, ";w=", ceil_seconds(answer.quota.window));
     }
     /// t is the time in which no more than r may be used: until the retry where denied, so that it never ends after

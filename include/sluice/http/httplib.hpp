@@ -2,113 +2,242 @@
 #ifndef SLUICE_HTTP_HTTPLIB_HPP
 #define SLUICE_HTTP_HTTPLIB_HPP
 
-#include <cstddef>
-#include <memory>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <sluice/http/detail/adapter.hpp>
+#include <sluice/http/detail/httplib_denial.hpp>
+#include <sluice/http/detail/unread_body.hpp>
 #include <sluice/http/guard.hpp>
 
-// Rate limiting for cpp-httplib. Templates over its documented members; httplib.h is not included here.
+// Rate limiting for cpp-httplib, 0.10 to the newest. Templates over its members; httplib.h is not included here.
+//
+//     httplib::Server server;
+//     const auto limiter = sluice::http::install(server, guard);              // every request
+//     server.Post("/login", limiter.route("login", [](const httplib::Request&, httplib::Response&) { ... }));
+//
+// There is no need for the second line where the rules' routes say what is limited.
 namespace sluice::http {
 
-namespace detail {
+/// A server's own handlers beside the guard's, for install().
+template <class Server>
+struct HttplibHooks {
+    typename Server::HandlerWithResponse pre_routing{};  ///< for each request that the guard allows
+    typename Server::Handler post_routing{};             ///< for each answer, before the guard's headers are written
+    typename Server::Handler denied{};                   ///< may replace a denial's status and body
+    bool every_request = true;                           ///< false: only those of HttplibGuard::route are checked
+};
 
-/// Whether the client may have sent a body with the request.
-template <class Request>
-bool announces_body(const Request& request) {
-    if (request.has_header("Transfer-Encoding")) return true;
-    const auto lengths = request.get_header_value_count("Content-Length");
-    return lengths > 1 || (lengths == 1 && request.get_header_value("Content-Length") != "0");
-}
-
-template <class Response>
-void write_headers(const Guard& guard, const Verdict& verdict, Response& response) {
-    guard.write_headers(verdict, [&](const char* name, const std::string& value) { response.set_header(name, value); });
-}
-
-/// Answers a denied request, whose body, if it has one, has not been read. Then the connection must be closed, or the
-/// body would be taken for the next request: whoever shares a connection through a proxy could have another's request
-/// answered with one of his own making. A content provider that fails makes cpp-httplib close; "Connection: close"
-/// does not. May throw std::bad_alloc.
-template <class Request, class Response>
-void deny(const Request& request, Response& response, const DenialBody& body) {
-    // The server's own object, which is not const. A denial is no document to take a part of: some versions look for
-    // the range that a client asks for in any response, and abort if it is not there.
-    auto& mine = const_cast<Request&>(request);
-    mine.ranges.clear();
-    response.status = body.status;
-    // cpp-httplib 0.10 takes a content type as const char* alone.
-    if (!announces_body(request)) return response.set_content(body.content, std::string{body.content_type}.c_str());
-    const bool is_head = request.method == "HEAD";
-    if (is_head) mine.method = "GET";  // or the provider would not be called; it writes nothing, as HEAD wants it
-    const auto content = std::make_shared<const std::string>(body.content);
-    response.set_content_provider(content->size(), std::string{body.content_type}.c_str(),
-                                  [content, is_head](std::size_t offset, std::size_t length, auto& sink) {
-                                      if (!is_head) sink.write(content->data() + offset, length);
-                                      return false;
-                                  });
-}
-
-}  // namespace detail
-
-/// Checks every request of a server before it is routed, and so before its body is read:
-///
-///     server.set_pre_routing_handler(sluice::http::HttplibGuard<httplib::Server>{guard});
-///
-/// Unknown paths, HEAD and OPTIONS are checked too. A denial of a request with a body closes the connection after the
-/// answer; without a body it is kept alive. The rate limit headers stay unless a handler replaces the whole response.
-/// A server has one pre-routing handler: to combine it with your own, call the guard in yours. `identify` maps a
-/// request to a Caller. Thread-safe and noexcept; a call to a slow store holds a thread of the server's pool.
+/// The guard of a cpp-httplib server, made by install(). `identify` maps a request to a Caller. Thread-safe; a call to a
+/// slow store holds a thread of the server's pool.
 template <class Server, class Identify = Anonymous>
 class HttplibGuard {
 public:
     explicit HttplibGuard(Guard guard, Identify identify = {})
         : guard_(std::move(guard)), identify_(std::move(identify)) {}
 
+    /// The pre-routing handler alone, for servers that cannot use install(), and to be wrapped:
+    ///
+    ///     server.set_pre_routing_handler(sluice::http::HttplibGuard<httplib::Server>{guard});
+    ///
+    /// Without install()'s other part, an error handler or a wrapper that puts a body of its own into the denial of a
+    /// request with a body leaves the connection open. What comes on it then is refused (400) and never served.
     template <class Request, class Response>
     typename Server::HandlerResponse operator()(const Request& request, Response& response) const noexcept {
-        const auto verdict = check(request);
+        if (!admit(request, response)) return Server::HandlerResponse::Handled;
         try {
-            detail::write_headers(guard_, verdict, response);
-            if (verdict.allowed()) return Server::HandlerResponse::Unhandled;
-            detail::deny(request, response, guard_.denial(verdict));
-        } catch (...) {  // no memory for a header or a body
-            if (verdict.allowed()) return Server::HandlerResponse::Unhandled;
-            response.status = 503;
+            if (const auto* record = detail::record_of(request)) detail::write_headers(*record, response);
+        } catch (...) {  // no memory for a header: the answer is worth more
         }
-        return Server::HandlerResponse::Handled;
+        return Server::HandlerResponse::Unhandled;
     }
 
-    /// A handler of one route, for servers that limit only some: called if the rules allow the request. The body has
-    /// been read by then, so mind set_payload_max_length.
+    /// What install() does.
+    void install_in(Server& server, HttplibHooks<Server> hooks = {}) const {
+        const auto admit = [guard = *this, hooks](const auto& request, auto& response) {
+            const bool allowed =
+                hooks.every_request ? guard.admit(request, response) : guard.is_request(request, response);
+            if (!allowed && hooks.denied) hooks.denied(request, response);
+            return allowed;
+        };
+        server.set_pre_routing_handler([admit, hooks](const auto& request, auto& response) {
+            if (!admit(request, response)) return Server::HandlerResponse::Handled;
+            return hooks.pre_routing ? hooks.pre_routing(request, response) : Server::HandlerResponse::Unhandled;
+        });
+        server.set_post_routing_handler([guard = *this, hooks](const auto& request, auto& response) {
+            if (hooks.post_routing) hooks.post_routing(request, response);
+            guard.finish(request, response);
+        });
+        server.set_expect_100_continue_handler(
+            [admit](const auto& request, auto& response) { return admit(request, response) ? 100 : response.status; });
+    }
+
+    /// A handler of one route, called if the rules allow the request. With a rule's name that one applies, and no
+    /// spelling of the path leads past it: cpp-httplib's patterns are regular expressions ("/v1.0/login" serves
+    /// "/v1x0/login", too), of which a RoutePattern knows nothing. Throws std::invalid_argument if no rule has the name.
     ///
-    ///     server.Post("/login", limiter.route([](const httplib::Request&, httplib::Response&) { ... }));
+    ///     server.Post("/login", limiter.route("login", [](const httplib::Request&, httplib::Response&) { ... }));
+    ///
+    /// The body has been read by then, so mind set_payload_max_length; a `handler` that takes a ContentReader, too,
+    /// leaves it to be read, and a denied one is drained up to GuardOptions::max_drained. Either way the answer reaches
+    /// clients that write all before they read. A request that was charged before it was routed, to the rule that is
+    /// named here, or to any if none is, is not charged again.
+    template <class Handler>
+    auto route(std::string rule, Handler handler) const {
+        const auto rules = guard_.rules().current();
+        const Rule* named = rules->named(rule);
+        if (!rule.empty() && (named == nullptr || named->name != rule)) {
+            throw std::invalid_argument("sluice: no rule has the name '" + rule + "'");
+        }
+        if constexpr (std::is_convertible_v<Handler, typename Server::HandlerWithContentReader>) {
+            return typename Server::HandlerWithContentReader{
+                [guard = *this, rule = std::move(rule), handler = std::move(handler)](
+                    const auto& request, auto& response, const auto& reader) {
+                    const auto& options = guard.guard_.options();
+                    guard.serve(
+                        rule, request, response, [&] { handler(request, response, reader); },
+                        [&] { return detail::drain(request, reader, options.max_drained, options.max_drain_time); });
+                }};
+        } else {
+            return typename Server::Handler{[guard = *this, rule = std::move(rule), handler = std::move(handler)](
+                                                const auto& request, auto& response) {
+                const auto& method = request.method;
+                guard.serve(
+                    rule, request, response, [&] { handler(request, response); },
+                    [&] { return method == "POST" || method == "PUT" || method == "PATCH"; });
+            }};
+        }
+    }
     template <class Handler>
     auto route(Handler handler) const {
-        return [guard = *this, handler = std::move(handler)](const auto& request, auto& response) {
-            const auto verdict = guard.check(request);
-            detail::write_headers(guard.guard_, verdict, response);
-            if (verdict.allowed()) return static_cast<void>(handler(request, response));
-            const auto body = guard.guard_.denial(verdict);
-            response.status = body.status;
-            response.set_content(body.content, std::string{body.content_type}.c_str());
-        };
+        return route(std::string{}, std::move(handler));
+    }
+
+    /// What the rules said to a request, for handlers that refund, delay or log; null if they were not asked. Valid as
+    /// long as the request.
+    template <class Request>
+    const Verdict* verdict(const Request& request) const noexcept {
+        const auto* record = detail::record_of(request);
+        return record == nullptr ? nullptr : &record->verdict;
     }
 
 private:
-    /// remote_addr is the socket's; the header REMOTE_ADDR, which cpp-httplib adds, may be the client's own.
+    /// False where the bytes are what is left of the denied request before, which are then refused.
+    template <class Request, class Response>
+    bool is_request(const Request& request, Response& response) const noexcept {
+        if (!detail::LeftOpen::of_this_thread().is_of(request)) return true;
+        response.status = 400;
+        try {
+            detail::deny(request, response,
+                         detail::keep(request, {.guard = guard_, .is_unread = true, .denial = detail::bad_request()}));
+        } catch (...) {  // no memory: the next is refused, too
+        }
+        return false;
+    }
+
+    /// Checks a request, once; false where it has been denied.
+    template <class Request, class Response>
+    bool admit(const Request& request, Response& response) const noexcept {
+        if (!is_request(request, response)) return false;
+        const auto* known = detail::record_of(request);
+        if (known != nullptr && known->guard == guard_) return known->verdict.allowed();
+        auto verdict = check(request, {});
+        const bool allowed = verdict.allowed();
+        try {
+            auto& record = detail::keep(request, {guard_, std::move(verdict)});
+            if (!allowed) deny(request, response, record, [] { return false; });
+        } catch (...) {  // no memory for the record or a body
+            if (allowed) return true;
+            response.status = 503;
+            if (detail::may_have_body(request)) detail::LeftOpen::of_this_thread().remember(request);
+        }
+        return allowed;
+    }
+
+    template <class Request, class Response, class Handle, class ReadBody>
+    void serve(const std::string& rule, const Request& request, Response& response, Handle handle,
+               ReadBody read_body) const {
+        auto* record = detail::record_of(request);
+        if (record == nullptr || !is_charged(*record, rule)) {
+            record = &detail::keep(request, {guard_, check(request, rule)});
+        }
+        if (!record->verdict.allowed()) return deny(request, response, *record, read_body);
+        try {
+            handle();
+        } catch (...) {
+            detail::write_headers(*record, response);
+            throw;
+        }
+        // Behind the handler, which may have set such fields itself or put another response in the place of this one.
+        detail::write_headers(*record, response);
+    }
+
+    bool is_charged(const detail::HttplibRecord& record, const std::string& rule) const {
+        if (!(record.guard == guard_)) return false;
+        if (rule.empty()) return true;
+        const auto rules = guard_.rules().current();
+        const Rule* named = rules->named(rule);
+        const Rule* charged = record.verdict.rule();
+        return named != nullptr && charged != nullptr && charged->name == named->name;
+    }
+
     template <class Request>
-    Verdict check(const Request& request) const noexcept {
+    Verdict check(const Request& request, std::string_view rule) const noexcept {
+        // remote_addr is the socket's; the header REMOTE_ADDR, which cpp-httplib adds, may be the client's own.
         const detail::HeaderLines forwarded{request.headers, guard_.address_header()};
-        return guard_.check(request.method, request.path, request.remote_addr, forwarded.lines(),
-                            detail::identified(identify_, request));
+        auto verdict = guard_.check(request.method, request.path, request.remote_addr, forwarded.lines(),
+                                    detail::identified(identify_, request), rule);
+        detail::hold(verdict, guard_.options());
+        return verdict;
+    }
+
+    template <class Request, class Response, class ReadBody>
+    void deny(const Request& request, Response& response, detail::HttplibRecord& record, ReadBody read_body) const {
+        record.denial = guard_.denial(record.verdict);
+        record.is_unread = detail::may_have_body(request) && !read_body();
+        detail::write_headers(record, response);
+        detail::deny(request, response, record);
+    }
+
+    /// The last to touch the response.
+    template <class Request, class Response>
+    void finish(const Request& request, Response& response) const noexcept {
+        auto* record = detail::record_of(request);
+        if (record == nullptr) return;
+        try {
+            detail::write_headers(*record, response);
+            if (record->is_unread) detail::close_after(*record, response);
+        } catch (...) {  // no memory; if the connection stays open, what comes on it is refused
+        }
     }
 
     Guard guard_;
     Identify identify_;
 };
+
+/// Checks every request of a server before it is routed, and so before its body is read, and writes the rate limit
+/// headers into each answer. Unknown paths, HEAD and OPTIONS are checked, too.
+///
+///     const auto limiter = sluice::http::install(server, guard);
+///
+/// A denied request with a body ends its connection, whatever error, exception or other handlers put into the answer;
+/// without a body it is kept alive. Sets the server's pre-routing, post-routing and expect-100-continue handlers, of
+/// which it has one each: give yours as `hooks`. A wrapper around the returned guard may take the place of the
+/// pre-routing handler; nothing may take that of the post-routing handler.
+///
+/// A rule is found by the decoded path. Where a pattern of cpp-httplib serves more paths than the rule's routes match,
+/// name the rule in the route: HttplibGuard::route. The answer to a denied upload is lost on clients that write all of
+/// it before they read, when more is left than the sockets' buffers hold: see HttplibGuard::route for one that is not.
+template <class Server, class Identify = Anonymous>
+HttplibGuard<Server, Identify> install(Server& server, Guard guard, Identify identify = {},
+                                       HttplibHooks<std::type_identity_t<Server>> hooks = {}) {
+    HttplibGuard<Server, Identify> installed{std::move(guard), std::move(identify)};
+    installed.install_in(server, std::move(hooks));
+    return installed;
+}
 
 }  // namespace sluice::http
 

@@ -8,8 +8,6 @@
 #include <string>
 #include <string_view>
 
-#include <sluice/decision.hpp>
-
 namespace sluice::http {
 
 inline constexpr std::size_t max_policy_name = 64;
@@ -30,13 +28,6 @@ inline const std::string& checked_policy_name(const std::string& name) {
     }
     return name;
 }
-
-/// What one limit answered to one request: all that headers and bodies are made of.
-struct PolicyAnswer {
-    std::string_view name;  ///< is_policy_name(name) holds
-    Quota quota;
-    Decision decision;
-};
 
 namespace detail {
 

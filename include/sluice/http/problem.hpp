@@ -10,7 +10,8 @@
 #include <string_view>
 
 #include <sluice/error.hpp>
-#include <sluice/http/headers.hpp>
+#include <sluice/http/answer.hpp>
+#include <sluice/http/policy_name.hpp>
 
 namespace sluice::http {
 
@@ -41,29 +42,51 @@ inline std::string decimal_seconds(std::chrono::nanoseconds time) {
     return out;
 }
 
+/// Type and title. What has no type of its own has the status code's title, as RFC 9457 wants it.
+constexpr std::string_view problem_type(int status) noexcept {
+    switch (status) {
+        case 400: return R"(about:blank","title":"Bad Request")";
+        case 500: return R"(about:blank","title":"Internal Server Error")";
+        case 503:
+            return R"(https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",)"
+                   R"("title":"The server's capacity is reduced for the moment")";
+        default:
+            return R"(https://iana.org/assignments/http-problem-types#quota-exceeded",)"
+                   R"("title":"The request exceeds the quota that is left")";
+    }
+}
+
 inline std::string problem(std::span<const PolicyAnswer> answers, int status) {
     const bool never = std::any_of(answers.begin(), answers.end(), [](const PolicyAnswer& answer) {
         return !answer.decision.allowed && answer.decision.retry_after == Decision::never;
     });
-    std::string out = R"({"type":"https://iana.org/assignments/http-problem-types#)";
-    out += status == 503 ? R"(temporary-reduced-capacity","title":"The server's capacity is reduced for the moment")"
-                         : R"(quota-exceeded","title":"The request exceeds the quota that is left")";
+    std::string out = R"({"type":")";
+    out += problem_type(status);
     out += R"(,"status":)" + std::to_string(status);
+    if (status == 400) out += R"(,"detail":"What this request is counted by is too long")";
+    if (status == 500) out += R"(,"detail":"The server's limit for this request is misconfigured")";
     if (never) out += R"(,"detail":"The request costs more than the whole quota, so it can never be satisfied")";
     out += R"(,"violated-policies":[)";
     const char* separator = "";
-    for (const auto& [name, quota, decision] : answers) {
-        if (decision.allowed) continue;
+    for (const auto& answer : answers) {
+        if (answer.decision.allowed) continue;
         out += separator;
-        append_quoted(out, name);
+        append_quoted(out, answer.name);
         separator = ",";
     }
     return out + "]}";
 }
 
+/// For what is no request at all.
+inline DenialBody bad_request() {
+    return {400, "application/problem+json", R"({"type":"about:blank","title":"Bad Request","status":400})"};
+}
+
 inline std::string plain(std::span<const PolicyAnswer> answers, int status) {
     const PolicyAnswer* bound = binding(answers);
     const auto wait = bound != nullptr ? bound->decision.retry_after : Decision::never;
+    if (status == 400) return R"({"error":"Bad request","retry_after":null})";
+    if (status == 500) return R"({"error":"Rate limiter misconfigured","retry_after":null})";
     std::string out = status == 503 ? R"({"error":"Rate limiter unavailable","retry_after":)"
                                     : R"({"error":"Rate limit exceeded","retry_after":)";
     if (wait == Decision::never) return out + "null}";
@@ -72,13 +95,17 @@ inline std::string plain(std::span<const PolicyAnswer> answers, int status) {
 
 }  // namespace detail
 
-/// 429 where a limit was exceeded; 503 where all denials come from stores that failed.
+/// 429 where a limit was exceeded. Else what is wrong: 400 for the request (a key that no store holds), 500 for the
+/// limiter's configuration, 503 for stores that failed, the only one of these that will pass by itself.
 inline int denial_status(std::span<const PolicyAnswer> answers) noexcept {
-    const bool exceeded = std::any_of(answers.begin(), answers.end(), [](const PolicyAnswer& answer) {
-        return !answer.decision.allowed &&
-            (!is_failure(answer.decision.error) || answer.decision.retry_after == Decision::never);
-    });
-    return exceeded ? 429 : 503;
+    const auto any = [&](auto is) {
+        return std::any_of(answers.begin(), answers.end(),
+                           [&](const PolicyAnswer& answer) { return !answer.decision.allowed && is(answer.decision); });
+    };
+    const auto has = [](Errc code) { return [code](const Decision& decision) { return decision.error == code; }; };
+    if (any([](const Decision& d) { return is_decided(d.error) || d.retry_after == Decision::never; })) return 429;
+    if (any(has(Errc::invalid_argument))) return 400;
+    return any(has(Errc::misconfigured)) ? 500 : 503;
 }
 
 /// The status and the body for a denied request. May throw std::bad_alloc.

@@ -10,9 +10,16 @@
 
 namespace sluice::http {
 
+/// The path of a request's target, "/a" of "/a?b=1": for servers that hand out the target as it came. Never for a path
+/// that a server has decoded: cut at a '?' that a client wrote as "%3F" it would be another route's.
+constexpr std::string_view path_of(std::string_view target) noexcept {
+    return target.substr(0, std::min(target.find('?'), target.find('#')));
+}
+
 /// A path with places for variable segments: "/users/*/posts" (one segment), "/static/**" (any rest, also none).
-/// Compares bytes: letters' case counts, nothing is decoded, "/a", "/a/" and "//a" are three paths. So a path that
-/// the framework does not serve by a route cannot slip past that route's rule, it just has another rule.
+/// Compares bytes: letters' case counts, nothing is decoded, "/a", "/a/" and "//a" are three paths. Where a
+/// server's own matcher takes more than this one (regular expressions, letters' case, a final slash), a path that it
+/// serves by a route may have another rule: such servers name the rule in the route, see the adapter.
 class RoutePattern {
 public:
     /// Throws std::invalid_argument unless it starts with '/', has no '?' or '#', and stars stand alone, "**" last.
@@ -29,9 +36,9 @@ public:
 
     const std::string& text() const noexcept { return pattern_; }
 
-    /// Whether `path` matches, without its query. Linear in the path.
+    /// Whether `path` matches: the path as the server routes it, so without its query (see path_of). A '?' or '#' in
+    /// it was written "%3F" or "%23" and is a letter like any other. Linear in the path.
     bool matches(std::string_view path) const noexcept {
-        path = path.substr(0, std::min(path.find('?'), path.find('#')));
         if (path.empty() || path.front() != '/') return false;  // "OPTIONS *"
         std::string_view pattern = pattern_;
         while (!pattern.empty()) {

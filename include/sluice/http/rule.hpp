@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <sluice/any_limiter.hpp>
+#include <sluice/http/caller.hpp>
 #include <sluice/http/ip_address.hpp>
 #include <sluice/http/key.hpp>
 #include <sluice/http/policy_name.hpp>
@@ -19,16 +21,6 @@
 #include <sluice/metrics/rule_counters.hpp>
 
 namespace sluice::http {
-
-/// Who sends a request. The program fills in what it has verified: an API key or a user's name that a client made up
-/// would be a new bucket for each invention. Empty members are unknown. Guard fills in the addresses.
-struct Caller {
-    std::string user{};
-    std::string api_key{};
-    std::string plan{};
-    std::optional<IpAddress> address{};
-    std::optional<IpAddress> block{};  ///< what counts as one client of `address`: ClientAddress::identity
-};
 
 /// What of a request makes a limit's key. A caller without a user or an API key is counted by the address instead.
 enum class KeyPart : std::uint8_t {
@@ -78,10 +70,12 @@ struct Rule {
         return methods.empty() || std::any_of(methods.begin(), methods.end(), same);
     }
     bool exempts(const Caller& caller) const noexcept {
-        const auto holds = [&](const Network& network) { return network.contains(*caller.address); };
-        return (caller.address && std::any_of(exempt_networks.begin(), exempt_networks.end(), holds)) ||
-            (!caller.user.empty() &&
-             std::find(exempt_users.begin(), exempt_users.end(), caller.user) != exempt_users.end());
+        const auto holds = [&](const Network& network) {
+            return caller.address ? network.contains(*caller.address) : network.is_unix();
+        };
+        return std::any_of(exempt_networks.begin(), exempt_networks.end(), holds) ||
+               (!caller.user.empty() &&
+                std::find(exempt_users.begin(), exempt_users.end(), caller.user) != exempt_users.end());
     }
     const Tier* tier_of(const Caller& caller) const noexcept {
         const auto tier = std::find_if(tiers.begin(), tiers.end(), [&](const Tier& t) { return t.takes(caller); });

@@ -41,6 +41,13 @@ public:
         return otherwise_ ? &*otherwise_ : nullptr;
     }
 
+    /// The rule of that name; the default where there is none, null without a default.
+    const Rule* named(std::string_view name) const noexcept {
+        const auto rule = std::find_if(rules_.begin(), rules_.end(), [&](const Rule& r) { return r.name == name; });
+        if (rule != rules_.end()) return &*rule;
+        return otherwise_ ? &*otherwise_ : nullptr;
+    }
+
     const std::vector<Rule>& rules() const noexcept { return rules_; }
     const std::optional<Rule>& otherwise() const noexcept { return otherwise_; }
 
@@ -78,8 +85,22 @@ public:
     /// has no more to give back. What a failed or full store answered by its mode was charged nowhere and is not
     /// returned.
     Verdict check(std::string_view method, std::string_view path, const Caller& caller) const noexcept {
-        Verdict verdict{current()};
-        const Rule* rule = verdict.rules_->find(method, path);
+        auto rules = current();
+        const Rule* rule = rules->find(method, path);
+        return apply(std::move(rules), rule, caller);
+    }
+
+    /// As check(), to the rule of that name whatever its routes and methods: for a program that has routed the request
+    /// itself. The default rule applies where a reload has taken the named one away.
+    Verdict check_named(std::string_view name, const Caller& caller) const noexcept {
+        auto rules = current();
+        const Rule* rule = rules->named(name);
+        return apply(std::move(rules), rule, caller);
+    }
+
+private:
+    static Verdict apply(std::shared_ptr<const RuleSet> rules, const Rule* rule, const Caller& caller) noexcept {
+        Verdict verdict{std::move(rules)};
         verdict.rule_ = rule;
         if (rule == nullptr) return verdict;
         if (rule->exempts(caller)) {
@@ -91,7 +112,6 @@ public:
         return verdict;
     }
 
-private:
     mutable std::mutex mutex_;
     std::shared_ptr<const RuleSet> current_;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include <sluice/error.hpp>
+#include <sluice/http/answer.hpp>
 #include <sluice/http/rule.hpp>
 
 namespace sluice::http {
@@ -29,8 +31,9 @@ public:
     Outcome outcome() const noexcept { return outcome_; }
     /// The rule that applied; null if none did.
     const Rule* rule() const noexcept { return rule_; }
-    /// What each limit answered, up to the first denial. Of an allowed request whose rule is not enforced these are
-    /// not for the client's eyes: see told().
+    /// What each limit of the tier answered. Behind the first denial nothing is charged any more: limits in this
+    /// process are peeked, others are left unasked. Of an allowed request whose rule is not enforced these are not for
+    /// the client's eyes: see told().
     std::span<const PolicyAnswer> answers() const noexcept { return {answers_.data(), count_}; }
     /// The answers to put into headers: none for rules that are not enforced at all, and for clients whose denial
     /// was waived.
@@ -38,42 +41,75 @@ public:
         const bool enforced = rule_ != nullptr && rule_->enforce_percent > 0 && outcome_ != Outcome::would_deny;
         return enforced ? answers() : std::span<const PolicyAnswer>{};
     }
+    /// How long to hold the request before it is served, so that those of a LeakyBucket leave evenly: the longest that
+    /// a limit asks for. 0 for all but allowed requests of enforced clients.
+    std::chrono::nanoseconds delay() const noexcept { return delay_; }
 
 private:
     friend class Rules;
+    using Keys = std::array<Key, max_limits>;
 
     explicit Verdict(std::shared_ptr<const RuleSet> rules) noexcept : rules_(std::move(rules)) {}
 
     void charge(const Tier& tier, const Caller& caller) noexcept {
-        std::array<Key, max_limits> keys;
+        Keys keys;
         for (const Limit& limit : tier.limits) {
-            const Decision decision = ask(limit, caller, keys[count_]);
-            answers_[count_++] = {limit.limiter.name(), limit.limiter.quota(), decision};
-            if (decision.allowed) continue;
+            auto& answer = add(limit);
+            const bool has_key = make_key(limit, caller, keys[count_ - 1], answer.decision);
+            if (has_key) answer.decision = limit.limiter.try_consume(keys[count_ - 1], limit.cost);
+            deny_rejected(answer.decision);
+            if (answer.decision.allowed) continue;
             give_back(tier, keys);
-            const bool enforced = std::hash<std::string_view>{}(keys[0].view()) % 100 < rule_->enforce_percent;
-            outcome_ = enforced ? Outcome::denied : Outcome::would_deny;
+            outcome_ = is_enforced(keys) ? Outcome::denied : Outcome::would_deny;
+            if (outcome_ == Outcome::denied) peek_rest(tier, caller, keys);
             return;
+        }
+        for (const auto& answer : answers()) delay_ = std::max(delay_, answer.decision.delay);
+        if (delay_ > std::chrono::nanoseconds{0} && !is_enforced(keys)) delay_ = std::chrono::nanoseconds{0};
+    }
+
+    PolicyAnswer& add(const Limit& limit) noexcept {
+        answers_[count_] = {limit.limiter.name(), limit.limiter.quota(), {}, limit.cost};
+        return answers_[count_++];
+    }
+
+    /// False where there is no memory for the key, which only a long one needs; the decision says so then.
+    bool make_key(const Limit& limit, const Caller& caller, Key& key, Decision& decision) const noexcept {
+        try {
+            detail::add_key(key, limit, *rule_, caller);
+            return true;
+        } catch (...) {
+            decision.error = Errc::no_memory;
+            return false;
         }
     }
 
-    Decision ask(const Limit& limit, const Caller& caller, Key& key) const noexcept {
-        Decision decision;
-        try {
-            detail::add_key(key, limit, *rule_, caller);
-            decision = limit.limiter.try_consume(key, limit.cost);
-        } catch (...) {  // no memory for a key, which only a long one needs
-            decision.error = Errc::no_memory;
+    /// A key that the store refuses must not be a way around the limit, whatever the limiter does on failures.
+    static void deny_rejected(Decision& decision) noexcept {
+        if (is_rejected(decision.error)) decision.allowed = false;
+    }
+
+    bool is_enforced(const Keys& keys) const noexcept {
+        return std::hash<std::string_view>{}(keys[0].view()) % 100 < rule_->enforce_percent;
+    }
+
+    /// What the limits behind the one that denied would say, so that a client is not told to come back only to be
+    /// denied by the next. For a remote one that would be a round trip for each denial, in a flood of them.
+    void peek_rest(const Tier& tier, const Caller& caller, Keys& keys) noexcept {
+        while (count_ < tier.limits.size()) {
+            const Limit& limit = tier.limits[count_];
+            auto& answer = add(limit);
+            Key& key = keys[count_ - 1];
+            answer.asked = limit.limiter.is_in_process() && make_key(limit, caller, key, answer.decision);
+            answer.decision = answer.asked ? limit.limiter.peek(key, limit.cost) : Decision{.allowed = true};
+            deny_rejected(answer.decision);
         }
-        // A key that the store refuses must not be a way around the limit, whatever the limiter does on failures.
-        if (decision.error == Errc::invalid_argument) decision.allowed = false;
-        return decision;
     }
 
     /// Undoes what the limits before the one that denied have taken.
-    void give_back(const Tier& tier, const std::array<Key, max_limits>& keys) noexcept {
+    void give_back(const Tier& tier, const Keys& keys) noexcept {
         for (std::size_t i = 0; i + 1 < count_; ++i) {
-            auto& [name, quota, decision] = answers_[i];
+            auto& decision = answers_[i].decision;
             if (decision.error && decision.error != Errc::degraded) continue;
             const Limit& limit = tier.limits[i];
             if (limit.limiter.refund(keys[i], limit.cost)) continue;
@@ -85,6 +121,7 @@ private:
     const Rule* rule_ = nullptr;
     std::array<PolicyAnswer, max_limits> answers_{};
     std::size_t count_ = 0;
+    std::chrono::nanoseconds delay_{0};
     Outcome outcome_ = Outcome::allowed;
 };
 

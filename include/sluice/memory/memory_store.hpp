@@ -54,6 +54,8 @@ namespace sluice {
 template <Policy P, Clock C = DefaultClock>
 class MemoryStore {
 public:
+    static constexpr bool in_process = true;  ///< see InProcessStore
+
     /// Throws std::invalid_argument for max_keys out of 1 .. 2^32, std::bad_alloc without address space for it.
     explicit MemoryStore(MemoryOptions options = {}, C clock = C{})
         : states_(std::make_shared<States>(options.checked())), clock_(std::move(clock)) {}

@@ -10,6 +10,7 @@
 
 using sluice::http::ClientAddress;
 using sluice::http::ForwardedBy;
+using sluice::http::IpAddress;
 using sluice::http::Network;
 using Lines = std::vector<std::string_view>;
 
@@ -186,6 +187,51 @@ TEST_CASE("only the configured header is asked for", "[http][client_address]") {
     CHECK(ClientAddress{{.trusted_proxies = proxies}}.header() == "X-Forwarded-For");
     CHECK(ClientAddress{{.trusted_proxies = proxies, .header = ForwardedBy::forwarded}}.header() == "Forwarded");
     CHECK(find(ClientAddress{}, "10.0.0.1", {"203.0.113.7"}) == "10.0.0.1");
+}
+
+TEST_CASE("a proxy on a Unix socket can be trusted", "[http][client_address]") {
+    const ClientAddress finder{{.trusted_proxies = {Network{"unix"}, Network{"10.0.0.0/8"}}}};
+    CHECK(finder.header() == "X-Forwarded-For");
+    for (const char* peer : {"", "unix:", "@"}) {
+        INFO(peer);
+        CHECK(find(finder, peer, {"203.0.113.7"}) == "203.0.113.7");
+        CHECK(find(finder, peer, {"9.9.9.9, 203.0.113.7, 10.0.0.2"}) == "203.0.113.7");
+        CHECK(find(finder, peer, {"9.9.9.9", "203.0.113.7"}) == "203.0.113.7");
+        CHECK(find(finder, peer, {"9.9.9.9, unknown"}) == "(none)");
+        CHECK(find(finder, peer, {""}) == "(none)");
+        CHECK(find(finder, peer, {}) == "(none)");
+    }
+    // It is not every peer, and not every peer of a socket where it is not named.
+    CHECK(find(finder, "198.51.100.1", {"203.0.113.7"}) == "198.51.100.1");
+    CHECK(find(ClientAddress{{.trusted_proxies = proxies}}, "", {"203.0.113.7"}) == "(none)");
+    CHECK(find(ClientAddress{{.trusted_proxies = {Network{"unix"}}}}, "10.0.0.1", {"203.0.113.7"}) == "10.0.0.1");
+}
+
+TEST_CASE("a translated client is its IPv4 address", "[http][client_address]") {
+    const auto identity = [](std::string_view address) {
+        return std::string{std::string_view{ClientAddress{}.identity(*IpAddress::parse(address)).text()}};
+    };
+    CHECK(identity("64:ff9b::c633:6401") == "198.51.100.1");
+    CHECK(identity("64:ff9b::198.51.100.2") == "198.51.100.2");
+    CHECK(identity("2002:c633:6401::1") == "198.51.100.1");
+    CHECK(identity("2002:c633:6401:ffff:1:2:3:4") == "198.51.100.1");
+    CHECK(identity("2001:0:4136:e378:8000:63bf:3fff:fdd2") == "192.0.2.45");
+    CHECK(identity("::ffff:0:198.51.100.1") == "198.51.100.1");
+    CHECK(identity("::198.51.100.1") == "198.51.100.1");
+    // The block for local use: each address is one host, wherever its IPv4 part stands.
+    CHECK(identity("64:ff9b:1:c633:64:100::") == "64:ff9b:1:c633:64:100::");
+    CHECK(identity("64:ff9b:1::198.51.100.1") != identity("64:ff9b:1::198.51.100.2"));
+    // What only looks so.
+    CHECK(identity("::1") == "::");
+    CHECK(identity("::") == "::");
+    CHECK(identity("64:ff9b:0:1::198.51.100.1") == "64:ff9b:0:1::");
+    CHECK(identity("2001:db8::198.51.100.1") == "2001:db8::");
+    CHECK(identity("2002:0:1::") == "2002:0:1::");
+    CHECK(identity("2001:db8:1:2:0:5efe:198.51.100.1") == "2001:db8:1:2::");
+    // Counted as IPv4, but trusted as what they are.
+    const ClientAddress finder{{.trusted_proxies = {Network{"10.0.0.0/8"}}}};
+    CHECK_FALSE(finder.is_trusted(*IpAddress::parse("64:ff9b::10.0.0.1")));
+    CHECK(find(finder, "2002:a00:1::", {"203.0.113.7"}) == "2002:a00:1::");
 }
 
 TEST_CASE("an IPv6 client is its prefix, an IPv4 client its address", "[http][client_address]") {

@@ -90,3 +90,24 @@ TEST_CASE("a flood of denials is no flood of log lines", "[http][guard]") {
     for (int i = 0; i < 1000; ++i) static_cast<void>(guard.check("GET", "/a", "192.0.2.1"));
     CHECK(unlogged == std::vector<std::uint64_t>{0, 0, 0});
 }
+
+TEST_CASE("a misconfigured limit is told once, and to the operator", "[http][guard]") {
+    struct Misconfigured {
+        sluice::Decision decide(const sluice::Request<TokenBucket>&) const noexcept {
+            return sluice::failure(sluice::Errc::misconfigured);
+        }
+    };
+    Rule rule{.name = "r", .routes = {RoutePattern{"/a"}}};
+    rule.tiers = {{.limits = {{RateLimiter{TokenBucket{1, sluice::per_hour(1)}, Misconfigured{}, {.name = "burst"}}}}}};
+    int denied = 0;
+    std::vector<std::string> told;
+    GuardOptions options;
+    options.on_denied = [&](const Denial&) { ++denied; };
+    options.on_misconfigured = [&](const Denial& denial) { told.push_back(denial.verdict.rule()->name); };
+    const Guard guard{RuleSet{{rule}}, options};
+    for (int i = 0; i < 3; ++i) {
+        CHECK(guard.denial(guard.check("GET", "/a", "192.0.2.1")).status == 500);
+    }
+    CHECK(denied == 3);
+    CHECK(told == std::vector<std::string>{"r"});
+}

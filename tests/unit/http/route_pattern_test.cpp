@@ -24,8 +24,8 @@ TEST_CASE("a route matches paths by segments", "[http][route_pattern]") {
                                                  {"/a", "/a/b", false},
                                                  {"/a", "a", false},
                                                  {"/a", "/%61", false},
-                                                 {"/a", "/a?x=1", true},
-                                                 {"/a", "/a#x", true},
+                                                 {"/a", "/a?x=1", false},
+                                                 {"/a", "/a#x", false},
                                                  {"/a/", "/a/", true},
                                                  {"/a/", "/a", false},
                                                  {"/users/*", "/users/7", true},
@@ -43,10 +43,23 @@ TEST_CASE("a route matches paths by segments", "[http][route_pattern]") {
                                                  {"/**", "*", false},
                                                  {"/*/**", "/a", true},
                                                  {"/*/**", "/", false},
-                                                 {"/*", "/a?b/c", true}}) {
+                                                 {"/*", "/a?b/c", false},
+                                                 {"/*", "/a?b", true},
+                                                 {"/", "/?x", false},
+                                                 {"/*", "/?x", true}}) {
         INFO(pattern << " on " << path);
         CHECK(RoutePattern{pattern}.matches(path) == matches);
     }
+}
+
+TEST_CASE("a target's path ends at its query or fragment", "[http][route_pattern]") {
+    using sluice::http::path_of;
+    CHECK(path_of("/a?x=1") == "/a");
+    CHECK(path_of("/a#x?y") == "/a");
+    CHECK(path_of("/a?x#y") == "/a");
+    CHECK(path_of("/a%3Fx") == "/a%3Fx");
+    CHECK(path_of("/") == "/");
+    CHECK(path_of("") == "");
 }
 
 TEST_CASE("a bad route is refused with its text", "[http][route_pattern]") {

@@ -2,27 +2,21 @@
 #ifndef SLUICE_HTTP_DETAIL_ADAPTER_HPP
 #define SLUICE_HTTP_DETAIL_ADAPTER_HPP
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 
+#include <sluice/http/caller.hpp>
 #include <sluice/http/client_address.hpp>
-#include <sluice/http/rule.hpp>
+#include <sluice/http/guard.hpp>
 
 // What the adapters for web frameworks share.
-namespace sluice::http {
-
-/// Tells an adapter nothing about who sends a request: all are counted by address.
-struct Anonymous {
-    template <class Request>
-    Caller operator()(const Request&) const noexcept {
-        return {};
-    }
-};
-
-namespace detail {
+namespace sluice::http::detail {
 
 /// The lines of a header in the order they came. Some frameworks keep headers in an unordered map, which gives lines
 /// of one name in any order: several lines are then one that cannot be read, and so is too long a list.
@@ -52,6 +46,12 @@ private:
     std::size_t count_ = 0;
 };
 
+/// Holds a request that a LeakyBucket paces, if the guard is told to.
+inline void hold(const Verdict& verdict, const GuardOptions& options) noexcept {
+    const auto time = std::min(verdict.delay(), options.max_hold);
+    if (time > std::chrono::nanoseconds{0}) std::this_thread::sleep_for(time);
+}
+
 /// What the program says about the caller; nothing where it throws.
 template <class Identify, class Request>
 Caller identified(const Identify& identify, const Request& request) noexcept {
@@ -62,8 +62,6 @@ Caller identified(const Identify& identify, const Request& request) noexcept {
     }
 }
 
-}  // namespace detail
-
-}  // namespace sluice::http
+}  // namespace sluice::http::detail
 
 #endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_HTTP_DETAIL_HTTPLIB_DENIAL_HPP
+#define SLUICE_HTTP_DETAIL_HTTPLIB_DENIAL_HPP
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <sluice/http/detail/unread_body.hpp>
+#include <sluice/http/guard.hpp>
+
+// What the cpp-httplib adapter keeps of a request, and how it denies one.
+namespace sluice::http::detail {
+
+/// What is kept of a request until the server destroys it, in a member that only clients use. So it cannot be another
+/// request's, as what a thread or an address is remembered by could.
+struct HttplibRecord {
+    Guard guard;
+    Verdict verdict{};
+    bool is_unread = false;  // denied, and the body left where it was
+    bool is_head = false;
+    DenialBody denial{};
+
+    template <class Response>
+    bool operator()(const Response&) const {  // as that member wants it
+        return true;
+    }
+};
+
+/// Null if none is kept. Here and below: the request is the server's own object, which is not const.
+template <class Request>
+HttplibRecord* record_of(const Request& request) noexcept {
+    return const_cast<Request&>(request).response_handler.template target<HttplibRecord>();
+}
+
+template <class Request>
+HttplibRecord& keep(const Request& request, HttplibRecord record) {
+    const_cast<Request&>(request).response_handler = std::move(record);
+    return *record_of(request);
+}
+
+/// In place of what is there, be it the guard's or a handler's own.
+template <class Response>
+void set_header(Response& response, std::string name, std::string value) {
+    response.headers.erase(name);
+    response.headers.emplace(std::move(name), std::move(value));
+}
+
+template <class Response>
+void write_headers(const HttplibRecord& record, Response& response) {
+    record.guard.write_headers(
+        record.verdict, [&](const char* name, std::string value) { set_header(response, name, std::move(value)); });
+}
+
+/// Answers a request with a denial and closes the connection where its body has not been read, unless somebody puts
+/// another body into the response: see close_after. May throw std::bad_alloc.
+template <class Request, class Response>
+void deny(const Request& request, Response& response, HttplibRecord& record) {
+    auto& mine = const_cast<Request&>(request);
+    // A denial is no document to take a part of: some versions look for the range that a client asks for in any
+    // response, and abort if it is not there.
+    mine.ranges.clear();
+    const DenialBody& body = record.denial;
+    const std::string type{body.content_type};
+    response.status = body.status;
+    if (!record.is_unread) return response.set_content(body.content, type.c_str());
+    record.is_head = request.method == "HEAD";
+    if (record.is_head)
+        mine.method = "GET";  // or the provider would not be called; it writes nothing, as HEAD wants it
+    LeftOpen::of_this_thread().remember(request);
+    set_header(response, "Connection", "close");
+    response.headers.erase("Content-Type");
+    response.set_content_provider(body.content.size(), type.c_str(),
+                                  ClosingProvider{std::make_shared<const std::string>(body.content), record.is_head});
+}
+
+/// Makes sure that a denied request's connection ends with the answer, when all handlers have put into it what they
+/// like: a body wins over deny()'s provider, so it is moved into one.
+template <class Response>
+void close_after(HttplibRecord& record, Response& response) {
+    std::string type = response.get_header_value("Content-Type");
+    if (response.body.empty()) {
+        response.body = record.denial.content;
+        type = record.denial.content_type;
+        response.headers.erase("Content-Encoding");
+    }
+    const auto content = std::make_shared<const std::string>(std::move(response.body));
+    response.body.clear();
+    set_header(response, "Content-Length", std::to_string(content->size()));
+    set_header(response, "Connection", "close");
+    for (const char* name : {"Content-Type", "Transfer-Encoding", "Keep-Alive"}) response.headers.erase(name);
+    // Without a length: what the server's headers say of one has been written by now, and no range is taken of it.
+    response.set_content_provider(type.c_str(), ClosingProvider{content, record.is_head});
+}
+
+}  // namespace sluice::http::detail
+
+#endif
