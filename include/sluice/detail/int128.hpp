@@ -2,6 +2,8 @@
 #ifndef SLUICE_DETAIL_INT128_HPP
 #define SLUICE_DETAIL_INT128_HPP
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice::detail {
 
 // GCC and Clang have 128-bit integers on every 64-bit target; __extension__ keeps -Wpedantic quiet about them.

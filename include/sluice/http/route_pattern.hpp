@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice::http {
 
 /// A path with places for variable segments: "/users/*/posts" (one segment), "/static/**" (any rest, also none).

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice::metrics {
 
 using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/detail/exceptions.hpp>
 #include <sluice/metrics/limiter_counters.hpp>
 #include <sluice/metrics/prometheus.hpp>
 #include <sluice/metrics/rule_counters.hpp>
@@ -118,10 +119,8 @@ private:
         for (const auto& [name, group] : by_name) {
             out.metric(name, group.front()->type, group.front()->help);
             for (const Reading* reading : group) {
-                try {
-                    out.sample({{"store", reading->store}}, reading->read());
-                } catch (...) {  // one reading's trouble must not hide all others
-                }
+                // One reading's trouble must not hide all others.
+                detail::try_or([&] { out.sample({{"store", reading->store}}, reading->read()); }, [] {});
             }
         }
     }

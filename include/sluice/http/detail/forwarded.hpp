@@ -111,7 +111,7 @@ private:
     /// Up to the closing quote, which stays. Escapes are left as they are: no address needs one, so none parses.
     std::string_view quoted() noexcept {
         std::size_t size = 0;
-        while (size < rest_.size() && rest_[size] != '"') size += rest_[size] == '\\' ? 2 : 1;
+        while (size < rest_.size() && rest_[size] != '"') size += rest_[size] == '\\' ? 2U : 1U;
         return cut(std::min(size, rest_.size()));
     }
     std::string_view cut(std::size_t size) noexcept {

@@ -88,8 +88,8 @@ public:
     template <class Matches>
     [[gnu::noinline]] Slot* find_if(std::size_t index, Guard guard, std::uint64_t owner,
                                     Matches matches) const noexcept {
-        for (std::size_t step = 0; step != guard.slots(); ++step) {
-            Slot& slot = begin(index)[nth(home_of(owner), step, guard.slots() - 1)];
+        for (std::size_t step = 0; step != guard.slot_count(); ++step) {
+            Slot& slot = begin(index)[nth(home_of(owner), step, guard.slot_count() - 1)];
             const std::uint64_t seen = slot.owner();
             if (seen == owner && matches(slot)) return &slot;
             if (seen == Slot::empty) return nullptr;
@@ -171,7 +171,7 @@ private:
     // Shards are smaller only where there is but one.
     Slot* begin(std::size_t index) const noexcept { return slots_ + index * max_shard_slots; }
     std::size_t slots_in(std::size_t index) const noexcept {
-        return shards_[index].constructed == 0 ? 0 : guard(index).slots();
+        return shards_[index].constructed == 0 ? 0 : guard(index).slot_count();
     }
 
     template <class Visit>
