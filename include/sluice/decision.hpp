@@ -8,6 +8,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice {
 
 namespace detail {

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/cpp20.hpp>
 
 namespace sluice {
 

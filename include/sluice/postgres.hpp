@@ -4,6 +4,8 @@
 
 // The Postgres store, beside <sluice/sluice.hpp>. Needs libpq 12 or later.
 
+#include <sluice/detail/cpp20.hpp>
+
 #include <sluice/postgres/postgres_options.hpp>
 #include <sluice/postgres/postgres_policy.hpp>
 #include <sluice/postgres/postgres_stats.hpp>

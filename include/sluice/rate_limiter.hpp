@@ -14,6 +14,7 @@
 #include <utility>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/exceptions.hpp>
 #include <sluice/detail/key_views.hpp>
 #include <sluice/error.hpp>
 #include <sluice/observer.hpp>
@@ -184,10 +185,8 @@ private:
 
     [[gnu::noinline]] void report(std::string_view key, std::uint64_t cost, const Decision& decision,
                                   std::chrono::nanoseconds latency) const noexcept {
-        try {
-            options_.observer->on_decision({options_.name, key, cost, decision, latency});
-        } catch (...) {  // an observer's trouble is not the request's
-        }
+        // An observer's trouble is not the request's.
+        detail::try_or([&] { options_.observer->on_decision({options_.name, key, cost, decision, latency}); }, [] {});
     }
 
     P policy_;

@@ -4,6 +4,8 @@
 
 // The Redis store, beside <sluice/sluice.hpp>. Needs hiredis 0.14 or later.
 
+#include <sluice/detail/cpp20.hpp>
+
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_policy.hpp>
 #include <sluice/redis/redis_stats.hpp>

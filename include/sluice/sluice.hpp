@@ -2,6 +2,8 @@
 #ifndef SLUICE_SLUICE_HPP
 #define SLUICE_SLUICE_HPP
 
+#include <sluice/detail/cpp20.hpp>
+
 #include <sluice/any_limiter.hpp>
 #include <sluice/clock.hpp>
 #include <sluice/decision.hpp>

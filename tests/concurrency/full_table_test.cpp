@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::chrono::nanoseconds start{1'767'225'600'000'000'000};
+constexpr std::chrono::nanoseconds midnight{1'767'225'600'000'000'000};
 
 template <class P>
 using Store = sluice::MemoryStore<P, sluice::ManualClock>;
@@ -30,7 +30,7 @@ TEMPLATE_TEST_CASE("a known key keeps its state while ten times as many new keys
         else
             return TestType{limit, 24h};
     }();
-    const sluice::ManualClock clock{start};
+    const sluice::ManualClock clock{midnight};
     const sluice::RateLimiter limiter{policy, Store<TestType>{{.max_keys = max_keys}, clock}};
     for (std::size_t i = 0; i != max_keys; ++i) REQUIRE(limiter.try_consume("known " + std::to_string(i)).allowed);
     REQUIRE(limiter.store().keys() == max_keys);
@@ -51,7 +51,7 @@ TEMPLATE_TEST_CASE("a known key keeps its state while ten times as many new keys
 }
 
 TEST_CASE("a full store denies or allows new keys if told to, and says so") {
-    const sluice::ManualClock clock{start};
+    const sluice::ManualClock clock{midnight};
     const auto answer = [&](sluice::OnFull on_full) {
         const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::per_day(1)},
                                           Store<sluice::TokenBucket>{{.max_keys = 10, .on_full = on_full}, clock},
@@ -71,7 +71,7 @@ TEST_CASE("a full store denies or allows new keys if told to, and says so") {
 
 TEST_CASE("a full store takes new keys again as soon as states expire, wherever they are") {
     constexpr std::size_t max_keys = 20'000;  // several shards
-    const sluice::ManualClock clock{start};
+    const sluice::ManualClock clock{midnight};
     const sluice::RateLimiter limiter{sluice::TokenBucket{2, sluice::per_second(1)},
                                       Store<sluice::TokenBucket>{{.max_keys = max_keys}, clock}};
     for (std::size_t i = 0; i != max_keys; ++i) {
@@ -93,7 +93,7 @@ TEST_CASE("a full store takes new keys again as soon as states expire, wherever 
 }
 
 TEST_CASE("overflow states are no way round the limit for a second tier or limiter") {
-    const sluice::ManualClock clock{start};
+    const sluice::ManualClock clock{midnight};
     const Store<sluice::TokenBucket> store{{.max_keys = 5'000}, clock};
     const sluice::TokenBucket tier{4, sluice::per_day(1)};
     const sluice::RateLimiter first{tier, store, {.name = "first"}};

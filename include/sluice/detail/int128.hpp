@@ -2,6 +2,8 @@
 #ifndef SLUICE_DETAIL_INT128_HPP
 #define SLUICE_DETAIL_INT128_HPP
 
+#include <sluice/detail/cpp20.hpp>
+
 #if !defined(__SIZEOF_INT128__)
 #error "sluice needs 128-bit integers, which GCC and Clang have on 64-bit targets alone (x86-64, 64-bit Arm, ...)"
 #endif

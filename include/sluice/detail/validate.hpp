@@ -2,6 +2,7 @@
 #ifndef SLUICE_DETAIL_VALIDATE_HPP
 #define SLUICE_DETAIL_VALIDATE_HPP
 
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <concepts>
@@ -10,6 +11,7 @@
 #include <string>
 #include <type_traits>
 
+#include <sluice/detail/exceptions.hpp>
 #include <sluice/detail/int128.hpp>
 
 // What constructors check before they convert: a negative or an overflowing value never becomes a valid one.
@@ -22,7 +24,7 @@ inline constexpr std::uint64_t max_units = (std::uint64_t{1} << 53) - 1;  // exa
 inline constexpr std::int64_t max_period_ns = std::int64_t{36525} * 86400 * 1'000'000'000;  // 100 years
 
 [[noreturn]] inline void throw_invalid(const std::string& what, const std::string& value, const std::string& range) {
-    throw std::invalid_argument("sluice: " + what + " must be " + range + ", not " + value);
+    throw_or_abort(std::invalid_argument("sluice: " + what + " must be " + range + ", not " + value));
 }
 
 /// `value` as units (limit, capacity, count), from 1 to `most`.
@@ -34,13 +36,20 @@ constexpr std::uint64_t checked_units(const char* what, I value, std::uint64_t m
     return static_cast<std::uint64_t>(value);
 }
 
+/// Neither infinite nor NaN. Looks at the bits: -ffast-math lets a compiler assume that there is no such value.
+constexpr bool is_finite(double value) noexcept {
+    constexpr std::uint64_t exponent = 0x7ff0'0000'0000'0000;
+    return (std::bit_cast<std::uint64_t>(value) & exponent) != exponent;
+}
+
 /// `value` in whole nanoseconds, from 1 ns to 100 years.
 template <class Rep, class Period>
 constexpr std::int64_t checked_period(const char* what, std::chrono::duration<Rep, Period> value) {
     constexpr auto range = "from 1 ns to 100 years";
     if constexpr (std::is_floating_point_v<Rep>) {
         const auto ns = static_cast<long double>(value.count()) * Period::num * 1e9L / Period::den;
-        if (!(ns >= 1.0L && ns <= static_cast<long double>(max_period_ns))) {
+        if (!is_finite(static_cast<double>(value.count())) ||
+            !(ns >= 1.0L && ns <= static_cast<long double>(max_period_ns))) {
             throw_invalid(what, std::to_string(ns) + " ns", range);
         }
         return static_cast<std::int64_t>(std::llround(ns));

@@ -17,6 +17,8 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice::http {
 
 /// An IPv4 or IPv6 address as 16 bytes. An IPv4 address and its IPv6-mapped form (::ffff:192.0.2.1, however it is

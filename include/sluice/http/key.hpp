@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice::http {
 
 /// Joins named parts into a limiter's key so that different parts never make the same key:

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice::http {
 
 /// The path of a request's target, "/a" of "/a?b=1": for servers that hand out the target as it came. Never for a path

@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <sluice/detail/cpp20.hpp>
 #include <sluice/metrics/detail/utf8.hpp>
 
 namespace sluice::metrics {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/detail/exceptions.hpp>
 #include <sluice/metrics/detail/reading.hpp>
 #include <sluice/metrics/limiter_counters.hpp>
 #include <sluice/metrics/prometheus.hpp>
@@ -174,10 +175,8 @@ private:
         for (const auto& [name, group] : by_name) {
             out.metric(name, group.front()->type, group.front()->help);
             for (const Reading* reading : group) {
-                try {
-                    reading->write(out, {{"store", reading->store}});
-                } catch (...) {  // one reading's trouble must not hide all others
-                }
+                // One reading's trouble must not hide all others.
+                sluice::detail::try_or([&] { reading->write(out, {{"store", reading->store}}); }, [] {});
             }
         }
     }

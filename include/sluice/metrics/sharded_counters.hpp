@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice::metrics {
 
 /// N counters that many threads may increase at once without waiting for each other's cache lines: each thread adds

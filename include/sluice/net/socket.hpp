@@ -115,7 +115,8 @@ private:
 #endif
 
     int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
-    static bool would_block() noexcept { return errno == EAGAIN || errno == EWOULDBLOCK; }
+    static_assert(EAGAIN == EWOULDBLOCK);
+    static bool would_block() noexcept { return errno == EAGAIN; }
 
     std::error_code connect(const Address& address, const Deadline& deadline) noexcept {
         if (const auto error = open(address.family())) return error;

@@ -72,7 +72,7 @@ struct Guard {
     bool is_closed() const noexcept { return (value & closed_bit) != 0; }
     /// Relaxed will do after the acquiring loads of slots.
     bool is_unchanged() const noexcept { return word->load(std::memory_order_relaxed) == value; }
-    std::size_t slots() const noexcept { return static_cast<std::size_t>(value & last_bits) / sizeof(Slot) + 1; }
+    std::size_t slot_count() const noexcept { return static_cast<std::size_t>(value & last_bits) / sizeof(Slot) + 1; }
     /// A position in a table whose shards are as large as can be, brought into a smaller shard.
     std::size_t fit(std::size_t position) const noexcept {
         return position & static_cast<std::size_t>(value | ~last_bits);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/detail/exceptions.hpp>
 #include <sluice/error.hpp>
 #include <sluice/memory/detail/decision_time.hpp>
 #include <sluice/memory/detail/key_hash.hpp>
@@ -190,15 +191,12 @@ private:
     template <class Step>
     Decision apply_locked(const Request<P>& request, const Place& place, Time& time, Step step) noexcept {
         Decision decision;
-        try {
-            for (int attempt = 0; attempt != 2; ++attempt) {
-                const Placed placed = apply_once_locked(request, place, time, step, decision);
-                if (placed == Placed::done) return decision;
-                if (placed == Placed::no_memory) return failure(Errc::no_memory);
-                if (!table_.reclaim(time.expired_before().count())) break;
-            }
-        } catch (...) {  // no memory for a state
-            return failure(Errc::no_memory);
+        for (int attempt = 0; attempt != 2; ++attempt) {
+            const Placed placed = try_or([&] { return apply_once_locked(request, place, time, step, decision); },
+                                         [] { return Placed::no_memory; });  // for a state
+            if (placed == Placed::done) return decision;
+            if (placed == Placed::no_memory) return failure(Errc::no_memory);
+            if (!table_.reclaim(time.expired_before().count())) break;
         }
         if (!is_overflow(place.owner)) overflowed_.fetch_add(1, std::memory_order_relaxed);
         // Where other scopes have taken all overflow states, this one has to be refused.

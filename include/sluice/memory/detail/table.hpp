@@ -88,8 +88,8 @@ public:
     template <class Matches>
     [[gnu::noinline]] Slot* find_if(std::size_t index, Guard guard, std::uint64_t owner,
                                     Matches matches) const noexcept {
-        for (std::size_t step = 0; step != guard.slots(); ++step) {
-            Slot& slot = begin(index)[nth(home_of(owner), step, guard.slots() - 1)];
+        for (std::size_t step = 0; step != guard.slot_count(); ++step) {
+            Slot& slot = begin(index)[nth(home_of(owner), step, guard.slot_count() - 1)];
             const std::uint64_t seen = slot.owner();
             if (seen == owner && matches(slot)) return &slot;
             if (seen == Slot::empty) return nullptr;
@@ -114,10 +114,10 @@ public:
     template <class Visit>
     void tidy(std::size_t index, Visit visit) noexcept {
         constexpr std::size_t slots_at_once = 8;
-        const std::size_t slots = slots_in(index);
+        const std::size_t slot_count = slots_in(index);
         std::size_t& next = shards_[index].next_tidied;
-        for (std::size_t i = 0; i != std::min(slots, slots_at_once); ++i, ++next) {
-            if (next >= slots) next = 0;
+        for (std::size_t i = 0; i != std::min(slot_count, slots_at_once); ++i, ++next) {
+            if (next >= slot_count) next = 0;
             Slot& slot = begin(index)[next];
             if (slot.is_owned()) visit(slot);
         }
@@ -151,7 +151,9 @@ private:
         }
         Closed(const Closed&) = delete;
         ~Closed() { guard_.store((value_ & ~Guard::closed_bit) + Guard::version_step, std::memory_order_release); }
-        void resize(std::size_t slots) noexcept { value_ = (value_ & ~Guard::last_bits) | (slots - 1) * sizeof(Slot); }
+        void resize(std::size_t slot_count) noexcept {
+            value_ = (value_ & ~Guard::last_bits) | (slot_count - 1) * sizeof(Slot);
+        }
 
     private:
         std::atomic<std::uint64_t>& guard_;
@@ -171,13 +173,13 @@ private:
     // Shards are smaller only where there is but one.
     Slot* begin(std::size_t index) const noexcept { return slots_ + index * max_shard_slots; }
     std::size_t slots_in(std::size_t index) const noexcept {
-        return shards_[index].constructed == 0 ? 0 : guard(index).slots();
+        return shards_[index].constructed == 0 ? 0 : guard(index).slot_count();
     }
 
     template <class Visit>
     void for_each_owned(std::size_t index, Visit visit) noexcept {
-        const std::size_t slots = slots_in(index);
-        for (Slot* slot = begin(index); slot != begin(index) + slots; ++slot) {
+        const std::size_t slot_count = slots_in(index);
+        for (Slot* slot = begin(index); slot != begin(index) + slot_count; ++slot) {
             if (slot->is_owned()) visit(*slot);
         }
     }

@@ -45,10 +45,10 @@ auto Table<Words>::place(std::size_t index, std::uint64_t owner, std::uint64_t w
     Shard& shard = shards_[index];
     // Without memory for the move, a shard that is not quite full goes on as it is.
     if (is_crowded(index) && !rebuild(index, now) && shard.used == slots_in(index)) return Placed::no_memory;
-    const std::size_t slots = slots_in(index);
+    const std::size_t slot_count = slots_in(index);
     const Closed closed{*this, index};
-    for (std::size_t step = 0; step != slots; ++step) {
-        Slot& slot = begin(index)[nth(home_of(owner), step, slots - 1)];
+    for (std::size_t step = 0; step != slot_count; ++step) {
+        Slot& slot = begin(index)[nth(home_of(owner), step, slot_count - 1)];
         if (slot.is_owned() && !free_if_expired(slot, now)) continue;
         if (!add_key(owner)) {
             free_line(&slot, now);
@@ -68,9 +68,9 @@ auto Table<Words>::place(std::size_t index, std::uint64_t owner, std::uint64_t w
 template <class Words>
 bool Table<Words>::is_crowded(std::size_t index) const noexcept {
     const Shard& shard = shards_[index];
-    const std::size_t slots = slots_in(index);
-    const std::size_t crowded = slots == shard_slots_ ? slots - slots / 16 : slots / 4 * 3;
-    return shard.used >= crowded || shard.placed >= slots;
+    const std::size_t slot_count = slots_in(index);
+    const std::size_t crowded = slot_count == shard_slots_ ? slot_count - slot_count / 16 : slot_count / 4 * 3;
+    return shard.used >= crowded || shard.placed >= slot_count;
 }
 
 /// Moves the live states into as many slots as they need, half full at most. False without memory for the move.
@@ -99,23 +99,23 @@ bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
     forget(0, expired[0]);
     forget(Slot::overflow_bit, expired[1]);
 
-    std::size_t slots = std::min(min_shard_slots, shard_slots_);
-    while (slots < shard_slots_ && live + 1 > slots / 2) slots *= 2;
-    if (slots > old_slots) keep_page_batches_small();
+    std::size_t slot_count = std::min(min_shard_slots, shard_slots_);
+    while (slot_count < shard_slots_ && live + 1 > slot_count / 2) slot_count *= 2;
+    if (slot_count > old_slots) keep_page_batches_small();
     Slot* const first = begin(index);
-    for (std::size_t i = 0; i != std::max(slots, old_slots); ++i) {
+    for (std::size_t i = 0; i != std::max(slot_count, old_slots); ++i) {
         if (i >= shard.constructed) {
             new (&first[i]) Slot;
         } else {
             first[i].vacate(Slot::empty);
         }
     }
-    shard.constructed = std::max(shard.constructed, slots);
-    if (slots < old_slots) release_pages(first + slots, (old_slots - slots) * sizeof(Slot));
+    shard.constructed = std::max(shard.constructed, slot_count);
+    if (slot_count < old_slots) release_pages(first + slot_count, (old_slots - slot_count) * sizeof(Slot));
 
     for (std::size_t i = 0; i != live; ++i) {
         std::size_t step = 0;
-        const auto slot = [&]() -> Slot& { return first[nth(home_of(kept[i].owner), step, slots - 1)]; };
+        const auto slot = [&]() -> Slot& { return first[nth(home_of(kept[i].owner), step, slot_count - 1)]; };
         while (slot().owner() != Slot::empty) ++step;
         slot().give(kept[i].owner, kept[i].word);
     }
@@ -124,7 +124,7 @@ bool Table<Words>::rebuild(std::size_t index, std::int64_t now) noexcept {
     shard.earliest.store(earliest, std::memory_order_relaxed);
     shard.next_swept = shard.next_tidied = 0;
     shard.swept_earliest = int64_max;
-    closed.resize(slots);
+    closed.resize(slot_count);
     return true;
 }
 
@@ -133,8 +133,8 @@ template <class Words>
 bool Table<Words>::sweep(std::size_t index, std::int64_t now) noexcept {
     constexpr std::size_t slots_at_once = 64;
     Shard& shard = shards_[index];
-    const std::size_t slots = slots_in(index);
-    const std::size_t last = std::min(slots, shard.next_swept + slots_at_once);
+    const std::size_t slot_count = slots_in(index);
+    const std::size_t last = std::min(slot_count, shard.next_swept + slots_at_once);
     bool is_found = false;
     const Closed closed{*this, index};
     for (Slot* slot = begin(index) + shard.next_swept; slot != begin(index) + last; ++slot) {
@@ -146,7 +146,7 @@ bool Table<Words>::sweep(std::size_t index, std::int64_t now) noexcept {
         }
     }
     shard.next_swept = last;
-    if (last == slots) {
+    if (last == slot_count) {
         shard.earliest.store(shard.swept_earliest, std::memory_order_relaxed);
         shard.next_swept = 0;
         shard.swept_earliest = int64_max;

@@ -9,6 +9,8 @@
 #include <new>
 #include <utility>
 
+#include <sluice/detail/exceptions.hpp>
+
 namespace sluice::detail {
 
 /// How many units came at which times, in ascending order: a ring of entries of 12 bytes, one for each time whatever its
@@ -48,7 +50,7 @@ public:
     void reserve(std::size_t total, std::size_t most) {
         if (total > capacity_) {
             const std::size_t larger = capacity_ + capacity_ / 8 + 4;
-            if (!move_to(std::min(most, std::max(total, larger)))) throw std::bad_alloc{};
+            if (!move_to(std::min(most, std::max(total, larger)))) throw_or_abort(std::bad_alloc{});
         } else if (capacity_ >= 64 && total <= capacity_ / 8) {
             static_cast<void>(move_to(total * 2));  // without memory for that, the larger one stays
         }
