@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include <sluice/redis/detail/call.hpp>
-#include <sluice/redis/detail/errors.hpp>
-#include <sluice/redis/detail/reply.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/wire/errors.hpp>
+#include <sluice/redis/wire/reply.hpp>
 
 using sluice::redis::Call;
 using sluice::redis::Reply;

@@ -7,7 +7,7 @@
 #include <string>
 
 #include <sluice/detail/validate.hpp>
-#include <sluice/net/breaker.hpp>
+#include <sluice/remote/breaker.hpp>
 
 namespace sluice {
 
@@ -19,7 +19,7 @@ struct RedisOptions {
     std::size_t connections = 3;
     /// In front of every key. With a hash tag of its own ("{limits}") all keys of a cluster share one slot.
     std::string prefix = "sluice";
-    net::BreakerOptions breaker{};
+    BreakerOptions breaker{};
 
     /// *this, or std::invalid_argument.
     const RedisOptions& checked() const {

@@ -11,7 +11,7 @@
 #include <type_traits>
 
 #include <sluice/policy.hpp>
-#include <sluice/redis/detail/command.hpp>
+#include <sluice/redis/wire/resp.hpp>
 #include <sluice/redis/detail/script.hpp>
 
 namespace sluice {

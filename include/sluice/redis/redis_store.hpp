@@ -18,13 +18,13 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/net/deadline.hpp>
-#include <sluice/redis/detail/call.hpp>
-#include <sluice/redis/detail/client.hpp>
-#include <sluice/redis/detail/command.hpp>
-#include <sluice/redis/detail/key.hpp>
-#include <sluice/redis/detail/prepared.hpp>
-#include <sluice/redis/detail/questions.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/link/topology.hpp>
+#include <sluice/redis/wire/resp.hpp>
+#include <sluice/redis/wire/key.hpp>
+#include <sluice/redis/wire/scope_cache.hpp>
+#include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/redis/detail/script.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_policy.hpp>
@@ -89,7 +89,7 @@ public:
     /// Whether the server answers: for health checks. Asks even while the breaker is open.
     std::error_code ping(std::chrono::nanoseconds timeout) const noexcept {
         try {
-            return client_->ping(net::Deadline{timeout});
+            return client_->ping(detail::remote::Deadline{timeout});
         } catch (...) {
             return Errc::no_memory;
         }
@@ -116,14 +116,14 @@ private:
     template <Policy P>
     Decision decide(const Request<P>& request, std::optional<std::chrono::nanoseconds> now) const noexcept {
         Decision decision;
-        run<P, 1>(request, {&request.key, 1}, {&decision, 1}, now, net::Deadline{client_->options().timeout});
+        run<P, 1>(request, {&request.key, 1}, {&decision, 1}, now, detail::remote::Deadline{client_->options().timeout});
         return decision;
     }
 
     template <Policy P>
     void decide_many(const Request<P>& request, std::optional<std::chrono::nanoseconds> now,
                      std::span<const std::string_view> keys, std::span<Decision> out) const noexcept {
-        const net::Deadline deadline{client_->options().timeout};
+        const detail::remote::Deadline deadline{client_->options().timeout};
         for (std::size_t done = 0; done < keys.size(); done += batch) {
             const std::size_t count = std::min(batch, keys.size() - done);
             run<P, batch>(request, keys.subspan(done, count), out.subspan(done, count), now, deadline);
@@ -133,7 +133,7 @@ private:
     /// Decides up to `most` keys in one run of a script.
     template <Policy P, std::size_t most>
     void run(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
-             std::optional<std::chrono::nanoseconds> now, const net::Deadline& deadline) const noexcept {
+             std::optional<std::chrono::nanoseconds> now, const detail::remote::Deadline& deadline) const noexcept {
         using Script = RedisPolicy<P>;
         constexpr std::size_t most_values =
             *std::max_element(Script::values.begin(), Script::values.end()) + common_now<P>;
@@ -165,7 +165,7 @@ private:
     template <Policy P>
     std::error_code ask(const Request<P>& request, std::size_t form, std::span<const std::string_view> keys,
                         std::span<std::int64_t> values, std::optional<std::chrono::nanoseconds> now,
-                        const net::Deadline& deadline) const {
+                        const detail::remote::Deadline& deadline) const {
         using Script = RedisPolicy<P>;
         const P& policy = request.scope.policy;
         std::unique_ptr<const redis::Prepared> made;

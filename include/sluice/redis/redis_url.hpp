@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include <sluice/net/address.hpp>
+#include <sluice/remote/address.hpp>
 
 namespace sluice {
 
@@ -21,7 +21,7 @@ namespace sluice {
 ///
 /// User, password and path may hold %XX escapes. `redis://:secret@host` is a password without a user.
 struct RedisUrl {
-    net::Endpoint endpoint{};
+    detail::remote::Endpoint endpoint{};
     std::string user{};
     std::string password{};
     std::uint32_t database = 0;
@@ -91,7 +91,7 @@ private:
         if (!rest.starts_with('/')) rest = parse_user(rest);
         if (!rest.starts_with('/')) fail("with unix:// needs an absolute path");
         endpoint.path = unescape(rest);
-        if (endpoint.path.size() > net::Endpoint::max_path) fail("has a path too long for a unix socket");
+        if (endpoint.path.size() > detail::remote::Endpoint::max_path) fail("has a path too long for a unix socket");
         if (endpoint.path.find('\0') != std::string::npos) fail("has a path with a zero byte");
     }
 

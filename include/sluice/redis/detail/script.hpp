@@ -9,8 +9,8 @@
 #include <string_view>
 #include <utility>
 
-#include <sluice/redis/detail/command.hpp>
-#include <sluice/redis/detail/sha1.hpp>
+#include <sluice/redis/wire/resp.hpp>
+#include <sluice/redis/wire/sha1.hpp>
 
 namespace sluice::redis {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_NET_SOCKET_HPP
-#define SLUICE_NET_SOCKET_HPP
+#ifndef SLUICE_REMOTE_STREAM_HPP
+#define SLUICE_REMOTE_STREAM_HPP
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -20,10 +20,10 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/net/address.hpp>
-#include <sluice/net/deadline.hpp>
+#include <sluice/remote/address.hpp>
+#include <sluice/remote/deadline.hpp>
 
-namespace sluice::net {
+namespace sluice::detail::remote {
 
 /// A stream socket that never blocks longer than a deadline, never raises SIGPIPE and is not inherited through exec.
 /// Signals do not prolong anything. One thread at a time.
@@ -186,6 +186,6 @@ private:
     std::chrono::nanoseconds limit_{0};  // as last set by limit_blocking
 };
 
-}  // namespace sluice::net
+}  // namespace sluice::detail::remote
 
 #endif

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_NET_BREAKER_HPP
-#define SLUICE_NET_BREAKER_HPP
+#ifndef SLUICE_REMOTE_BREAKER_HPP
+#define SLUICE_REMOTE_BREAKER_HPP
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 
-namespace sluice::net {
+namespace sluice {
 
 struct BreakerOptions {
     unsigned failures_to_open = 5;              ///< in a row
     std::chrono::milliseconds first_pause{50};  ///< doubled with each failed probe, and spread by +-20 %
     std::chrono::milliseconds longest_pause{500};
 };
+
+namespace detail::remote {
 
 /// Keeps calls away from a server that fails. Closed: all pass. After some failures in a row it opens: calls are
 /// turned away at once, until a pause is over and one call, the probe, may try; its success closes the breaker, its
@@ -82,6 +84,8 @@ private:
     std::atomic<std::uint64_t> openings_{0};
 };
 
-}  // namespace sluice::net
+}  // namespace detail::remote
+
+}  // namespace sluice
 
 #endif

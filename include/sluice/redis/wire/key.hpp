@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_KEY_HPP
-#define SLUICE_REDIS_DETAIL_KEY_HPP
+#ifndef SLUICE_REDIS_WIRE_KEY_HPP
+#define SLUICE_REDIS_WIRE_KEY_HPP
 
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_REPLY_HPP
-#define SLUICE_REDIS_DETAIL_REPLY_HPP
+#ifndef SLUICE_REDIS_WIRE_REPLY_HPP
+#define SLUICE_REDIS_WIRE_REPLY_HPP
 
 #include <hiredis/read.h>
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_NET_PROCESS_ID_HPP
-#define SLUICE_NET_PROCESS_ID_HPP
+#ifndef SLUICE_REMOTE_FORK_CHECK_HPP
+#define SLUICE_REMOTE_FORK_CHECK_HPP
 
 #include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
 
-namespace sluice::net {
+namespace sluice::detail::remote {
 
 /// getpid() without the system call, which every decision would make to notice that it is in a forked child. Not noticed is
 /// a child made past fork(), by a bare clone(2) or _Fork(), nor fork() itself by a handler (pthread_atfork) that was
 /// registered before this one and runs in the child.
-class ProcessId {
+class ForkCheck {
 public:
     static pid_t get() noexcept {
         const pid_t known = known_.load(std::memory_order_relaxed);
@@ -31,6 +31,6 @@ private:
     static inline const bool is_forgotten_by_children_ = ::pthread_atfork(nullptr, nullptr, &forget) == 0;
 };
 
-}  // namespace sluice::net
+}  // namespace sluice::detail::remote
 
 #endif

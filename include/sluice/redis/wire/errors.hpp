@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_ERRORS_HPP
-#define SLUICE_REDIS_DETAIL_ERRORS_HPP
+#ifndef SLUICE_REDIS_WIRE_ERRORS_HPP
+#define SLUICE_REDIS_WIRE_ERRORS_HPP
 
 #include <string_view>
 #include <utility>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_NET_SIGNAL_HPP
-#define SLUICE_NET_SIGNAL_HPP
+#ifndef SLUICE_REMOTE_WAKE_WORD_HPP
+#define SLUICE_REMOTE_WAKE_WORD_HPP
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 
-#include <sluice/net/deadline.hpp>
+#include <sluice/remote/deadline.hpp>
 
 #ifdef __linux__
 #include <linux/futex.h>
@@ -19,11 +19,11 @@
 #include <mutex>
 #endif
 
-namespace sluice::net {
+namespace sluice::detail::remote {
 
 /// A number that threads wait for to change, until a deadline: std::atomic's wait has none, and a condition variable
 /// lets every woken thread lock its mutex in turn, with a system call each. Thread-safe.
-class Signal {
+class WakeWord {
 public:
     std::uint32_t get() const noexcept { return value_.load(std::memory_order_acquire); }
 
@@ -74,6 +74,6 @@ private:
     std::atomic<std::uint32_t> value_{0};
 };
 
-}  // namespace sluice::net
+}  // namespace sluice::detail::remote
 
 #endif

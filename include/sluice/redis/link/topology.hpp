@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_CLIENT_HPP
-#define SLUICE_REDIS_DETAIL_CLIENT_HPP
+#ifndef SLUICE_REDIS_LINK_TOPOLOGY_HPP
+#define SLUICE_REDIS_LINK_TOPOLOGY_HPP
 
 #include <atomic>
 #include <chrono>
@@ -10,11 +10,11 @@
 #include <utility>
 
 #include <sluice/error.hpp>
-#include <sluice/net/breaker.hpp>
-#include <sluice/net/deadline.hpp>
-#include <sluice/redis/detail/call.hpp>
-#include <sluice/redis/detail/pool.hpp>
-#include <sluice/redis/detail/prepared.hpp>
+#include <sluice/remote/breaker.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/link/combiner.hpp>
+#include <sluice/redis/wire/scope_cache.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
@@ -38,18 +38,18 @@ public:
     PreparedScopes& prepared() noexcept { return prepared_; }
 
     /// Leads a call to its answer; the breaker may answer instead of the server. May throw std::bad_alloc before.
-    void run(Call& call, const net::Deadline& deadline) {
+    void run(Call& call, const detail::remote::Deadline& deadline) {
         const auto permit = breaker_.ask(deadline.start(), options_.timeout);
-        if (permit == net::Breaker::Permit::none) {
+        if (permit == detail::remote::Breaker::Permit::none) {
             call.fail(Errc::breaker_open);
         } else {
             report(pool().run(call, deadline), permit);
         }
     }
 
-    std::error_code ping(const net::Deadline& deadline) {
+    std::error_code ping(const detail::remote::Deadline& deadline) {
         Call call;
-        report(pool().run(call, deadline), net::Breaker::Permit::normal);
+        report(pool().run(call, deadline), detail::remote::Breaker::Permit::normal);
         return call.error;
     }
 
@@ -76,10 +76,10 @@ private:
     }
 
     /// Tells the breaker how a round trip went; nothing where another thread led it.
-    void report(const std::optional<std::error_code>& result, net::Breaker::Permit permit) noexcept {
+    void report(const std::optional<std::error_code>& result, detail::remote::Breaker::Permit permit) noexcept {
         if (!result) return;
         if (*result) {
-            breaker_.failed(permit, net::Breaker::Clock::now());
+            breaker_.failed(permit, detail::remote::Breaker::Clock::now());
         } else {
             breaker_.succeeded();
         }
@@ -87,7 +87,7 @@ private:
 
     RedisUrl url_;
     RedisOptions options_;
-    net::Breaker breaker_;
+    detail::remote::Breaker breaker_;
     Counters counters_;
     PreparedScopes prepared_;
     std::atomic<Pool*> pool_{nullptr};

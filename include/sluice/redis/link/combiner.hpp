@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_POOL_HPP
-#define SLUICE_REDIS_DETAIL_POOL_HPP
+#ifndef SLUICE_REDIS_LINK_COMBINER_HPP
+#define SLUICE_REDIS_LINK_COMBINER_HPP
 
 #include <algorithm>
 #include <chrono>
@@ -17,13 +17,13 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/net/address.hpp>
-#include <sluice/net/deadline.hpp>
-#include <sluice/net/process_id.hpp>
-#include <sluice/net/signal.hpp>
-#include <sluice/redis/detail/call.hpp>
-#include <sluice/redis/detail/connection.hpp>
-#include <sluice/redis/detail/round_trip.hpp>
+#include <sluice/remote/address.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/remote/fork_check.hpp>
+#include <sluice/remote/wake_word.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/link/connection.hpp>
+#include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
 
@@ -37,19 +37,19 @@ namespace sluice::redis {
 class Pool {
 public:
     Pool(const RedisUrl& url, std::size_t lanes, Counters& counters)
-        : owner_(net::ProcessId::get()), book_(url.endpoint) {
+        : owner_(detail::remote::ForkCheck::get()), book_(url.endpoint) {
         for (std::size_t i = 0; i != lanes; ++i) free_.push_back(&lanes_.emplace_back(url, book_, counters));
     }
 
     /// A forked child inherits the connections of its parent and must not use them.
-    bool is_inherited() const noexcept { return owner_ != net::ProcessId::get(); }
+    bool is_inherited() const noexcept { return owner_ != detail::remote::ForkCheck::get(); }
     /// Called in a forked child, where no other thread runs and the mutex may be locked for ever.
     void abandon() noexcept {
         for (Lane& lane : lanes_) lane.connection.close();
     }
 
     /// Returns when the call is answered. The leader of a round trip gets the result of RoundTrip::run, others nothing.
-    std::optional<std::error_code> run(Call& call, const net::Deadline& deadline) noexcept {
+    std::optional<std::error_code> run(Call& call, const detail::remote::Deadline& deadline) noexcept {
         call.deadline = deadline.at();
         Call* const alone[] = {&call};
         std::span<Call* const> calls = alone;
@@ -96,11 +96,11 @@ public:
     }
 
 private:
-    using Clock = net::Deadline::Clock;
+    using Clock = detail::remote::Deadline::Clock;
     static constexpr std::size_t max_calls = 256;
 
     struct Lane {
-        Lane(const RedisUrl& url, net::AddressBook& book, Counters& counters) : trip(url, book, counters) {}
+        Lane(const RedisUrl& url, detail::remote::AddressBook& book, Counters& counters) : trip(url, book, counters) {}
         Connection connection;
         RoundTrip trip;
         Clock::time_point last_used{};
@@ -110,7 +110,7 @@ private:
     /// leader's while the group is led, and each thread's own once the leader has set the stage to `over`.
     struct Group {
         enum Stage : std::uint32_t { waiting, offered, led, over };
-        net::Signal stage{};
+        detail::remote::WakeWord stage{};
         std::vector<Call*> calls{};
         Clock::time_point deadline = Clock::time_point::max();  // the earliest of them
         Lane* lane = nullptr;                                   // while it is offered
@@ -125,7 +125,7 @@ private:
     }
 
     /// A call joins the last group, unless one of the two would have to hurry for the other: they share a deadline.
-    std::shared_ptr<Group> join(Call& call, const net::Deadline& deadline) {
+    std::shared_ptr<Group> join(Call& call, const detail::remote::Deadline& deadline) {
         if (groups_.empty() || groups_.back()->calls.size() == max_calls ||
             call.deadline < groups_.back()->deadline - std::chrono::milliseconds{2} ||
             groups_.back()->deadline < deadline.start() + (deadline.at() - deadline.start()) / 2) {
@@ -213,7 +213,7 @@ private:
     }
 
     const pid_t owner_;
-    net::AddressBook book_;
+    detail::remote::AddressBook book_;
     std::deque<Lane> lanes_;  // does not move what is in it
     std::mutex mutex_;
     std::vector<Lane*> free_;                    // room for all lanes from the beginning

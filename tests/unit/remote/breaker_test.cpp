@@ -2,12 +2,12 @@
 
 #include <chrono>
 
-#include <sluice/net/breaker.hpp>
+#include <sluice/remote/breaker.hpp>
 
 #include "support/catch.hpp"
 
 using namespace std::chrono_literals;
-using sluice::net::Breaker;
+using sluice::detail::remote::Breaker;
 using Permit = Breaker::Permit;
 
 namespace {

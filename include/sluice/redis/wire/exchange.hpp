@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_ROUND_TRIP_HPP
-#define SLUICE_REDIS_DETAIL_ROUND_TRIP_HPP
+#ifndef SLUICE_REDIS_WIRE_EXCHANGE_HPP
+#define SLUICE_REDIS_WIRE_EXCHANGE_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -12,10 +12,10 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/net/address.hpp>
-#include <sluice/net/deadline.hpp>
-#include <sluice/redis/detail/call.hpp>
-#include <sluice/redis/detail/connection.hpp>
+#include <sluice/remote/address.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/link/connection.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
 
@@ -26,12 +26,12 @@ namespace sluice::redis {
 /// is sent again, except a script that the server did not know.
 class RoundTrip {
 public:
-    RoundTrip(const RedisUrl& url, net::AddressBook& book, Counters& counters)
+    RoundTrip(const RedisUrl& url, detail::remote::AddressBook& book, Counters& counters)
         : url_(url), book_(book), counters_(counters) {}
 
     /// Every call is answered afterwards, by values or by an error. The result is what happened to the server as a
     /// whole: an error that concerns one key or one request only does not count.
-    std::error_code run(Connection& connection, std::span<Call* const> calls, const net::Deadline& deadline,
+    std::error_code run(Connection& connection, std::span<Call* const> calls, const detail::remote::Deadline& deadline,
                         bool check_idle) noexcept {
         std::error_code error;
         try {
@@ -111,7 +111,7 @@ private:
         Counters::add(counters_.scripts, 1);
     }
 
-    std::error_code exchange(Connection& connection, const net::Deadline& deadline, bool check_idle) {
+    std::error_code exchange(Connection& connection, const detail::remote::Deadline& deadline, bool check_idle) {
         request_.clear();
         for (const Run& run : runs_) append(run, false);
         bool is_new = false;
@@ -141,13 +141,13 @@ private:
         return {};
     }
 
-    std::error_code dial(Connection& connection, const net::Deadline& deadline) {
+    std::error_code dial(Connection& connection, const detail::remote::Deadline& deadline) {
         Counters::add(counters_.dials, 1);
         return connection.open(url_, book_, deadline);
     }
 
     /// One run's reply. An error is returned only where the connection is of no more use.
-    std::error_code receive(Connection& connection, Run& run, const net::Deadline& deadline) {
+    std::error_code receive(Connection& connection, Run& run, const detail::remote::Deadline& deadline) {
         const Reply* reply = nullptr;
         if (const auto error = connection.receive(reply, deadline)) return error;
         const auto calls = calls_of(run);
@@ -195,7 +195,7 @@ private:
     }
 
     const RedisUrl& url_;
-    net::AddressBook& book_;
+    detail::remote::AddressBook& book_;
     Counters& counters_;
     // Kept from one round trip to the next, so that they allocate no more.
     std::string request_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_NET_ADDRESS_HPP
-#define SLUICE_NET_ADDRESS_HPP
+#ifndef SLUICE_REMOTE_ADDRESS_HPP
+#define SLUICE_REMOTE_ADDRESS_HPP
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -18,9 +18,9 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/net/deadline.hpp>
+#include <sluice/remote/deadline.hpp>
 
-namespace sluice::net {
+namespace sluice::detail::remote {
 
 /// Where a server listens: a host name or numeric address and a port, or the path of a unix socket.
 struct Endpoint {
@@ -137,6 +137,6 @@ private:
     std::shared_ptr<LookUp> running_;
 };
 
-}  // namespace sluice::net
+}  // namespace sluice::detail::remote
 
 #endif

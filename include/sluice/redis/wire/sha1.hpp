@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_SHA1_HPP
-#define SLUICE_REDIS_DETAIL_SHA1_HPP
+#ifndef SLUICE_REDIS_WIRE_SHA1_HPP
+#define SLUICE_REDIS_WIRE_SHA1_HPP
 
 #include <array>
 #include <bit>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_QUESTIONS_HPP
-#define SLUICE_REDIS_DETAIL_QUESTIONS_HPP
+#ifndef SLUICE_REDIS_WIRE_ENCODED_KEYS_HPP
+#define SLUICE_REDIS_WIRE_ENCODED_KEYS_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include <sluice/detail/validate.hpp>
-#include <sluice/redis/detail/command.hpp>
-#include <sluice/redis/detail/key.hpp>
+#include <sluice/redis/wire/resp.hpp>
+#include <sluice/redis/wire/key.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::redis {

@@ -3,19 +3,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <sluice/net/process_id.hpp>
+#include <sluice/remote/fork_check.hpp>
 
 #include "support/catch.hpp"
 
-using sluice::net::ProcessId;
+using sluice::detail::remote::ForkCheck;
 
 TEST_CASE("a process knows its id, and so does a forked child") {
-    const pid_t parent = ProcessId::get();
+    const pid_t parent = ForkCheck::get();
     CHECK(parent == ::getpid());
     const pid_t child = ::fork();
-    if (child == 0) ::_exit(ProcessId::get() == ::getpid() && ProcessId::get() != parent ? 0 : 1);
+    if (child == 0) ::_exit(ForkCheck::get() == ::getpid() && ForkCheck::get() != parent ? 0 : 1);
     int status = -1;
     REQUIRE(::waitpid(child, &status, 0) == child);
     CHECK(status == 0);
-    CHECK(ProcessId::get() == parent);
+    CHECK(ForkCheck::get() == parent);
 }

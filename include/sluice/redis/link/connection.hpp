@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_CONNECTION_HPP
-#define SLUICE_REDIS_DETAIL_CONNECTION_HPP
+#ifndef SLUICE_REDIS_LINK_CONNECTION_HPP
+#define SLUICE_REDIS_LINK_CONNECTION_HPP
 
 #include <array>
 #include <cstddef>
@@ -12,12 +12,12 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/net/address.hpp>
-#include <sluice/net/deadline.hpp>
-#include <sluice/net/socket.hpp>
-#include <sluice/redis/detail/command.hpp>
-#include <sluice/redis/detail/errors.hpp>
-#include <sluice/redis/detail/reply.hpp>
+#include <sluice/remote/address.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/remote/stream.hpp>
+#include <sluice/redis/wire/resp.hpp>
+#include <sluice/redis/wire/errors.hpp>
+#include <sluice/redis/wire/reply.hpp>
 #include <sluice/redis/redis_url.hpp>
 
 namespace sluice::redis {
@@ -33,7 +33,7 @@ public:
     bool is_stale() const noexcept { return socket_.is_stale(); }
 
     /// Dials, logs in and chooses the database.
-    std::error_code open(const RedisUrl& url, net::AddressBook& book, const net::Deadline& deadline) {
+    std::error_code open(const RedisUrl& url, detail::remote::AddressBook& book, const detail::remote::Deadline& deadline) {
         close();
         if (const auto error = book.find(addresses_, deadline)) return error;
         if (const auto error = socket_.connect(addresses_, deadline)) {
@@ -70,14 +70,14 @@ public:
         return {};
     }
 
-    std::error_code send(std::string_view bytes, const net::Deadline& deadline, std::size_t& sent) noexcept {
+    std::error_code send(std::string_view bytes, const detail::remote::Deadline& deadline, std::size_t& sent) noexcept {
         const auto error = socket_.send(bytes, deadline, sent);
         if (error) close();
         return error;
     }
 
     /// The next reply, valid until the next call.
-    std::error_code receive(const Reply*& reply, const net::Deadline& deadline) {
+    std::error_code receive(const Reply*& reply, const detail::remote::Deadline& deadline) {
         for (;;) {
             auto error = reader_->next(reply);
             if (!error && reply != nullptr) return {};
@@ -95,9 +95,9 @@ public:
     bool is_drained() const noexcept { return reader_->is_drained(); }
 
 private:
-    net::Socket socket_;
+    detail::remote::Socket socket_;
     std::optional<ReplyReader> reader_;
-    std::vector<net::Address> addresses_;
+    std::vector<detail::remote::Address> addresses_;
     std::array<char, 16'384> buffer_;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_PREPARED_HPP
-#define SLUICE_REDIS_DETAIL_PREPARED_HPP
+#ifndef SLUICE_REDIS_WIRE_SCOPE_CACHE_HPP
+#define SLUICE_REDIS_WIRE_SCOPE_CACHE_HPP
 
 #include <array>
 #include <atomic>
@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include <sluice/redis/detail/command.hpp>
+#include <sluice/redis/wire/resp.hpp>
 
 namespace sluice::redis {
 

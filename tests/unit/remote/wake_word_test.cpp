@@ -3,46 +3,46 @@
 #include <atomic>
 #include <chrono>
 
-#include <sluice/net/signal.hpp>
+#include <sluice/remote/wake_word.hpp>
 
 #include "support/catch.hpp"
 #include "support/threads.hpp"
 
 using namespace std::chrono_literals;
-using sluice::net::Signal;
-using Clock = sluice::net::Deadline::Clock;
+using sluice::detail::remote::WakeWord;
+using Clock = sluice::detail::remote::Deadline::Clock;
 
 TEST_CASE("nobody waits for a number to change that has changed") {
-    Signal signal;
-    CHECK(signal.get() == 0);
-    signal.set(7);
-    CHECK(signal.get() == 7);
-    signal.wait(0);
-    signal.wait(0, Clock::time_point::max());
+    WakeWord word;
+    CHECK(word.get() == 0);
+    word.set(7);
+    CHECK(word.get() == 7);
+    word.wait(0);
+    word.wait(0, Clock::time_point::max());
 }
 
 TEST_CASE("a wait ends at its deadline") {
-    Signal signal;
-    signal.wait(0, Clock::now() - 1s);
+    WakeWord word;
+    word.wait(0, Clock::now() - 1s);
     const auto until = Clock::now() + 30ms;
-    while (Clock::now() < until) signal.wait(0, until);
-    CHECK(signal.get() == 0);
+    while (Clock::now() < until) word.wait(0, until);
+    CHECK(word.get() == 0);
 }
 
 TEST_CASE("whoever waits is woken") {
     // In turn, so that a wake that gets lost hangs the test: 0 sets odd numbers, 1 even ones.
-    Signal signal;
+    WakeWord word;
     run_threads(2, [&](int thread) {
         for (std::uint32_t i = 0; i != 2'000; ++i) {
             const std::uint32_t turn = 2 * i + static_cast<std::uint32_t>(thread);
-            while (signal.get() != turn) signal.wait(turn - 1);
-            signal.set(turn + 1);
-            signal.wake_one();
+            while (word.get() != turn) word.wait(turn - 1);
+            word.set(turn + 1);
+            word.wake_one();
         }
     });
-    CHECK(signal.get() == 4'000);
+    CHECK(word.get() == 4'000);
 
-    Signal all;
+    WakeWord all;
     std::atomic<int> woken{0};
     run_threads(5, [&](int thread) {
         if (thread == 0) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_CALL_HPP
-#define SLUICE_REDIS_DETAIL_CALL_HPP
+#ifndef SLUICE_REDIS_WIRE_CALL_HPP
+#define SLUICE_REDIS_WIRE_CALL_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -9,8 +9,8 @@
 #include <string_view>
 #include <system_error>
 
-#include <sluice/net/deadline.hpp>
-#include <sluice/redis/detail/command.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/redis/wire/resp.hpp>
 #include <sluice/redis/detail/script.hpp>
 
 namespace sluice::redis {
@@ -32,7 +32,7 @@ struct Call {
     std::error_code error{};
     bool is_answered = false;
 
-    net::Deadline::Clock::time_point deadline{};
+    detail::remote::Deadline::Clock::time_point deadline{};
 
     static constexpr std::int64_t foreign = -1;
     static constexpr std::int64_t max_value = std::int64_t{1} << 53;  // scripts answer with exact doubles

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_NET_DEADLINE_HPP
-#define SLUICE_NET_DEADLINE_HPP
+#ifndef SLUICE_REMOTE_DEADLINE_HPP
+#define SLUICE_REMOTE_DEADLINE_HPP
 
 #include <algorithm>
 #include <chrono>
 
-namespace sluice::net {
+namespace sluice::detail::remote {
 
 /// One absolute point in time by which a call answers, whatever it has to do until then.
 class Deadline {
@@ -42,6 +42,6 @@ private:
     Clock::time_point at_;
 };
 
-}  // namespace sluice::net
+}  // namespace sluice::detail::remote
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_COMMAND_HPP
-#define SLUICE_REDIS_DETAIL_COMMAND_HPP
+#ifndef SLUICE_REDIS_WIRE_RESP_HPP
+#define SLUICE_REDIS_WIRE_RESP_HPP
 
 #include <charconv>
 #include <concepts>
