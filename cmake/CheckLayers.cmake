@@ -11,7 +11,7 @@ set(path_values "^(version|decision|rate|clock|error|observer|units)\\.hpp$|^det
 set(path_concepts "^(policy|store)\\.hpp$")
 set(path_limiter "^(rate_limiter|any_limiter)\\.hpp$")
 set(path_umbrella "^sluice\\.hpp$")
-set(path_redis_wire "^redis/(wire|scripts|detail)/|^redis/redis_policy\\.hpp$")
+set(path_redis_wire "^redis/(wire|scripts|detail)/|^redis/redis_(policy|credentials)\\.hpp$")
 set(path_redis_link "^redis/link/|^redis/redis_(options|stats|url)\\.hpp$")
 foreach(folder policies remote memory layers redis postgres metrics http)
     set(path_${folder} "^${folder}(\\.hpp$|/)")

@@ -19,7 +19,8 @@ namespace sluice {
 ///     redis://[user[:password]@]host[:port][/database]      port 6379, database 0, IPv6 in brackets
 ///     unix://[user[:password]@]/path[?db=database]
 ///
-/// User, password and path may hold %XX escapes. `redis://:secret@host` is a password without a user.
+/// User, password and path may hold %XX escapes. `redis://:secret@host` is a password without a user, `redis://app@host`
+/// a user who needs none.
 struct RedisUrl {
     detail::remote::Endpoint endpoint{};
     std::string user{};
@@ -103,7 +104,7 @@ private:
         const auto colon = who.find(':');
         user = unescape(who.substr(0, colon));
         if (colon != std::string_view::npos) password = unescape(who.substr(colon + 1));
-        if (!user.empty() && password.empty()) fail("has a user without a password");
+        if (colon != std::string_view::npos && password.empty() && !user.empty()) fail("has an empty password");
         return rest.substr(at + 1);
     }
 

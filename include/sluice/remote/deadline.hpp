@@ -17,15 +17,10 @@ public:
     /// An earlier one: a share of what is left, for one of several attempts.
     Deadline share(int attempts_left) const noexcept { return Deadline{remaining() / std::max(1, attempts_left)}; }
 
-    /// This one, or `at` if that comes sooner.
-    Deadline or_sooner(Clock::time_point at) const noexcept {
-        Deadline sooner = *this;
-        sooner.at_ = std::min(at_, at);
-        return sooner;
-    }
-
     Clock::time_point start() const noexcept { return start_; }
     Clock::time_point at() const noexcept { return at_; }
+    /// All the time that there was.
+    std::chrono::nanoseconds budget() const noexcept { return at_ - start_; }
     std::chrono::nanoseconds remaining() const noexcept {
         return std::max(std::chrono::nanoseconds{0}, std::chrono::nanoseconds{at_ - Clock::now()});
     }

@@ -45,7 +45,7 @@ TEST_CASE("options and policies that Redis cannot run are refused, with the valu
     CHECK_THROWS_WITH((sluice::RateLimiter{sluice::FixedWindow{10, 1'500ns}, sluice::Share{store, 4}}),
                       contains_text("RedisStore cannot run a"));
     const sluice::RateLimiter limiter{sluice::FixedWindow{10, 1s}, store};
-    CHECK(limiter.try_consume("key", 1, sluice::FixedWindow{10, 1'500ns}).error == Errc::invalid_argument);
+    CHECK(limiter.try_consume("key", 1, sluice::FixedWindow{10, 1'500ns}).error == Errc::misconfigured);
     CHECK(store.stats().dials == 0);
 }
 

@@ -49,7 +49,7 @@ public:
             try {
                 run(send, deadline, answer);
             } catch (...) {
-                breaker_.failed(permit, detail::remote::Breaker::Clock::now());
+                breaker_.report(permit, detail::remote::Breaker::Evidence::nothing, detail::remote::Breaker::Clock::now());
                 throw;
             }
             report(answer, permit);
@@ -130,12 +130,10 @@ private:
     }
 
     void report(const Answer& answer, detail::remote::Breaker::Permit permit) noexcept {
-        if (answer.sqlstate == waited_in_vain && permit == detail::remote::Breaker::Permit::normal) return;  // others will report
-        if (answer.error && !is_about_the_key(answer.sqlstate)) {
-            breaker_.failed(permit, detail::remote::Breaker::Clock::now());
-        } else {
-            breaker_.succeeded();
-        }
+        using Evidence = detail::remote::Breaker::Evidence;
+        auto evidence = answer.error && !is_about_the_key(answer.sqlstate) ? Evidence::failure : Evidence::answer;
+        if (answer.sqlstate == waited_in_vain) evidence = Evidence::nothing;  // others will report
+        breaker_.report(permit, evidence, detail::remote::Breaker::Clock::now());
     }
 
     static void count(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }

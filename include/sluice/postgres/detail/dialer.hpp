@@ -16,6 +16,7 @@
 
 #include <sluice/error.hpp>
 #include <sluice/remote/address.hpp>
+#include <sluice/remote/endpoints.hpp>
 #include <sluice/remote/deadline.hpp>
 #include <sluice/postgres/detail/connection.hpp>
 #include <sluice/postgres/detail/target.hpp>
@@ -65,14 +66,17 @@ private:
             }
             place.hostaddr = text;
             error = connection.dial(target_, place, deadline.share(static_cast<int>(addresses.size() - i)));
-            if (!error) return error;
+            if (!error) {
+                book->prefer(addresses[i]);
+                return error;
+            }
+            book->doubt(addresses[i]);
         }
-        book->forget();
         return error;
     }
 
     const Target& target_;
-    std::deque<std::optional<detail::remote::AddressBook>> books_;  // one for each place that has a name
+    std::deque<std::optional<detail::remote::Endpoints>> books_;  // one for each place that has a name
     std::atomic<std::size_t> preferred_{0};
 };
 

@@ -228,6 +228,7 @@ end
 /// Both scripts of a policy.
 struct Scripts {
     explicit Scripts(const ScriptFrame& frame) : single(frame.single()), batch(frame.batch()) {}
+    Scripts(std::string_view for_one, std::string_view for_many) : single(for_one), batch(for_many) {}
     Script single;
     Script batch;
 };

@@ -2,30 +2,25 @@
 #ifndef SLUICE_REDIS_LINK_COMBINER_HPP
 #define SLUICE_REDIS_LINK_COMBINER_HPP
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <new>
-#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/remote/address.hpp>
-#include <sluice/remote/deadline.hpp>
-#include <sluice/remote/fork_check.hpp>
-#include <sluice/remote/wake_word.hpp>
+#include <sluice/redis/link/group.hpp>
+#include <sluice/redis/link/lanes.hpp>
+#include <sluice/redis/link/server.hpp>
 #include <sluice/redis/wire/call.hpp>
-#include <sluice/redis/link/connection.hpp>
-#include <sluice/redis/wire/exchange.hpp>
-#include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
+#include <sluice/redis/wire/call_set.hpp>
+#include <sluice/remote/breaker.hpp>
+#include <sluice/remote/deadline.hpp>
 
 namespace sluice::redis {
 
@@ -33,191 +28,179 @@ namespace sluice::redis {
 /// Else it joins the group of those that wait; the thread that gives a lane back offers it to the first group, and
 /// whichever thread comes first, one of the group that wakes or one that joins it, leads all its calls to the server
 /// in one round trip (flat combining: Hendler, Incze, Shavit and Tzafrir, 2010). No lock is held during input and
-/// output, and no thread works for others but along with its own call.
-class Pool {
+/// output, and no thread works for others but along with its own call. None waits beyond its own deadline, whoever
+/// leads: the group has a copy of all that it sends.
+class Combiner {
 public:
-    Pool(const RedisUrl& url, std::size_t lanes, Counters& counters)
-        : owner_(detail::remote::ForkCheck::get()), book_(url.endpoint) {
-        for (std::size_t i = 0; i != lanes; ++i) free_.push_back(&lanes_.emplace_back(url, book_, counters));
-    }
+    using Deadline = detail::remote::Deadline;
+    using Breaker = detail::remote::Breaker;
 
-    /// A forked child inherits the connections of its parent and must not use them.
-    bool is_inherited() const noexcept { return owner_ != detail::remote::ForkCheck::get(); }
+    Combiner(Server& server, Breaker& breaker)
+        : breaker_(breaker), max_waiting_(server.options.max_waiting), lanes_(server, server.options.connections) {}
+
     /// Called in a forked child, where no other thread runs and the mutex may be locked for ever.
-    void abandon() noexcept {
-        for (Lane& lane : lanes_) lane.connection.close();
-    }
+    void abandon() noexcept { lanes_.abandon(); }
+    std::size_t open_connections() const noexcept { return lanes_.open_connections(); }
 
-    /// Returns when the call is answered. The leader of a round trip gets the result of RoundTrip::run, others nothing.
-    std::optional<std::error_code> run(Call& call, const detail::remote::Deadline& deadline) noexcept {
-        call.deadline = deadline.at();
-        Call* const alone[] = {&call};
-        std::span<Call* const> calls = alone;
-        auto until = deadline;
-        std::shared_ptr<Group> group;
+    /// Returns when all the calls are answered, which go to the server in one exchange.
+    void run(std::span<ScriptCall> calls, const Deadline& deadline, Breaker::Permit permit) noexcept {
         std::unique_lock lock{mutex_};
-        Lane* lane = nullptr;
-        if (groups_.empty()) lane = take_free();
-        if (lane == nullptr) {
-            try {
-                group = join(call, deadline);
-            } catch (const std::bad_alloc&) {
-                call.fail(Errc::no_memory);
-                return std::nullopt;
-            }
-            if (group->lane == nullptr) group->lane = take_free();
-            lane = group->lane != nullptr ? lead(group, call) : wait(lock, group, call);
-            if (lane == nullptr) return std::nullopt;
-            calls = group->calls;
-            until = deadline.or_sooner(group->deadline);
+        if (Lane* const lane = groups_.empty() ? lanes_.take() : nullptr) {
+            lock.unlock();
+            go_alone(*lane, calls, deadline, permit);
+        } else if (waiting_ >= max_waiting_) {
+            lock.unlock();
+            refuse(calls, Errc::busy, permit);
+        } else {
+            go_together(lock, calls, deadline, permit);
         }
-        lock.unlock();
-
-        const bool check_idle = deadline.start() - lane->last_used > std::chrono::milliseconds{5};
-        const std::error_code error = lane->trip.run(lane->connection, calls, until, check_idle);
-        lane->last_used = deadline.start();  // or later: a look too many at a connection does no harm
-
-        lock.lock();
-        const auto next = offer(lane);
-        lock.unlock();
-        // Nobody is woken while a lock is held that he needs next.
-        if (next) next->stage.wake_one();
-        if (group) {
-            group->stage.set(Group::over);
-            if (group.use_count() > 1) group->stage.wake_all();
-        }
-        return error;
-    }
-
-    std::size_t open_connections() const noexcept {
-        std::size_t count = 0;
-        for (const Lane& lane : lanes_) count += lane.connection.is_open() ? 1U : 0U;
-        return count;
     }
 
 private:
-    using Clock = detail::remote::Deadline::Clock;
-    static constexpr std::size_t max_calls = 256;
+    enum class Ending : std::uint8_t { leads, answered, too_late };
 
-    struct Lane {
-        Lane(const RedisUrl& url, detail::remote::AddressBook& book, Counters& counters) : trip(url, book, counters) {}
-        Connection connection;
-        RoundTrip trip;
-        Clock::time_point last_used{};
-    };
-
-    /// Calls that wait for a lane together. Changed under the pool's mutex only, but what the calls lead to is the
-    /// leader's while the group is led, and each thread's own once the leader has set the stage to `over`.
-    struct Group {
-        enum Stage : std::uint32_t { waiting, offered, led, over };
-        detail::remote::WakeWord stage{};
-        std::vector<Call*> calls{};
-        Clock::time_point deadline = Clock::time_point::max();  // the earliest of them
-        Lane* lane = nullptr;                                   // while it is offered
-    };
-
-    /// The one used last, or nullptr.
-    Lane* take_free() noexcept {
-        if (free_.empty()) return nullptr;
-        Lane* const lane = free_.back();
-        free_.pop_back();
-        return lane;
-    }
-
-    /// A call joins the last group, unless one of the two would have to hurry for the other: they share a deadline.
-    std::shared_ptr<Group> join(Call& call, const detail::remote::Deadline& deadline) {
-        if (groups_.empty() || groups_.back()->calls.size() == max_calls ||
-            call.deadline < groups_.back()->deadline - std::chrono::milliseconds{2} ||
-            groups_.back()->deadline < deadline.start() + (deadline.at() - deadline.start()) / 2) {
-            auto group = std::make_shared<Group>();
-            group->calls.reserve(max_calls);
-            groups_.push_back(std::move(group));
+    void go_alone(Lane& lane, std::span<ScriptCall> calls, const Deadline& deadline, Breaker::Permit permit) noexcept {
+        lane.alone.clear();
+        try {
+            for (const ScriptCall& call : calls) lane.alone.add(call);
+        } catch (const std::bad_alloc&) {
+            give_back(lane, {});
+            refuse(calls, Errc::no_memory, permit);
+            return;
         }
-        const auto& group = groups_.back();
-        group->calls.push_back(&call);
-        group->deadline = std::min(group->deadline, call.deadline);
-        return group;
+        const auto outcome = lane.connection.perform(lane.alone, deadline);
+        for (std::size_t i = 0; i != calls.size(); ++i) lane.alone.collect(i, calls[i]);
+        breaker_.report(permit, outcome.evidence, Deadline::Clock::now());
+        give_back(lane, outcome);
     }
 
-    Lane* lead(const std::shared_ptr<Group>& group, const Call& own) noexcept {
-        std::erase(groups_, group);
-        group->stage.set(Group::led);
-        const auto now = Clock::now();
-        if (group->deadline <= now) {  // calls whose threads have not woken to see it
-            std::erase_if(group->calls, [&](Call* call) {
-                const bool is_late = call != &own && call->deadline <= now;
-                if (is_late) call->fail(Errc::timeout);
-                return is_late;
-            });
-            find_deadline(*group);
+    void go_together(std::unique_lock<std::mutex>& lock, std::span<ScriptCall> calls, const Deadline& deadline,
+                     Breaker::Permit permit) noexcept {
+        std::shared_ptr<Group> group;
+        std::size_t self = 0;
+        try {
+            group = group_for(calls, deadline);
+            self = group->add(calls, deadline, permit);
+        } catch (const std::bad_alloc&) {
+            lock.unlock();
+            refuse(calls, Errc::no_memory, permit);
+            return;
         }
-        return std::exchange(group->lane, nullptr);
-    }
-    /// Whether the group was led without the call, which lead() has answered.
-    static bool was_late(std::unique_lock<std::mutex>& lock, const Group& group, const Call& call) noexcept {
-        if (!lock.owns_lock()) lock.lock();
-        return std::find(group.calls.begin(), group.calls.end(), &call) == group.calls.end();
-    }
-    static void find_deadline(Group& group) noexcept {
-        const auto sooner = [](const Call* a, const Call* b) { return a->deadline < b->deadline; };
-        group.deadline = (*std::min_element(group.calls.begin(), group.calls.end(), sooner))->deadline;
+        ++waiting_;
+        if (group->lane == nullptr) group->lane = lanes_.take();
+        switch (group->lane != nullptr ? Ending::leads : wait(lock, *group, deadline)) {
+            case Ending::leads: lead(lock, group, self, deadline); break;
+            case Ending::answered: break;
+            case Ending::too_late:
+                if (lock.owns_lock()) {
+                    leave(lock, group, self);
+                    refuse(calls, Errc::timeout, permit);
+                } else {  // its answer may yet come, to nobody; the leader reports
+                    fail(calls, Errc::timeout);
+                }
+                return;
+        }
+        group->collect(self, calls);
     }
 
-    /// The lane to lead the group on; nullptr when another thread led it, or no lane came free in time. Unlocks meanwhile.
-    Lane* wait(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, Call& call) noexcept {
-        for (auto stage = group->stage.get(); stage != Group::over; stage = group->stage.get()) {
-            if (stage == Group::led) {  // over soon
-                if (Clock::now() >= call.deadline && was_late(lock, *group, call)) return nullptr;
-                if (lock.owns_lock()) lock.unlock();
-                group->stage.wait(stage);
-            } else if (!lock.owns_lock()) {
-                lock.lock();
-            } else if (Clock::now() >= call.deadline) {
-                call.fail(Errc::timeout);
-                leave(lock, group, call);
-                return nullptr;
-            } else if (stage == Group::offered) {
-                return lead(group, call);
-            } else {
-                lock.unlock();
-                group->stage.wait(stage, call.deadline);
+    /// Waits without the lock; owns it afterwards unless another thread leads the group.
+    static Ending wait(std::unique_lock<std::mutex>& lock, Group& group, const Deadline& deadline) noexcept {
+        for (;;) {
+            const auto stage = group.stage.get();
+            switch (stage) {
+                case Group::over: return Ending::answered;
+                case Group::led:
+                    if (lock.owns_lock()) lock.unlock();
+                    if (deadline.has_passed()) return Ending::too_late;
+                    group.stage.wait(stage, deadline.at());
+                    break;
+                default:
+                    if (!lock.owns_lock()) {
+                        lock.lock();  // and look again
+                    } else if (deadline.has_passed()) {
+                        return Ending::too_late;
+                    } else if (stage == Group::offered) {
+                        return Ending::leads;
+                    } else {
+                        lock.unlock();
+                        group.stage.wait(stage, deadline.at());
+                    }
             }
         }
-        return nullptr;
     }
 
-    void leave(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, Call& call) noexcept {
-        std::erase(group->calls, &call);
-        auto woken = group;
-        if (group->calls.empty()) {
+    void lead(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, std::size_t self,
+              const Deadline& deadline) noexcept {
+        std::erase(groups_, group);
+        waiting_ -= group->present;
+        Lane& lane = *std::exchange(group->lane, nullptr);
+        group->stage.set(Group::led);
+        group->cancel_late(self);
+        const auto permit = group->permit();
+        lock.unlock();
+        const auto outcome = lane.connection.perform(group->calls, deadline);
+        breaker_.report(permit, outcome.evidence, Deadline::Clock::now());
+        give_back(lane, outcome);
+        group->stage.set(Group::over);
+        if (group.use_count() > 1) group->stage.wake_all();
+    }
+
+    /// A thread that has waited in vain; unlocks.
+    void leave(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, std::size_t self) noexcept {
+        group->leave(self);
+        --waiting_;
+        auto woken = group->lane != nullptr ? group : nullptr;  // another thread has to take it
+        if (group->present == 0) {
             std::erase(groups_, group);
-            woken = group->lane != nullptr ? offer(group->lane) : nullptr;
-        } else {
-            find_deadline(*group);
-            if (group->lane == nullptr) woken = nullptr;  // else another thread has to take it
+            if (group->lane != nullptr) woken = offer(*std::exchange(group->lane, nullptr));
         }
         lock.unlock();
         if (woken) woken->stage.wake_one();
     }
 
+    std::shared_ptr<Group> group_for(std::span<const ScriptCall> calls, const Deadline& deadline) {
+        if (groups_.empty() || !groups_.back()->accepts(calls, deadline)) groups_.push_back(std::make_shared<Group>());
+        return groups_.back();
+    }
+
+    void give_back(Lane& lane, const Connection::Outcome& outcome) noexcept {
+        std::unique_lock lock{mutex_};
+        std::shared_ptr<Group> next;
+        if (lanes_.returns(lane, outcome)) {
+            next = offer(lane);
+        } else {
+            lanes_.put_back(lane);
+        }
+        lock.unlock();
+        if (next) next->stage.wake_one();  // not under the lock, which it needs next
+    }
+
     /// To the first group that has none; returns it, to be woken. Else the lane is free.
-    std::shared_ptr<Group> offer(Lane* lane) noexcept {
+    std::shared_ptr<Group> offer(Lane& lane) noexcept {
         for (const auto& group : groups_) {
-            if (group->lane != nullptr) continue;
-            group->lane = lane;
+            if (group->lane != nullptr || group->present == 0) continue;
+            group->lane = &lane;
             group->stage.set(Group::offered);
             return group;
         }
-        free_.push_back(lane);
+        lanes_.put_back(lane);
         return nullptr;
     }
 
-    const pid_t owner_;
-    detail::remote::AddressBook book_;
-    std::deque<Lane> lanes_;  // does not move what is in it
+    static void fail(std::span<ScriptCall> calls, Errc why) noexcept {
+        for (ScriptCall& call : calls) call.error = why;
+    }
+    void refuse(std::span<ScriptCall> calls, Errc why, Breaker::Permit permit) noexcept {
+        fail(calls, why);
+        breaker_.report(permit, Breaker::Evidence::nothing, Deadline::Clock::now());
+    }
+
+    Breaker& breaker_;
+    const std::size_t max_waiting_;
     std::mutex mutex_;
-    std::vector<Lane*> free_;                    // room for all lanes from the beginning
+    Lanes lanes_;
     std::deque<std::shared_ptr<Group>> groups_;  // first come, first led
+    std::size_t waiting_ = 0;                    // threads in groups that nobody leads yet
 };
 
 }  // namespace sluice::redis

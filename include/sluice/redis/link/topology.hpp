@@ -2,95 +2,95 @@
 #ifndef SLUICE_REDIS_LINK_TOPOLOGY_HPP
 #define SLUICE_REDIS_LINK_TOPOLOGY_HPP
 
-#include <atomic>
-#include <chrono>
+#include <cstddef>
 #include <memory>
-#include <optional>
+#include <span>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include <sluice/error.hpp>
-#include <sluice/remote/breaker.hpp>
-#include <sluice/remote/deadline.hpp>
-#include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/link/combiner.hpp>
-#include <sluice/redis/wire/scope_cache.hpp>
+#include <sluice/redis/link/connection.hpp>
+#include <sluice/redis/link/server.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/wire/call_set.hpp>
+#include <sluice/redis/wire/ping.hpp>
+#include <sluice/remote/breaker.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/remote/per_process.hpp>
 
 namespace sluice::redis {
 
-/// What all copies of a RedisStore share: the connections of this process, the breaker and the counters. Thread-safe.
-class Client {
+/// One server, and how this process talks to it.
+class Node {
 public:
-    Client(RedisUrl url, RedisOptions options)
-        : url_(std::move(url)), options_(std::move(options)), breaker_(options_.checked().breaker) {}
-    Client(const Client&) = delete;
-    Client& operator=(const Client&) = delete;
-    ~Client() {
-        Pool* const pool = pool_.load(std::memory_order_acquire);
-        if (pool != nullptr && !pool->is_inherited()) delete pool;
-    }
+    Node(const RedisUrl& url, const RedisOptions& options, Counters& counters, detail::remote::Breaker& breaker)
+        : server_{url, options, counters}, combiner_(server_, breaker) {}
+
+    Server& server() noexcept { return server_; }
+    Combiner& combiner() noexcept { return combiner_; }
+    const Combiner& combiner() const noexcept { return combiner_; }
+    void abandon() noexcept { combiner_.abandon(); }
+
+private:
+    Server server_;
+    Combiner combiner_;
+};
+
+/// All keys on one server. Thread-safe.
+class SingleTopology {
+public:
+    using Deadline = detail::remote::Deadline;
+    using Breaker = detail::remote::Breaker;
+
+    SingleTopology(std::string_view url, RedisOptions options)
+        : url_(RedisUrl::parse(url)), options_(std::move(options)), breaker_(options_.checked().breaker) {}
 
     const RedisOptions& options() const noexcept { return options_; }
     Counters& counters() noexcept { return counters_; }
-    PreparedScopes& prepared() noexcept { return prepared_; }
 
-    /// Leads a call to its answer; the breaker may answer instead of the server. May throw std::bad_alloc before.
-    void run(Call& call, const detail::remote::Deadline& deadline) {
+    /// Leads calls to their answers; the breaker may answer instead of the server. May throw std::bad_alloc before.
+    void run(std::span<ScriptCall> calls, const Deadline& deadline) {
+        Node& mine = node();
         const auto permit = breaker_.ask(deadline.start(), options_.timeout);
-        if (permit == detail::remote::Breaker::Permit::none) {
-            call.fail(Errc::breaker_open);
-        } else {
-            report(pool().run(call, deadline), permit);
-        }
+        if (permit != Breaker::Permit::none) return mine.combiner().run(calls, deadline, permit);
+        for (ScriptCall& call : calls) call.error = Errc::breaker_open;
     }
 
-    std::error_code ping(const detail::remote::Deadline& deadline) {
-        Call call;
-        report(pool().run(call, deadline), detail::remote::Breaker::Permit::normal);
-        return call.error;
+    /// On a connection of its own, past the breaker: neither does it hold calls up, nor do they hide how the server is.
+    std::error_code ping(const Deadline& deadline) {
+        const auto connection = std::make_unique<Connection>(node().server());
+        Ping ping{options_.prefix};
+        ScriptCall call = ping.call();
+        CallSet calls;
+        const auto ticket = calls.add(call);
+        connection->perform(calls, deadline);
+        calls.collect(ticket, call);
+        return ping.result(call);
     }
 
     RedisStats stats() const noexcept {
         RedisStats stats = counters_.snapshot();
         stats.breaker_openings = breaker_.openings();
         stats.breaker_is_open = breaker_.is_open();
-        if (const Pool* const pool = pool_.load(std::memory_order_acquire))
-            stats.connections = pool->open_connections();
+        if (const Node* const known = node_.peek()) stats.connections = known->combiner().open_connections();
         return stats;
     }
 
 private:
-    /// This process' own connections. Those inherited through fork() are closed, and left where they are: threads of
-    /// the parent were in the middle of using them.
-    Pool& pool() {
-        Pool* known = pool_.load(std::memory_order_acquire);
-        if (known != nullptr && !known->is_inherited()) [[likely]]
-            return *known;
-        auto fresh = std::make_unique<Pool>(url_, options_.connections, counters_);
-        if (!pool_.compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) return *known;
-        if (known != nullptr) known->abandon();
-        return *fresh.release();
+    Node& node() {
+        return node_.get([&] { return std::make_unique<Node>(url_, options_, counters_, breaker_); });
     }
 
-    /// Tells the breaker how a round trip went; nothing where another thread led it.
-    void report(const std::optional<std::error_code>& result, detail::remote::Breaker::Permit permit) noexcept {
-        if (!result) return;
-        if (*result) {
-            breaker_.failed(permit, detail::remote::Breaker::Clock::now());
-        } else {
-            breaker_.succeeded();
-        }
-    }
-
-    RedisUrl url_;
-    RedisOptions options_;
-    detail::remote::Breaker breaker_;
+    const RedisUrl url_;
+    const RedisOptions options_;
+    Breaker breaker_;
     Counters counters_;
-    PreparedScopes prepared_;
-    std::atomic<Pool*> pool_{nullptr};
+    detail::remote::PerProcess<Node> node_;
 };
 
 }  // namespace sluice::redis

@@ -10,18 +10,17 @@
 #include <string_view>
 
 #include <sluice/detail/validate.hpp>
-#include <sluice/redis/wire/resp.hpp>
 #include <sluice/redis/wire/key.hpp>
+#include <sluice/redis/wire/resp.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::redis {
 
-/// What a call asks of each of its keys, as the RESP arguments that scripts take: the keys, and the units of each. Keys
-/// that are too long are left out.
-class Questions {
+/// What a call asks of each of its keys, as the RESP arguments that scripts take: the keys, and the units of each.
+class EncodedKeys {
 public:
-    Questions(std::string_view space, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
-              std::uint64_t units) {
+    EncodedKeys(std::string_view prefix, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
+                std::uint64_t units) {
         std::string number;
         switch (operation) {
             case Operation::peek: number = "0"; break;
@@ -32,31 +31,27 @@ public:
         append_number(number, std::min(units, detail::max_units));
         append_argument(units_, number);
 
-        keys_.reserve(keys.size() * (space.size() + 32) * parts);
+        keys_.reserve(keys.size() * (prefix.size() + 32) * parts);
         std::string full;
-        full.reserve(space.size() + 64);
-        full = space;
+        full.reserve(prefix.size() + 64);
+        full = prefix;
         for (const std::string_view key : keys) {
-            if (key.size() > max_key_bytes) continue;
-            full.resize(space.size());
+            full.resize(prefix.size());
             append_user_key(full, key);
             if (parts > 1) full += "}0";
             for (std::size_t part = 0; part != parts; ++part) {
                 if (parts > 1) full.back() = static_cast<char>('0' + part);
                 append_argument(keys_, full);
             }
-            ++count_;
         }
     }
 
     std::string_view keys() const noexcept { return keys_; }
     std::string_view units() const noexcept { return units_; }
-    std::size_t count() const noexcept { return count_; }
 
 private:
     std::string keys_;
     std::string units_;
-    std::size_t count_ = 0;
 };
 
 }  // namespace sluice::redis

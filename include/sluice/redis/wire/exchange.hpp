@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,197 +13,198 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/remote/address.hpp>
-#include <sluice/remote/deadline.hpp>
-#include <sluice/redis/wire/call.hpp>
-#include <sluice/redis/link/connection.hpp>
-#include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
+#include <sluice/redis/wire/call_set.hpp>
+#include <sluice/redis/wire/errors.hpp>
+#include <sluice/redis/wire/reply.hpp>
+#include <sluice/redis/wire/resp.hpp>
 
 namespace sluice::redis {
 
-/// Answers some calls in one go on one connection: calls that can share a script's run do, and all runs are written
-/// before the first reply is read. What a request did is unknown once its first byte has left, so from there on nothing
-/// is sent again, except a script that the server did not know.
-class RoundTrip {
+/// The protocol of one connection without the connection: what to send for a set of calls, and what the bytes mean that
+/// come back. All runs are written before the first reply is read. What a request did is unknown once its first byte
+/// has left, so from there on nothing is sent again, except a script that the server did not know.
+///
+///     exchange.begin(calls);
+///     while (exchange.want() != Exchange::Want::done) ... send output(), tell sent(); receive, feed()
+///
+/// All but the const functions may throw std::bad_alloc, after which the connection is of no more use. One thread at a
+/// time.
+class Exchange {
 public:
-    RoundTrip(const RedisUrl& url, detail::remote::AddressBook& book, Counters& counters)
-        : url_(url), book_(book), counters_(counters) {}
+    enum class Want : std::uint8_t { send, receive, done };
 
-    /// Every call is answered afterwards, by values or by an error. The result is what happened to the server as a
-    /// whole: an error that concerns one key or one request only does not count.
-    std::error_code run(Connection& connection, std::span<Call* const> calls, const detail::remote::Deadline& deadline,
-                        bool check_idle) noexcept {
-        std::error_code error;
-        try {
-            group(calls);
-            error = exchange(connection, deadline, check_idle);
-            if (!error && !connection.is_drained()) error = Errc::protocol;
-        } catch (...) {
-            error = Errc::no_memory;
-        }
-        if (error) {
-            connection.close();
-            for (Call* const call : calls) {
-                if (!call->is_answered) call->fail(error);
-            }
-            return error;
-        }
-        Counters::add(counters_.round_trips, 1);
-        return server_trouble_;
+    /// A new connection: nothing that the last one said counts.
+    void reset() {
+        reader_.emplace();
+        has_heard_ = false;
     }
+
+    /// The set must not change until the exchange is done or failed.
+    void begin(CallSet& calls) {
+        calls_ = &calls;
+        output_.clear();
+        sent_ = 0;
+        expected_.clear();
+        next_ = 0;
+        trouble_.reset();
+        scripts_ = decisions_ = 0;
+        for (std::size_t run = 0; run != calls.runs_.size(); ++run) {
+            if (calls.runs_[run].decisions != 0) write(run);
+        }
+    }
+
+    Want want() const noexcept {
+        if (sent_ != output_.size()) return Want::send;
+        return next_ == expected_.size() ? Want::done : Want::receive;
+    }
+    std::string_view output() const noexcept { return std::string_view{output_}.substr(sent_); }
+    void sent(std::size_t count) noexcept { sent_ += count; }
+    /// Not a byte has left: certainly nothing was done.
+    bool is_unsent() const noexcept { return sent_ == 0; }
+
+    /// What arrived, at most 16 KiB at a time. An error means that the connection is of no more use.
+    std::error_code feed(std::string_view bytes) {
+        if (!has_heard_ && is_tls_record(bytes)) return Errc::misconfigured;
+        has_heard_ = true;
+        if (const auto error = reader_->feed(bytes)) return error;
+        while (next_ != expected_.size()) {
+            const Reply* reply = nullptr;
+            if (const auto error = reader_->next(reply)) return error;
+            if (reply == nullptr) return {};
+            if (const auto error = take(*reply, expected_[next_++])) return error;
+        }
+        return reader_->is_drained() ? std::error_code{} : make_error_code(Errc::protocol);
+    }
+
+    /// The connection broke, or there was no time: answers all calls that have no answer.
+    void fail(std::error_code error) noexcept {
+        // A server that turns clients away tells so, and then closes.
+        if (trouble_ && trouble_->concerns == ErrorReply::Concerns::connection) error = trouble_->code;
+        for (auto& call : calls_->calls_) {
+            if (!call.is_answered) call.error = error;
+            call.is_answered = true;
+        }
+    }
+
+    /// The worst error reply that concerns more than one request.
+    const std::optional<ErrorReply>& trouble() const noexcept { return trouble_; }
+    std::size_t scripts() const noexcept { return scripts_; }      ///< runs sent
+    std::size_t decisions() const noexcept { return decisions_; }  ///< answered
 
 private:
-    /// One run of a script: so many calls from `calls_` on.
-    struct Run {
-        std::size_t first = 0;
-        std::size_t count = 0;
-        std::size_t decisions = 0;
-        bool is_unknown = false;  // the server answered NOSCRIPT
-    };
+    using Entry = CallSet::Entry;
+    using Run = CallSet::Run;
 
-    static constexpr std::size_t max_decisions = 128;
-
-    void group(std::span<Call* const> calls) {
-        calls_.clear();
-        runs_.clear();
-        server_trouble_.clear();
-        taken_.assign(calls.size(), false);
-        for (std::size_t i = 0; i != calls.size(); ++i) {
-            if (taken_[i]) continue;
-            Run run{calls_.size(), 1, calls[i]->decisions};
-            calls_.push_back(calls[i]);
-            for (std::size_t j = i + 1; j != calls.size(); ++j) {
-                if (taken_[j] || !calls[i]->joins(*calls[j]) || run.decisions + calls[j]->decisions > max_decisions)
-                    continue;
-                taken_[j] = true;
-                calls_.push_back(calls[j]);
-                ++run.count;
-                run.decisions += calls[j]->decisions;
-            }
-            runs_.push_back(run);
+    void write(std::size_t index) {
+        const Run& run = calls_->runs_[index];
+        const Script& script = run.decisions == 1 ? run.scripts->single : run.scripts->batch;
+        bool same_units = true;
+        std::string_view units;
+        each_open(run, [&](const Entry& call) {
+            if (units.empty()) units = calls_->text(call.units);
+            same_units = same_units && calls_->text(call.units) == units;
+        });
+        const std::size_t keys = run.decisions * run.keys_each;
+        append_head(output_, 3 + keys + run.common_count + (same_units ? 1 : run.decisions));
+        output_ += run.is_unknown ? script.by_text : script.by_sha;
+        append_argument(output_, keys);
+        each_open(run, [&](const Entry& call) { output_ += calls_->text(call.keys); });
+        output_ += calls_->text(run.common);
+        if (same_units) {
+            output_ += units;
+        } else {
+            each_open(run, [&](const Entry& call) {
+                for (std::size_t i = 0; i != call.decisions; ++i) output_ += calls_->text(call.units);
+            });
         }
+        expected_.push_back(index);
+        ++scripts_;
     }
 
-    std::span<Call* const> calls_of(const Run& run) const noexcept {
-        return std::span{calls_}.subspan(run.first, run.count);
-    }
-
-    void append(const Run& run, bool with_text) {
-        const auto calls = calls_of(run);
-        const Call& first = *calls.front();
-        if (first.scripts == nullptr) {
-            append_head(request_, 1);
-            append_argument(request_, std::string_view{"PING"});
-            return;
-        }
-        const Script& script = run.decisions == 1 ? first.scripts->single : first.scripts->batch;
-        const std::size_t keys = run.decisions * first.keys_each;
-        const auto is_as_first = [&](const Call* call) { return call->units == first.units; };
-        const bool same_units = std::all_of(calls.begin(), calls.end(), is_as_first);
-        append_head(request_, 3 + keys + first.common->count + (same_units ? 1 : run.decisions));
-        request_ += with_text ? script.by_text : script.by_sha;
-        append_argument(request_, keys);
-        for (const Call* const call : calls) request_ += call->keys;
-        request_ += first.common->bytes;
-        for (const Call* const call : same_units ? calls.first(1) : calls) {
-            for (std::size_t i = 0; i != (same_units ? 1 : call->decisions); ++i) request_ += call->units;
-        }
-        Counters::add(counters_.scripts, 1);
-    }
-
-    std::error_code exchange(Connection& connection, const detail::remote::Deadline& deadline, bool check_idle) {
-        request_.clear();
-        for (const Run& run : runs_) append(run, false);
-        bool is_new = false;
-        if (!connection.is_open() || (check_idle && connection.is_stale())) {
-            if (const auto error = dial(connection, deadline)) return error;
-            is_new = true;
-        }
-        std::size_t sent = 0;
-        auto error = connection.send(request_, deadline, sent);
-        if (error && sent == 0 && !is_new && error != Errc::timeout) {  // not a byte left: certainly not done
-            error = dial(connection, deadline);
-            if (!error) error = connection.send(request_, deadline, sent);
-        }
-        if (error) return error;
-
-        request_.clear();
-        for (Run& run : runs_) {
-            if (const auto failed = receive(connection, run, deadline)) return failed;
-            if (run.is_unknown) append(run, true);
-        }
-        if (request_.empty()) return {};
-        if (const auto failed = connection.send(request_, deadline, sent)) return failed;
-        for (Run& run : runs_) {
-            if (!run.is_unknown) continue;
-            if (const auto failed = receive(connection, run, deadline)) return failed;
-        }
-        return {};
-    }
-
-    std::error_code dial(Connection& connection, const detail::remote::Deadline& deadline) {
-        Counters::add(counters_.dials, 1);
-        return connection.open(url_, book_, deadline);
-    }
-
-    /// One run's reply. An error is returned only where the connection is of no more use.
-    std::error_code receive(Connection& connection, Run& run, const detail::remote::Deadline& deadline) {
-        const Reply* reply = nullptr;
-        if (const auto error = connection.receive(reply, deadline)) return error;
-        const auto calls = calls_of(run);
-        if (reply->kind == Reply::Kind::error) {
-            if (!run.is_unknown && reply->text.starts_with("NOSCRIPT")) {
+    std::error_code take(const Reply& reply, std::size_t index) {
+        Run& run = calls_->runs_[index];
+        if (reply.kind == Reply::Kind::error) {
+            if (!run.is_unknown && reply.text.starts_with("NOSCRIPT")) {
                 run.is_unknown = true;
+                write(index);
                 return {};
             }
-            const std::error_code error = classify(reply->text);
-            for (Call* const call : calls) call->fail(error);
-            if (error != Errc::wrong_type) server_trouble_ = error;
+            refuse(run, classify(reply.text));
             return {};
         }
-        if (calls.front()->scripts == nullptr) {
-            if (reply->kind != Reply::Kind::status) return Errc::protocol;
-            calls.front()->is_answered = true;
-            return {};
-        }
-        if (reply->kind != Reply::Kind::integers) return Errc::protocol;
-        std::span<const std::int64_t> answers{reply->integers};
-        for (Call* const call : calls) {
-            if (!call->take(answers)) {
-                call->is_answered = false;
-                return Errc::protocol;
-            }
-        }
-        for (const std::int64_t number : answers) {  // of decisions whose key turned out to be foreign
-            if (!disown(calls, number)) return Errc::protocol;
-        }
-        Counters::add(counters_.decisions, run.decisions);
+        if (reply.kind != Reply::Kind::integers) return Errc::protocol;
+        std::span<const std::int64_t> integers{reply.integers};
+        bool is_valid = true;
+        each_open(run, [&](Entry& call) {
+            is_valid = is_valid && read_answers(calls_->values(call, run.values_each), run.values_each, integers);
+        });
+        // Behind them, the numbers of decisions whose key turned out to be foreign.
+        for (const std::int64_t number : integers) is_valid = is_valid && mark_wrong_type(run, number);
+        if (!is_valid) return Errc::protocol;
+        each_open(run, [](Entry& call) { call.is_answered = true; });
+        decisions_ += run.decisions;
         return {};
     }
 
-    static bool disown(std::span<Call* const> calls, std::int64_t number) noexcept {
-        if (number < 1) return false;
-        auto index = static_cast<std::size_t>(number - 1);
-        for (Call* const call : calls) {
-            if (index < call->decisions) {
-                call->values[index * call->values_each] = Call::foreign;
-                return true;
-            }
-            index -= call->decisions;
-        }
-        return false;
+    void refuse(const Run& run, const ErrorReply& why) noexcept {
+        each_open(run, [&](Entry& call) {
+            call.error = why.code;
+            call.is_answered = true;
+        });
+        if (why.concerns == ErrorReply::Concerns::request) return;
+        if (!trouble_ || why.concerns > trouble_->concerns) trouble_ = why;
     }
 
-    const RedisUrl& url_;
-    detail::remote::AddressBook& book_;
-    Counters& counters_;
-    // Kept from one round trip to the next, so that they allocate no more.
-    std::string request_;
-    std::vector<Call*> calls_;
-    std::vector<Run> runs_;
-    std::vector<bool> taken_;
-    std::error_code server_trouble_;
+    /// Takes a call's answers off the front of `from`; false if they do not fit what was asked.
+    static bool read_answers(std::span<std::int64_t> values, std::size_t each,
+                             std::span<const std::int64_t>& from) noexcept {
+        for (; !values.empty(); values = values.subspan(each)) {
+            if (from.empty()) return false;
+            const bool is_ours = from.front() != ScriptCall::wrong_type;
+            const std::size_t count = is_ours ? each : 1;
+            if (from.size() < count) return false;
+            const auto answer = from.first(count);
+            const auto is_wrong = [](std::int64_t value) { return value < 0 || value > ScriptCall::max_value; };
+            if (is_ours && std::any_of(answer.begin(), answer.end(), is_wrong)) return false;
+            std::copy(answer.begin(), answer.end(), values.begin());
+            from = from.subspan(count);
+        }
+        return true;
+    }
+
+    bool mark_wrong_type(const Run& run, std::int64_t number) noexcept {
+        if (number < 1) return false;
+        auto index = static_cast<std::size_t>(number - 1);
+        bool is_marked = false;
+        each_open(run, [&](Entry& call) {
+            if (is_marked) return;
+            if (index < call.decisions) {
+                calls_->values(call, run.values_each)[index * run.values_each] = ScriptCall::wrong_type;
+                is_marked = true;
+            }
+            index -= call.decisions;
+        });
+        return is_marked;
+    }
+
+    /// The calls of a run that wait for an answer.
+    template <class F>
+    void each_open(const Run& run, F f) {
+        for (auto at = run.first; at != CallSet::none; at = calls_->calls_[at].next) {
+            if (!calls_->calls_[at].is_answered) f(calls_->calls_[at]);
+        }
+    }
+
+    CallSet* calls_ = nullptr;
+    std::string output_;  // kept from one exchange to the next, so that it allocates no more
+    std::size_t sent_ = 0;
+    std::vector<std::size_t> expected_;  // whose replies come, in order: indices of runs
+    std::size_t next_ = 0;
+    std::optional<ReplyReader> reader_;
+    bool has_heard_ = false;
+    std::optional<ErrorReply> trouble_;
+    std::size_t scripts_ = 0;
+    std::size_t decisions_ = 0;
 };
 
 }  // namespace sluice::redis

@@ -29,17 +29,17 @@ inline void append_escaped(std::string& out, std::string_view text, std::string_
 
 /// What the keys of one limiter and policy begin with: prefix:limiter:id: with the id of limiter, policy and parameters
 /// in base64url. Where a decision takes several keys, a hash tag opens before the id, so that they lie in one slot.
-inline std::string key_space(std::string_view prefix, std::string_view limiter, std::uint64_t id, bool tagged) {
-    std::string space;
-    space.reserve(prefix.size() + limiter.size() + 16);
-    space += prefix;
-    space += ':';
-    append_escaped(space, limiter, ":{}");
-    space += tagged ? ":{" : ":";
+inline std::string key_prefix(std::string_view prefix, std::string_view limiter, std::uint64_t id, bool tagged) {
+    std::string start;
+    start.reserve(prefix.size() + limiter.size() + 16);
+    start += prefix;
+    start += ':';
+    append_escaped(start, limiter, ":{}");
+    start += tagged ? ":{" : ":";
     constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    for (int shift = 60; shift >= 0; shift -= 6) space += digits[id >> shift & 63];
-    space += ':';
-    return space;
+    for (int shift = 60; shift >= 0; shift -= 6) start += digits[id >> shift & 63];
+    start += ':';
+    return start;
 }
 
 /// The user's key without braces: they would choose the hash slot, and many users could be made to share one.

@@ -13,40 +13,41 @@
 
 namespace sluice::redis {
 
-/// What all requests of one limiter and policy have in common: the policy's arguments in RESP, and how its keys begin.
-struct Prepared {
-    std::uint64_t scope_id = 0;
-    Arguments common{};
-    std::string space{};
-};
-
-/// Those of the first scopes that a store is asked for, since to write them takes half of what a request takes to
-/// write. Others, where two scopes meet in a place, are made for each call. Takes no lock; nothing is freed before the end.
-class PreparedScopes {
+/// What all requests of one limiter and policy have in common, for the first scopes that a store is asked for: to write
+/// it takes half of what a request takes to write. That of others, where two scopes have the same slot, is made for each
+/// call. Takes no lock; nothing is freed before the end.
+class ScopeCache {
 public:
-    PreparedScopes() = default;
-    PreparedScopes(const PreparedScopes&) = delete;
-    ~PreparedScopes() {
-        for (const auto& place : places_) delete place.load(std::memory_order_acquire);
+    struct Entry {
+        std::uint64_t scope_id = 0;
+        Arguments common{};        ///< the policy's arguments
+        std::string key_prefix{};  ///< how the scope's keys begin
+    };
+
+    ScopeCache() = default;
+    ScopeCache(const ScopeCache&) = delete;
+    ScopeCache& operator=(const ScopeCache&) = delete;
+    ~ScopeCache() {
+        for (const auto& slot : slots_) delete slot.load(std::memory_order_acquire);
     }
 
     /// Null where it is not known.
-    const Prepared* find(std::uint64_t scope_id) const noexcept {
-        const Prepared* const known = places_[scope_id % places].load(std::memory_order_acquire);
+    const Entry* find(std::uint64_t scope_id) const noexcept {
+        const Entry* const known = slots_[scope_id % slots].load(std::memory_order_acquire);
         return known != nullptr && known->scope_id == scope_id ? known : nullptr;
     }
 
-    /// What was made, for later calls too if its place is free: else it stays with the caller.
-    const Prepared* keep(std::unique_ptr<const Prepared>& made) noexcept {
-        const Prepared* nobody = nullptr;
-        if (places_[made->scope_id % places].compare_exchange_strong(nobody, made.get(), std::memory_order_acq_rel))
+    /// What was made, for later calls too if its slot is free: else it stays with the caller.
+    const Entry* keep(std::unique_ptr<const Entry>& made) noexcept {
+        const Entry* nobody = nullptr;
+        if (slots_[made->scope_id % slots].compare_exchange_strong(nobody, made.get(), std::memory_order_acq_rel))
             return made.release();
         return made.get();
     }
 
 private:
-    static constexpr std::size_t places = 64;
-    std::array<std::atomic<const Prepared*>, places> places_{};
+    static constexpr std::size_t slots = 64;
+    std::array<std::atomic<const Entry*>, slots> slots_{};
 };
 
 }  // namespace sluice::redis
