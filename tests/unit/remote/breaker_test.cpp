@@ -9,6 +9,7 @@
 using namespace std::chrono_literals;
 using sluice::detail::remote::Breaker;
 using Permit = Breaker::Permit;
+using Evidence = Breaker::Evidence;
 
 namespace {
 
@@ -18,7 +19,7 @@ const Breaker::Clock::time_point start{1h};
 void open(Breaker& breaker, Breaker::Clock::time_point now) {
     for (int i = 0; i != 5; ++i) {
         REQUIRE(breaker.ask(now, call_time) == Permit::normal);
-        breaker.failed(Permit::normal, now);
+        breaker.report(Permit::normal, Evidence::failure, now);
     }
     REQUIRE(breaker.is_open());
 }
@@ -28,9 +29,9 @@ void open(Breaker& breaker, Breaker::Clock::time_point now) {
 TEST_CASE("a breaker opens after failures in a row, and only then") {
     Breaker breaker{{}};
     for (int round = 0; round != 3; ++round) {
-        for (int i = 0; i != 4; ++i) breaker.failed(Permit::normal, start);
+        for (int i = 0; i != 4; ++i) breaker.report(Permit::normal, Evidence::failure, start);
         CHECK_FALSE(breaker.is_open());
-        breaker.succeeded();
+        breaker.report(Permit::normal, Evidence::answer, start);
     }
     open(breaker, start);
     CHECK(breaker.openings() == 1);
@@ -46,7 +47,7 @@ TEST_CASE("after its pause a breaker lets one probe through") {
     CHECK(breaker.ask(later, call_time) == Permit::none);
     CHECK(breaker.ask(later + call_time, call_time) == Permit::none);
     SECTION("whose success closes it") {
-        breaker.succeeded();
+        breaker.report(Permit::probe, Evidence::answer, later);
         CHECK_FALSE(breaker.is_open());
         CHECK(breaker.ask(later, call_time) == Permit::normal);
         open(breaker, later);
@@ -56,7 +57,7 @@ TEST_CASE("after its pause a breaker lets one probe through") {
     SECTION("whose failure begins a pause twice as long, up to the longest") {
         auto now = later;
         for (const auto pause : {100ms, 200ms, 400ms, 500ms, 500ms}) {
-            breaker.failed(Permit::probe, now);
+            breaker.report(Permit::probe, Evidence::failure, now);
             CHECK(breaker.ask(now + pause * 79 / 100, call_time) == Permit::none);
             now += pause * 121 / 100;
             REQUIRE(breaker.ask(now, call_time) == Permit::probe);
@@ -66,9 +67,43 @@ TEST_CASE("after its pause a breaker lets one probe through") {
     SECTION("and another, should the first never report") {
         CHECK(breaker.ask(later + call_time + 51ms, call_time) == Permit::probe);
     }
+    SECTION("which nobody else can close it for") {
+        breaker.report(Permit::normal, Evidence::answer, later);
+        CHECK(breaker.is_open());
+        CHECK(breaker.ask(later + call_time, call_time) == Permit::none);
+    }
+    SECTION("and another at once if the first could not be sent") {
+        breaker.report(Permit::probe, Evidence::nothing, later);
+        CHECK(breaker.is_open());
+        CHECK(breaker.ask(later, call_time) == Permit::probe);
+    }
     SECTION("while late failures of calls from before change nothing") {
-        for (int i = 0; i != 10; ++i) breaker.failed(Permit::normal, later);
+        for (int i = 0; i != 10; ++i) breaker.report(Permit::normal, Evidence::failure, later);
         CHECK(breaker.openings() == 1);
         CHECK(breaker.ask(later + call_time + 51ms, call_time) == Permit::probe);
+    }
+}
+
+TEST_CASE("an answer that came late is half a failure, and what tells nothing is none") {
+    Breaker breaker{{}};
+    for (int i = 0; i != 9; ++i) {
+        breaker.report(Permit::normal, Evidence::slow_answer, start);
+        breaker.report(Permit::normal, Evidence::nothing, start);
+    }
+    CHECK_FALSE(breaker.is_open());
+    breaker.report(Permit::normal, Evidence::slow_answer, start);
+    CHECK(breaker.is_open());
+
+    // A slow probe closes it, but less is needed to open it again, for longer.
+    auto now = start + 61ms;
+    for (const auto pause : {100ms, 200ms, 400ms}) {
+        REQUIRE(breaker.ask(now, call_time) == Permit::probe);
+        breaker.report(Permit::probe, Evidence::slow_answer, now);
+        for (int i = 0; i != 5; ++i) {
+            CHECK_FALSE(breaker.is_open());
+            breaker.report(Permit::normal, Evidence::slow_answer, now);
+        }
+        CHECK(breaker.ask(now + pause * 79 / 100, call_time) == Permit::none);
+        now += pause * 121 / 100;
     }
 }
