@@ -74,7 +74,7 @@ Contender ours(const RedisServer& server, const std::string& name, const P& poli
     arguments.add(1);
     std::vector<std::string> keys;
     for (std::size_t i = 0; i != count; ++i) {
-        keys.push_back(sluice::redis::key_space("sluice", "api", std::hash<std::string>{}(name), false) +
+        keys.push_back(sluice::redis::key_prefix("sluice", "api", std::hash<std::string>{}(name), false) +
                        "user:" + std::to_string(100'000 + i % distinct));
     }
     const auto sha = load(server, count == 1 ? frame.single() : frame.batch());

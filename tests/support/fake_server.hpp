@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -31,6 +32,7 @@ public:
     FakePeer(int socket, const std::atomic<bool>& over) : socket_(socket), over_(over) {}
 
     bool is_over() const { return over_; }
+    int socket() const { return socket_; }
 
     /// What arrives next, empty when the peer has closed or the server ends.
     std::string read() const {
@@ -77,16 +79,20 @@ private:
     const std::atomic<bool>& over_;
 };
 
-/// A TCP server on a free port of 127.0.0.1 that treats each connection, on a thread of its own, as it is told.
+/// A TCP server on 127.0.0.1 that treats each connection, on a thread of its own, as it is told.
 class FakeServer {
 public:
     using Behaviour = std::function<void(const FakePeer&)>;
 
-    explicit FakeServer(Behaviour behaviour)
+    /// On a port that is given, or any.
+    explicit FakeServer(Behaviour behaviour, int port = 0)
         : behaviour_(std::move(behaviour)), socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(static_cast<std::uint16_t>(port));
+        const int on = 1;
+        ::setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         socklen_t size = sizeof address;
         if (::bind(socket_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(socket_, 64) != 0 ||
             ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
@@ -134,57 +140,95 @@ private:
     std::thread acceptor_;
 };
 
-/// What a proxy does to replies on their way back.
+/// What a proxy does to replies on their way back, and to its connections.
 struct ProxyOptions {
     std::chrono::milliseconds delay{0};
-    std::size_t bytes_per_second = 0;  ///< 0: no limit
+    std::size_t bytes_per_second = 0;            ///< 0: no limit
+    std::chrono::milliseconds forgets_after{0};  ///< idle connections, without a word; 0: never
 };
 
-/// A behaviour that passes everything on to the unix socket at `path`, and the replies back as told. `options` may be
-/// changed by the test meanwhile, under its mutex.
-struct Proxy {
-    std::string path;
-    std::mutex mutex{};
-    ProxyOptions options{};
+/// A behaviour that passes everything on to the unix socket at `path`, and the replies back as told. Both may be changed
+/// by the test meanwhile: connections that exist stay where they are, as behind a load balancer.
+class Proxy {
+public:
+    explicit Proxy(std::string path) : path_(std::move(path)) {}
 
     void set(const ProxyOptions& next) {
-        const std::lock_guard lock{mutex};
-        options = next;
+        const std::lock_guard lock{mutex_};
+        options_ = next;
+    }
+    void redirect(const std::string& path) {
+        const std::lock_guard lock{mutex_};
+        path_ = path;
     }
 
     void operator()(const FakePeer& peer) {
         const int upstream = ::socket(AF_UNIX, SOCK_STREAM, 0);
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
-        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        {
+            const std::lock_guard lock{mutex_};
+            path_.copy(address.sun_path, sizeof address.sun_path - 1);
+        }
         if (::connect(upstream, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) pass(peer, upstream);
         ::close(upstream);
     }
 
 private:
+    using Clock = std::chrono::steady_clock;
+    struct Chunk {
+        Clock::time_point due;
+        std::string bytes;
+    };
+
+    ProxyOptions options() {
+        const std::lock_guard lock{mutex_};
+        return options_;
+    }
+
     void pass(const FakePeer& peer, int upstream) {
-        for (auto request = peer.read(); !request.empty(); request = peer.read()) {
-            if (::send(upstream, request.data(), request.size(), MSG_NOSIGNAL) < 0) return;
+        std::deque<Chunk> back;
+        auto last_traffic = Clock::now();
+        while (!peer.is_over()) {
+            pollfd items[2] = {{peer.socket(), POLLIN, 0}, {upstream, POLLIN, 0}};
+            ::poll(items, 2, back.empty() ? 20 : 1);
+            const auto now = Clock::now();
+            const ProxyOptions told = options();
             std::array<char, 65'536> buffer;
-            const auto count = ::recv(upstream, buffer.data(), buffer.size(), 0);
-            if (count <= 0) return;
-            ProxyOptions now;
-            {
-                const std::lock_guard lock{mutex};
-                now = options;
+            if (items[0].revents != 0) {
+                if (told.forgets_after.count() != 0 && now - last_traffic > told.forgets_after) {
+                    peer.fall_silent();
+                    return;
+                }
+                const auto count = ::recv(peer.socket(), buffer.data(), buffer.size(), 0);
+                if (count <= 0 || ::send(upstream, buffer.data(), static_cast<std::size_t>(count), MSG_NOSIGNAL) < 0)
+                    return;
+                last_traffic = now;
             }
-            peer.wait(now.delay);
-            const std::string_view reply{buffer.data(), static_cast<std::size_t>(count)};
-            if (now.bytes_per_second == 0) {
-                peer.write(reply);
-                continue;
+            if (items[1].revents != 0) {
+                const auto count = ::recv(upstream, buffer.data(), buffer.size(), 0);
+                if (count <= 0) return;
+                add(back, {buffer.data(), static_cast<std::size_t>(count)}, now, told);
+                last_traffic = now;
             }
-            for (const char byte : reply) {
-                peer.wait(std::chrono::milliseconds{1000 / now.bytes_per_second});
-                peer.write({&byte, 1});
-            }
+            for (; !back.empty() && back.front().due <= Clock::now(); back.pop_front()) peer.write(back.front().bytes);
         }
     }
+
+    static void add(std::deque<Chunk>& back, std::string_view bytes, Clock::time_point now, const ProxyOptions& told) {
+        if (told.bytes_per_second == 0) {
+            back.push_back({now + told.delay, std::string{bytes}});
+            return;
+        }
+        for (const char byte : bytes) {
+            const auto previous = back.empty() ? now : back.back().due;
+            back.push_back({previous + std::chrono::milliseconds{1000 / told.bytes_per_second}, std::string{byte}});
+        }
+    }
+
+    std::mutex mutex_;
+    std::string path_;
+    ProxyOptions options_{};
 };
 
 #endif

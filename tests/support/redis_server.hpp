@@ -28,12 +28,15 @@
 class RedisServer {
 public:
     /// `options` are further arguments of redis-server. Throws where it does not start.
-    explicit RedisServer(std::vector<std::string> options = {}) : options_(std::move(options)) {
+    explicit RedisServer(std::vector<std::string> options = {}) : RedisServer("127.0.0.1", 0, std::move(options)) {}
+    /// On another loop-back address, and on a port that is given unless it is 0.
+    RedisServer(std::string host, int port, std::vector<std::string> options = {})
+        : options_(std::move(options)), host_(std::move(host)) {
         std::string folder = (std::filesystem::temp_directory_path() / "sluice-redis-XXXXXX").string();
         if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error{"cannot make a temporary folder"};
         folder_ = folder;
         for (int attempt = 0; attempt != 5; ++attempt) {
-            port_ = free_port();
+            port_ = port != 0 ? port : free_port();
             if (start()) return;
         }
         std::filesystem::remove_all(folder_);
@@ -48,7 +51,7 @@ public:
     RedisServer& operator=(const RedisServer&) = delete;
 
     std::string url() const { return "unix://" + socket_path(); }
-    std::string tcp_url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+    std::string tcp_url() const { return "redis://" + host_ + ":" + std::to_string(port_); }
     int port() const noexcept { return port_; }
     pid_t pid() const noexcept { return pid_; }
     std::string socket_path() const { return folder_ + "/redis.sock"; }
@@ -117,8 +120,8 @@ private:
         const std::string port = std::to_string(port_);
         const std::string path = socket_path();
         std::vector<std::string> words = {
-            "redis-server",  "--port", port, "--bind",       "127.0.0.1", "--unixsocket", path, "--dir",
-            folder_,         "--save", "",   "--appendonly", "no",        "--daemonize",  "no", "--logfile",
+            "redis-server",  "--port", port, "--bind",       host_, "--unixsocket", path, "--dir",
+            folder_,         "--save", "",   "--appendonly", "no",  "--daemonize",  "no", "--logfile",
             folder_ + "/log"};
         words.insert(words.end(), options_.begin(), options_.end());
         std::vector<char*> arguments;
@@ -162,6 +165,7 @@ private:
     };
 
     std::vector<std::string> options_;
+    std::string host_;
     mutable std::unique_ptr<redisContext, Free> admin_;
     std::string folder_;
     int port_ = 0;

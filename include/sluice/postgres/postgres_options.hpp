@@ -8,7 +8,7 @@
 #include <string>
 
 #include <sluice/detail/validate.hpp>
-#include <sluice/net/breaker.hpp>
+#include <sluice/remote/breaker.hpp>
 
 namespace sluice {
 
@@ -22,7 +22,7 @@ struct PostgresOptions {
     /// Makes ensure_schema() create a table that survives a crash of the server and is replicated. Every decision then
     /// waits for the disk, unless the server or the user has synchronous_commit off.
     bool logged = false;
-    net::BreakerOptions breaker{};
+    BreakerOptions breaker{};
 
     /// *this, or std::invalid_argument.
     const PostgresOptions& checked() const {

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/net/deadline.hpp>
+#include <sluice/remote/deadline.hpp>
 #include <sluice/postgres/detail/client.hpp>
 #include <sluice/postgres/detail/statement.hpp>
 #include <sluice/postgres/postgres_options.hpp>
@@ -86,12 +86,12 @@ public:
     /// allowed to create. Takes a connection of its own for a moment.
     [[nodiscard]] std::error_code ensure_schema(std::chrono::nanoseconds timeout = std::chrono::seconds{
                                                     10}) const noexcept {
-        return guarded([&] { return client_->ensure_schema(net::Deadline{timeout}); });
+        return guarded([&] { return client_->ensure_schema(detail::remote::Deadline{timeout}); });
     }
 
     /// Whether the server answers: for health checks. Asks even while the breaker is open.
     std::error_code ping(std::chrono::nanoseconds timeout) const noexcept {
-        return guarded([&] { return client_->ping(net::Deadline{timeout}); });
+        return guarded([&] { return client_->ping(detail::remote::Deadline{timeout}); });
     }
 
     PostgresStats stats() const noexcept { return client_->stats(); }
@@ -104,14 +104,14 @@ private:
     template <Policy P>
     Decision decide(const Request<P>& request, std::optional<std::chrono::nanoseconds> now) const noexcept {
         Decision decision;
-        run(request, {&request.key, 1}, {&decision, 1}, now, net::Deadline{client_->options().timeout});
+        run(request, {&request.key, 1}, {&decision, 1}, now, detail::remote::Deadline{client_->options().timeout});
         return decision;
     }
 
     template <Policy P>
     void decide_many(const Request<P>& request, std::optional<std::chrono::nanoseconds> now,
                      std::span<const std::string_view> keys, std::span<Decision> out) const noexcept {
-        const net::Deadline deadline{client_->options().timeout};
+        const detail::remote::Deadline deadline{client_->options().timeout};
         for (std::size_t done = 0; done < keys.size(); done += batch) {
             const std::size_t count = std::min(batch, keys.size() - done);
             run(request, keys.subspan(done, count), out.subspan(done, count), now, deadline);
@@ -120,7 +120,7 @@ private:
 
     template <Policy P>
     void run(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
-             std::optional<std::chrono::nanoseconds> now, const net::Deadline& deadline) const noexcept {
+             std::optional<std::chrono::nanoseconds> now, const detail::remote::Deadline& deadline) const noexcept {
         const auto error = guarded([&] { return ask(request, keys, out, now, deadline); });
         for (std::size_t i = 0; i != keys.size(); ++i) {
             if (error) out[i] = failure(error);
@@ -131,7 +131,7 @@ private:
     /// Decides on the keys that are not too long, or returns an error. May throw std::bad_alloc.
     template <Policy P>
     std::error_code ask(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
-                        std::optional<std::chrono::nanoseconds> now, const net::Deadline& deadline) const {
+                        std::optional<std::chrono::nanoseconds> now, const detail::remote::Deadline& deadline) const {
         // Everyone asks for rows in the order of their keys, so that no two calls wait for each other's rows; the same
         // key several times is asked for in the order given.
         std::array<std::uint8_t, batch> order;

@@ -4,22 +4,37 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include <sluice/detail/validate.hpp>
-#include <sluice/net/breaker.hpp>
+#include <sluice/redis/redis_credentials.hpp>
+#include <sluice/remote/breaker.hpp>
 
 namespace sluice {
 
 struct RedisOptions {
-    /// For one call from beginning to end: waiting for a connection, dialling, logging in, the script. 1 ms .. 1 min.
+    /// For one call from beginning to end: waiting for a connection, dialling, logging in, the script. More than twice the
+    /// usual round trip: an answer that takes longer than half of it counts as half a failure. 1 ms .. 1 min.
     std::chrono::milliseconds timeout{100};
     /// Connections at most, 1 .. 64, made as they are needed. So many calls run at once, each alone on a connection;
     /// what comes meanwhile is combined.
     std::size_t connections = 3;
     /// In front of every key. With a hash tag of its own ("{limits}") all keys of a cluster share one slot.
     std::string prefix = "sluice";
-    net::BreakerOptions breaker{};
+    BreakerOptions breaker{};
+    /// Calls that may wait for a connection at once; one more fails at once with Errc::busy. So a slow server holds no
+    /// more threads than that. 1 .. 1,000,000.
+    std::size_t max_waiting = 1'024;
+    /// A connection that has been idle for longer is not trusted and dialled anew: firewalls and address translators
+    /// forget idle connections without a word. 1 ms .. 1 h.
+    std::chrono::milliseconds max_idle{30'000};
+    /// Asked whenever a connection is dialled, so that a password may change meanwhile; without it those of the URL are
+    /// used. Called by many threads at once; what it throws fails the call with Errc::authentication.
+    std::function<RedisCredentials()> credentials{};
+    /// Finds the numeric addresses of a host name, on a thread of its own; without it getaddrinfo(3) does.
+    std::function<std::vector<std::string>(const std::string& host)> resolve{};
 
     /// *this, or std::invalid_argument.
     const RedisOptions& checked() const {
@@ -28,6 +43,8 @@ struct RedisOptions {
         check("breaker.failures_to_open", breaker.failures_to_open, 1'000'000);
         check("breaker.first_pause", breaker.first_pause.count(), 60'000);
         check("breaker.longest_pause", breaker.longest_pause.count(), 3'600'000);
+        check("max_waiting", max_waiting, 1'000'000);
+        check("max_idle", max_idle.count(), 3'600'000);
         if (prefix.size() > 256) {
             detail::throw_invalid("RedisOptions::prefix", std::to_string(prefix.size()) + " bytes",
                                   "at most 256 bytes long");

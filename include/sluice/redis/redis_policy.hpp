@@ -11,8 +11,8 @@
 #include <type_traits>
 
 #include <sluice/policy.hpp>
-#include <sluice/redis/detail/command.hpp>
 #include <sluice/redis/detail/script.hpp>
+#include <sluice/redis/wire/resp.hpp>
 
 namespace sluice {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include <sluice/net/address.hpp>
+#include <sluice/remote/address.hpp>
 
 namespace sluice {
 
@@ -19,9 +19,10 @@ namespace sluice {
 ///     redis://[user[:password]@]host[:port][/database]      port 6379, database 0, IPv6 in brackets
 ///     unix://[user[:password]@]/path[?db=database]
 ///
-/// User, password and path may hold %XX escapes. `redis://:secret@host` is a password without a user.
+/// User, password and path may hold %XX escapes. `redis://:secret@host` is a password without a user, `redis://app@host`
+/// a user who needs none.
 struct RedisUrl {
-    net::Endpoint endpoint{};
+    detail::remote::Endpoint endpoint{};
     std::string user{};
     std::string password{};
     std::uint32_t database = 0;
@@ -91,7 +92,7 @@ private:
         if (!rest.starts_with('/')) rest = parse_user(rest);
         if (!rest.starts_with('/')) fail("with unix:// needs an absolute path");
         endpoint.path = unescape(rest);
-        if (endpoint.path.size() > net::Endpoint::max_path) fail("has a path too long for a unix socket");
+        if (endpoint.path.size() > detail::remote::Endpoint::max_path) fail("has a path too long for a unix socket");
         if (endpoint.path.find('\0') != std::string::npos) fail("has a path with a zero byte");
     }
 
@@ -103,7 +104,7 @@ private:
         const auto colon = who.find(':');
         user = unescape(who.substr(0, colon));
         if (colon != std::string_view::npos) password = unescape(who.substr(colon + 1));
-        if (!user.empty() && password.empty()) fail("has a user without a password");
+        if (colon != std::string_view::npos && password.empty() && !user.empty()) fail("has an empty password");
         return rest.substr(at + 1);
     }
 

@@ -37,6 +37,12 @@ TEST_CASE("a Redis URL names a unix socket") {
     CHECK(full.database == 3);
 }
 
+TEST_CASE("a user may need no password") {
+    const auto url = RedisUrl::parse("redis://app@host");
+    CHECK(url.user == "app");
+    CHECK(url.password.empty());
+}
+
 TEST_CASE("a bad Redis URL is refused, and not shown") {
     const std::string long_path = "unix:///" + std::string(200, 'x') + "hunter2";
     for (const std::string url : {"",
@@ -45,7 +51,7 @@ TEST_CASE("a bad Redis URL is refused, and not shown") {
                                   "redis://",
                                   "redis://hunter2@",
                                   "redis://u:hunter2@",
-                                  "redis://u@h",
+                                  "redis://u:@h",
                                   "redis://:hunter2@h:0",
                                   "redis://:hunter2@h:65536",
                                   "redis://:hunter2@h:x",

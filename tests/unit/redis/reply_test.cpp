@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <sluice/redis/detail/reply.hpp>
+#include <sluice/redis/wire/reply.hpp>
 
 #include "support/catch.hpp"
 

@@ -13,8 +13,8 @@
 #include <utility>
 
 #include <sluice/error.hpp>
-#include <sluice/net/breaker.hpp>
-#include <sluice/net/deadline.hpp>
+#include <sluice/remote/breaker.hpp>
+#include <sluice/remote/deadline.hpp>
 #include <sluice/postgres/detail/connection.hpp>
 #include <sluice/postgres/detail/pool.hpp>
 #include <sluice/postgres/detail/target.hpp>
@@ -40,16 +40,16 @@ public:
 
     /// Runs one statement (see Connection::run); the breaker may answer instead of the server. May throw std::bad_alloc.
     template <class Send>
-    Answer run(Send send, const net::Deadline& deadline) {
+    Answer run(Send send, const detail::remote::Deadline& deadline) {
         Answer answer;
         const auto permit = breaker_.ask(deadline.start(), options_.timeout);
-        if (permit == net::Breaker::Permit::none) {
+        if (permit == detail::remote::Breaker::Permit::none) {
             answer.error = Errc::breaker_open;
         } else {
             try {
                 run(send, deadline, answer);
             } catch (...) {
-                breaker_.failed(permit, net::Breaker::Clock::now());
+                breaker_.report(permit, detail::remote::Breaker::Evidence::nothing, detail::remote::Breaker::Clock::now());
                 throw;
             }
             report(answer, permit);
@@ -58,15 +58,15 @@ public:
         return answer;
     }
 
-    std::error_code ping(const net::Deadline& deadline) {
+    std::error_code ping(const detail::remote::Deadline& deadline) {
         Answer answer;
         run([](PGconn* connection) { return PQsendQuery(connection, "SELECT 1"); }, deadline, answer);
-        report(answer, net::Breaker::Permit::normal);
+        report(answer, detail::remote::Breaker::Permit::normal);
         return answer.error;
     }
 
     /// On a connection of its own.
-    std::error_code ensure_schema(const net::Deadline& deadline) {
+    std::error_code ensure_schema(const detail::remote::Deadline& deadline) {
         Connection connection;
         Answer answer;
         count(dials_);
@@ -95,7 +95,7 @@ public:
 
 private:
     template <class Send>
-    void run(Send send, const net::Deadline& deadline, Answer& answer) {
+    void run(Send send, const detail::remote::Deadline& deadline, Answer& answer) {
         Pool& pool = this->pool();
         const auto give_back = [&](Connection* lent) { pool.give_back(lent); };
         const std::unique_ptr<Connection, decltype(give_back)> connection{pool.take(deadline), give_back};
@@ -129,13 +129,11 @@ private:
         return *fresh.release();
     }
 
-    void report(const Answer& answer, net::Breaker::Permit permit) noexcept {
-        if (answer.sqlstate == waited_in_vain && permit == net::Breaker::Permit::normal) return;  // others will report
-        if (answer.error && !is_about_the_key(answer.sqlstate)) {
-            breaker_.failed(permit, net::Breaker::Clock::now());
-        } else {
-            breaker_.succeeded();
-        }
+    void report(const Answer& answer, detail::remote::Breaker::Permit permit) noexcept {
+        using Evidence = detail::remote::Breaker::Evidence;
+        auto evidence = answer.error && !is_about_the_key(answer.sqlstate) ? Evidence::failure : Evidence::answer;
+        if (answer.sqlstate == waited_in_vain) evidence = Evidence::nothing;  // others will report
+        breaker_.report(permit, evidence, detail::remote::Breaker::Clock::now());
     }
 
     static void count(std::atomic<std::uint64_t>& counter) noexcept { counter.fetch_add(1, std::memory_order_relaxed); }
@@ -144,7 +142,7 @@ private:
 
     Target target_;
     PostgresOptions options_;
-    net::Breaker breaker_;
+    detail::remote::Breaker breaker_;
     std::atomic<std::uint64_t> statements_{0};
     std::atomic<std::uint64_t> failures_{0};
     std::atomic<std::uint64_t> dials_{0};

@@ -17,8 +17,8 @@
 #include <utility>
 
 #include <sluice/error.hpp>
-#include <sluice/net/address.hpp>
-#include <sluice/net/deadline.hpp>
+#include <sluice/remote/address.hpp>
+#include <sluice/remote/deadline.hpp>
 #include <sluice/postgres/detail/errors.hpp>
 #include <sluice/postgres/detail/target.hpp>
 
@@ -57,7 +57,7 @@ public:
     }
 
     /// Connects and logs in. May throw std::bad_alloc.
-    std::error_code dial(const Target& target, const Place& place, const net::Deadline& deadline) {
+    std::error_code dial(const Target& target, const Place& place, const detail::remote::Deadline& deadline) {
         close();
         connection_ = target.start(place);
         if (!is_open()) return Errc::no_memory;
@@ -73,7 +73,7 @@ public:
     /// Runs what `send` sends, which returns 1 if it could. Closes the connection unless it may be used again. May throw
     /// std::bad_alloc.
     template <class Send>
-    void run(Send send, const net::Deadline& deadline, Answer& answer) {
+    void run(Send send, const detail::remote::Deadline& deadline, Answer& answer) {
         answer = {};
         if (send(get()) != 1) {
             answer.error = Errc::disconnected;
@@ -87,7 +87,7 @@ public:
 private:
     PGconn* get() const noexcept { return connection_.load(std::memory_order_relaxed); }
 
-    std::error_code log_in(const net::Deadline& deadline) {
+    std::error_code log_in(const detail::remote::Deadline& deadline) {
         if (PQstatus(get()) == CONNECTION_BAD) return Errc::refused;
         for (PostgresPollingStatusType status = PGRES_POLLING_WRITING; status != PGRES_POLLING_OK;) {
             if (status == PGRES_POLLING_FAILED) return refusal();
@@ -105,7 +105,7 @@ private:
         return Errc::refused;
     }
 
-    std::error_code receive(const net::Deadline& deadline, Answer& answer) {
+    std::error_code receive(const detail::remote::Deadline& deadline, Answer& answer) {
         for (int unsent = PQflush(get()); unsent != 0; unsent = PQflush(get())) {
             if (unsent < 0) return Errc::disconnected;
             if (const auto error = wait(POLLIN | POLLOUT, deadline)) return error;
@@ -142,7 +142,7 @@ private:
         }
     }
 
-    std::error_code wait(int events, const net::Deadline& deadline) const noexcept {
+    std::error_code wait(int events, const detail::remote::Deadline& deadline) const noexcept {
         for (;;) {
             pollfd item{PQsocket(get()), static_cast<short>(events), 0};
             if (item.fd < 0) return Errc::disconnected;

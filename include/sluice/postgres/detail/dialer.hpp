@@ -15,8 +15,9 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/net/address.hpp>
-#include <sluice/net/deadline.hpp>
+#include <sluice/remote/address.hpp>
+#include <sluice/remote/endpoints.hpp>
+#include <sluice/remote/deadline.hpp>
 #include <sluice/postgres/detail/connection.hpp>
 #include <sluice/postgres/detail/target.hpp>
 
@@ -29,12 +30,12 @@ public:
     explicit Dialer(const Target& target) : target_(target) {
         for (const Place& place : target.places()) {
             auto& book = books_.emplace_back();
-            if (place.needs_look_up()) book.emplace(net::Endpoint{place.host, place.port_number()});
+            if (place.needs_look_up()) book.emplace(detail::remote::Endpoint{place.host, place.port_number()});
         }
     }
 
     /// May throw std::bad_alloc, and std::system_error where no thread can be started for a look-up.
-    std::error_code dial(Connection& connection, const net::Deadline& deadline) {
+    std::error_code dial(Connection& connection, const detail::remote::Deadline& deadline) {
         std::error_code error = Errc::unresolved;
         const std::size_t count = books_.size();
         const std::size_t first = preferred_.load(std::memory_order_relaxed);
@@ -50,11 +51,11 @@ public:
     }
 
 private:
-    std::error_code dial(Connection& connection, std::size_t index, const net::Deadline& deadline) {
+    std::error_code dial(Connection& connection, std::size_t index, const detail::remote::Deadline& deadline) {
         Place place = target_.places()[index];
         auto& book = books_[index];
         if (!book) return connection.dial(target_, place, deadline);
-        std::vector<net::Address> addresses;
+        std::vector<detail::remote::Address> addresses;
         if (const auto error = book->find(addresses, deadline)) return error;
         std::error_code error = Errc::unresolved;
         for (std::size_t i = 0; i != addresses.size(); ++i) {
@@ -65,14 +66,17 @@ private:
             }
             place.hostaddr = text;
             error = connection.dial(target_, place, deadline.share(static_cast<int>(addresses.size() - i)));
-            if (!error) return error;
+            if (!error) {
+                book->prefer(addresses[i]);
+                return error;
+            }
+            book->doubt(addresses[i]);
         }
-        book->forget();
         return error;
     }
 
     const Target& target_;
-    std::deque<std::optional<net::AddressBook>> books_;  // one for each place that has a name
+    std::deque<std::optional<detail::remote::Endpoints>> books_;  // one for each place that has a name
     std::atomic<std::size_t> preferred_{0};
 };
 

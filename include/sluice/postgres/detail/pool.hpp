@@ -8,8 +8,8 @@
 #include <mutex>
 #include <vector>
 
-#include <sluice/net/deadline.hpp>
-#include <sluice/net/process_id.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/remote/fork_check.hpp>
 #include <sluice/postgres/detail/connection.hpp>
 #include <sluice/postgres/detail/dialer.hpp>
 #include <sluice/postgres/detail/target.hpp>
@@ -21,12 +21,12 @@ namespace sluice::postgres {
 class Pool {
 public:
     Pool(const Target& target, std::size_t connections)
-        : owner_(net::ProcessId::get()), dialer_(target), connections_(connections) {
+        : owner_(detail::remote::ForkCheck::get()), dialer_(target), connections_(connections) {
         for (Connection& connection : connections_) free_.push_back(&connection);
     }
 
     /// A forked child inherits the connections of its parent and must not use them.
-    bool is_inherited() const noexcept { return owner_ != net::ProcessId::get(); }
+    bool is_inherited() const noexcept { return owner_ != detail::remote::ForkCheck::get(); }
     /// Called in a forked child, where no other thread runs and the mutex may be locked for ever.
     void abandon() noexcept {
         for (Connection& connection : connections_) connection.abandon();
@@ -35,7 +35,7 @@ public:
     Dialer& dialer() noexcept { return dialer_; }
 
     /// The one used last of those that are free; nullptr where none comes free in time.
-    Connection* take(const net::Deadline& deadline) {
+    Connection* take(const detail::remote::Deadline& deadline) {
         std::unique_lock lock{mutex_};
         if (!available_.wait_until(lock, deadline.at(), [&] { return !free_.empty(); })) return nullptr;
         Connection* const connection = free_.back();

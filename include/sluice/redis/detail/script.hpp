@@ -9,8 +9,8 @@
 #include <string_view>
 #include <utility>
 
-#include <sluice/redis/detail/command.hpp>
-#include <sluice/redis/detail/sha1.hpp>
+#include <sluice/redis/wire/resp.hpp>
+#include <sluice/redis/wire/sha1.hpp>
 
 namespace sluice::redis {
 
@@ -228,6 +228,7 @@ end
 /// Both scripts of a policy.
 struct Scripts {
     explicit Scripts(const ScriptFrame& frame) : single(frame.single()), batch(frame.batch()) {}
+    Scripts(std::string_view for_one, std::string_view for_many) : single(for_one), batch(for_many) {}
     Script single;
     Script batch;
 };

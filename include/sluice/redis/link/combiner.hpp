@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LINK_COMBINER_HPP
+#define SLUICE_REDIS_LINK_COMBINER_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sluice/error.hpp>
+#include <sluice/redis/link/group.hpp>
+#include <sluice/redis/link/lanes.hpp>
+#include <sluice/redis/link/server.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/wire/call_set.hpp>
+#include <sluice/remote/breaker.hpp>
+#include <sluice/remote/deadline.hpp>
+
+namespace sluice::redis {
+
+/// A few connections ("lanes") and the calls that wait for one. While a lane is free a call takes it and goes alone.
+/// Else it joins the group of those that wait; the thread that gives a lane back offers it to the first group, and
+/// whichever thread comes first, one of the group that wakes or one that joins it, leads all its calls to the server
+/// in one round trip (flat combining: Hendler, Incze, Shavit and Tzafrir, 2010). No lock is held during input and
+/// output, and no thread works for others but along with its own call. None waits beyond its own deadline, whoever
+/// leads: the group has a copy of all that it sends.
+class Combiner {
+public:
+    using Deadline = detail::remote::Deadline;
+    using Breaker = detail::remote::Breaker;
+
+    Combiner(Server& server, Breaker& breaker)
+        : breaker_(breaker), max_waiting_(server.options.max_waiting), lanes_(server, server.options.connections) {}
+
+    /// Called in a forked child, where no other thread runs and the mutex may be locked for ever.
+    void abandon() noexcept { lanes_.abandon(); }
+    std::size_t open_connections() const noexcept { return lanes_.open_connections(); }
+
+    /// Returns when all the calls are answered, which go to the server in one exchange.
+    void run(std::span<ScriptCall> calls, const Deadline& deadline, Breaker::Permit permit) noexcept {
+        std::unique_lock lock{mutex_};
+        if (Lane* const lane = groups_.empty() ? lanes_.take() : nullptr) {
+            lock.unlock();
+            go_alone(*lane, calls, deadline, permit);
+        } else if (waiting_ >= max_waiting_) {
+            lock.unlock();
+            refuse(calls, Errc::busy, permit);
+        } else {
+            go_together(lock, calls, deadline, permit);
+        }
+    }
+
+private:
+    enum class Ending : std::uint8_t { leads, answered, too_late };
+
+    void go_alone(Lane& lane, std::span<ScriptCall> calls, const Deadline& deadline, Breaker::Permit permit) noexcept {
+        lane.alone.clear();
+        try {
+            for (const ScriptCall& call : calls) lane.alone.add(call);
+        } catch (const std::bad_alloc&) {
+            give_back(lane, {});
+            refuse(calls, Errc::no_memory, permit);
+            return;
+        }
+        const auto outcome = lane.connection.perform(lane.alone, deadline);
+        for (std::size_t i = 0; i != calls.size(); ++i) lane.alone.collect(i, calls[i]);
+        breaker_.report(permit, outcome.evidence, Deadline::Clock::now());
+        give_back(lane, outcome);
+    }
+
+    void go_together(std::unique_lock<std::mutex>& lock, std::span<ScriptCall> calls, const Deadline& deadline,
+                     Breaker::Permit permit) noexcept {
+        std::shared_ptr<Group> group;
+        std::size_t self = 0;
+        try {
+            group = group_for(calls, deadline);
+            self = group->add(calls, deadline, permit);
+        } catch (const std::bad_alloc&) {
+            lock.unlock();
+            refuse(calls, Errc::no_memory, permit);
+            return;
+        }
+        ++waiting_;
+        if (group->lane == nullptr) group->lane = lanes_.take();
+        switch (group->lane != nullptr ? Ending::leads : wait(lock, *group, deadline)) {
+            case Ending::leads: lead(lock, group, self, deadline); break;
+            case Ending::answered: break;
+            case Ending::too_late:
+                if (lock.owns_lock()) {
+                    leave(lock, group, self);
+                    refuse(calls, Errc::timeout, permit);
+                } else {  // its answer may yet come, to nobody; the leader reports
+                    fail(calls, Errc::timeout);
+                }
+                return;
+        }
+        group->collect(self, calls);
+    }
+
+    /// Waits without the lock; owns it afterwards unless another thread leads the group.
+    static Ending wait(std::unique_lock<std::mutex>& lock, Group& group, const Deadline& deadline) noexcept {
+        for (;;) {
+            const auto stage = group.stage.get();
+            switch (stage) {
+                case Group::over: return Ending::answered;
+                case Group::led:
+                    if (lock.owns_lock()) lock.unlock();
+                    if (deadline.has_passed()) return Ending::too_late;
+                    group.stage.wait(stage, deadline.at());
+                    break;
+                default:
+                    if (!lock.owns_lock()) {
+                        lock.lock();  // and look again
+                    } else if (deadline.has_passed()) {
+                        return Ending::too_late;
+                    } else if (stage == Group::offered) {
+                        return Ending::leads;
+                    } else {
+                        lock.unlock();
+                        group.stage.wait(stage, deadline.at());
+                    }
+            }
+        }
+    }
+
+    void lead(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, std::size_t self,
+              const Deadline& deadline) noexcept {
+        std::erase(groups_, group);
+        waiting_ -= group->present;
+        Lane& lane = *std::exchange(group->lane, nullptr);
+        group->stage.set(Group::led);
+        group->cancel_late(self);
+        const auto permit = group->permit();
+        lock.unlock();
+        const auto outcome = lane.connection.perform(group->calls, deadline);
+        breaker_.report(permit, outcome.evidence, Deadline::Clock::now());
+        give_back(lane, outcome);
+        group->stage.set(Group::over);
+        if (group.use_count() > 1) group->stage.wake_all();
+    }
+
+    /// A thread that has waited in vain; unlocks.
+    void leave(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Group>& group, std::size_t self) noexcept {
+        group->leave(self);
+        --waiting_;
+        auto woken = group->lane != nullptr ? group : nullptr;  // another thread has to take it
+        if (group->present == 0) {
+            std::erase(groups_, group);
+            if (group->lane != nullptr) woken = offer(*std::exchange(group->lane, nullptr));
+        }
+        lock.unlock();
+        if (woken) woken->stage.wake_one();
+    }
+
+    std::shared_ptr<Group> group_for(std::span<const ScriptCall> calls, const Deadline& deadline) {
+        if (groups_.empty() || !groups_.back()->accepts(calls, deadline)) groups_.push_back(std::make_shared<Group>());
+        return groups_.back();
+    }
+
+    void give_back(Lane& lane, const Connection::Outcome& outcome) noexcept {
+        std::unique_lock lock{mutex_};
+        std::shared_ptr<Group> next;
+        if (lanes_.returns(lane, outcome)) {
+            next = offer(lane);
+        } else {
+            lanes_.put_back(lane);
+        }
+        lock.unlock();
+        if (next) next->stage.wake_one();  // not under the lock, which it needs next
+    }
+
+    /// To the first group that has none; returns it, to be woken. Else the lane is free.
+    std::shared_ptr<Group> offer(Lane& lane) noexcept {
+        for (const auto& group : groups_) {
+            if (group->lane != nullptr || group->present == 0) continue;
+            group->lane = &lane;
+            group->stage.set(Group::offered);
+            return group;
+        }
+        lanes_.put_back(lane);
+        return nullptr;
+    }
+
+    static void fail(std::span<ScriptCall> calls, Errc why) noexcept {
+        for (ScriptCall& call : calls) call.error = why;
+    }
+    void refuse(std::span<ScriptCall> calls, Errc why, Breaker::Permit permit) noexcept {
+        fail(calls, why);
+        breaker_.report(permit, Breaker::Evidence::nothing, Deadline::Clock::now());
+    }
+
+    Breaker& breaker_;
+    const std::size_t max_waiting_;
+    std::mutex mutex_;
+    Lanes lanes_;
+    std::deque<std::shared_ptr<Group>> groups_;  // first come, first led
+    std::size_t waiting_ = 0;                    // threads in groups that nobody leads yet
+};
+
+}  // namespace sluice::redis
+
+#endif

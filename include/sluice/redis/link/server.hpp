@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LINK_SERVER_HPP
+#define SLUICE_REDIS_LINK_SERVER_HPP
+
+#include <system_error>
+
+#include <sluice/error.hpp>
+#include <sluice/redis/redis_credentials.hpp>
+#include <sluice/redis/redis_options.hpp>
+#include <sluice/redis/redis_stats.hpp>
+#include <sluice/redis/redis_url.hpp>
+#include <sluice/remote/endpoints.hpp>
+
+namespace sluice::redis {
+
+/// What connections have to know of the server that they go to. Thread-safe.
+struct Server {
+    const RedisUrl& url;
+    const RedisOptions& options;
+    Counters& counters;
+    detail::remote::Endpoints endpoints{url.endpoint, options.resolve};
+
+    std::error_code find_credentials(RedisCredentials& who) const {
+        who = {url.user, url.password};
+        if (!options.credentials) return {};
+        try {
+            who = options.credentials();
+            return {};
+        } catch (...) {
+            return Errc::authentication;
+        }
+    }
+};
+
+}  // namespace sluice::redis
+
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_WIRE_CALL_HPP
+#define SLUICE_REDIS_WIRE_CALL_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <system_error>
+
+#include <sluice/redis/detail/script.hpp>
+#include <sluice/redis/wire/resp.hpp>
+
+namespace sluice::redis {
+
+/// Some decisions of one policy for one run of a script, in RESP but for the frame around them, and where to put the
+/// answers.
+struct ScriptCall {
+    const Scripts* scripts = nullptr;   ///< live for ever
+    const Arguments* common = nullptr;  ///< of all decisions: the policy's, and the time if it is not the server's
+    std::string_view keys{};            ///< of all decisions, as RESP arguments
+    std::string_view units{};           ///< of each decision, one RESP argument
+    std::size_t keys_each = 1;
+    std::size_t values_each = 1;  ///< integers in one answer
+    std::size_t decisions = 0;    ///< at most max_decisions
+
+    /// `values_each` integers for each decision; the first is `wrong_type` where a key is not ours.
+    std::span<std::int64_t> values{};
+    std::error_code error{};
+
+    static constexpr std::size_t max_decisions = 128;
+    static constexpr std::int64_t wrong_type = -1;
+    static constexpr std::int64_t max_value = std::int64_t{1} << 53;  // scripts answer with exact doubles
+};
+
+}  // namespace sluice::redis
+
+#endif

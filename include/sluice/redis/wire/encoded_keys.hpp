@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_WIRE_ENCODED_KEYS_HPP
+#define SLUICE_REDIS_WIRE_ENCODED_KEYS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <sluice/detail/validate.hpp>
+#include <sluice/redis/wire/key.hpp>
+#include <sluice/redis/wire/resp.hpp>
+#include <sluice/store.hpp>
+
+namespace sluice::redis {
+
+/// What a call asks of each of its keys, as the RESP arguments that scripts take: the keys, and the units of each.
+class EncodedKeys {
+public:
+    EncodedKeys(std::string_view prefix, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
+                std::uint64_t units) {
+        std::string number;
+        switch (operation) {
+            case Operation::peek: number = "0"; break;
+            case Operation::consume: break;
+            case Operation::refund: number = "-"; break;
+            case Operation::reset: number = "-", units = detail::max_units; break;
+        }
+        append_number(number, std::min(units, detail::max_units));
+        append_argument(units_, number);
+
+        keys_.reserve(keys.size() * (prefix.size() + 32) * parts);
+        std::string full;
+        full.reserve(prefix.size() + 64);
+        full = prefix;
+        for (const std::string_view key : keys) {
+            full.resize(prefix.size());
+            append_user_key(full, key);
+            if (parts > 1) full += "}0";
+            for (std::size_t part = 0; part != parts; ++part) {
+                if (parts > 1) full.back() = static_cast<char>('0' + part);
+                append_argument(keys_, full);
+            }
+        }
+    }
+
+    std::string_view keys() const noexcept { return keys_; }
+    std::string_view units() const noexcept { return units_; }
+
+private:
+    std::string keys_;
+    std::string units_;
+};
+
+}  // namespace sluice::redis
+
+#endif

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_WIRE_KEY_HPP
+#define SLUICE_REDIS_WIRE_KEY_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sluice::redis {
+
+inline constexpr std::size_t max_key_bytes = 1'024;
+
+/// `%` and the characters in `special` as %XX: different texts stay different, and none of `special` is left.
+inline void append_escaped(std::string& out, std::string_view text, std::string_view special) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::size_t plain = 0;  // where what needs no escape begins
+    for (std::size_t i = 0; i != text.size(); ++i) {
+        const char c = text[i];
+        if (c != '%' && special.find(c) == std::string_view::npos) continue;
+        out += text.substr(plain, i - plain);
+        out += '%';
+        out += digits[static_cast<unsigned char>(c) >> 4];
+        out += digits[static_cast<unsigned char>(c) & 15];
+        plain = i + 1;
+    }
+    out += text.substr(plain);
+}
+
+/// What the keys of one limiter and policy begin with: prefix:limiter:id: with the id of limiter, policy and parameters
+/// in base64url. Where a decision takes several keys, a hash tag opens before the id, so that they lie in one slot.
+inline std::string key_prefix(std::string_view prefix, std::string_view limiter, std::uint64_t id, bool tagged) {
+    std::string start;
+    start.reserve(prefix.size() + limiter.size() + 16);
+    start += prefix;
+    start += ':';
+    append_escaped(start, limiter, ":{}");
+    start += tagged ? ":{" : ":";
+    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (int shift = 60; shift >= 0; shift -= 6) start += digits[id >> shift & 63];
+    start += ':';
+    return start;
+}
+
+/// The user's key without braces: they would choose the hash slot, and many users could be made to share one.
+inline void append_user_key(std::string& out, std::string_view key) { append_escaped(out, key, "{}"); }
+
+}  // namespace sluice::redis
+
+#endif

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <sluice/remote/endpoints.hpp>
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using sluice::Errc;
+using namespace sluice::detail::remote;
+using Names = std::vector<std::string>;
+
+namespace {
+
+Address address(const std::string& numeric) { return Address::of_host(numeric, 6379, AI_NUMERICHOST).at(0); }
+
+std::string text(const Address& a) {
+    char host[NI_MAXHOST];
+    REQUIRE(getnameinfo(a.get(), a.length, host, sizeof host, nullptr, 0, NI_NUMERICHOST) == 0);
+    return host;
+}
+
+Names order(Endpoints& endpoints) {
+    std::vector<Address> found;
+    REQUIRE_FALSE(endpoints.find(found, Deadline{10s}));
+    Names names;
+    for (const Address& a : found) names.push_back(text(a));
+    return names;
+}
+
+}  // namespace
+
+TEST_CASE("numeric addresses and paths are known at once") {
+    Endpoints numeric{{.host = "127.0.0.1", .port = 6379},
+                      [](const std::string&) -> Names { throw std::logic_error{""}; }};
+    CHECK(order(numeric) == Names{"127.0.0.1"});
+    numeric.doubt(address("127.0.0.1"));
+    CHECK(order(numeric) == Names{"127.0.0.1"});
+    Endpoints path{{.path = "/tmp/redis.sock"}};
+    std::vector<Address> found;
+    CHECK_FALSE(path.find(found, Deadline{0s}));
+    CHECK(found.at(0).family() == AF_UNIX);
+}
+
+TEST_CASE("addresses are dialled the last good one first, those that failed last") {
+    std::atomic<int> look_ups{0};
+    Endpoints endpoints{{.host = "name", .port = 6379}, [&](const std::string& host) {
+                            CHECK(host == "name");
+                            ++look_ups;
+                            return Names{"127.0.0.1", "127.0.0.2", "127.0.0.3"};
+                        }};
+    CHECK(order(endpoints) == Names{"127.0.0.1", "127.0.0.2", "127.0.0.3"});
+    CHECK(order(endpoints).size() == 3);
+    CHECK(look_ups == 1);  // known for a while
+
+    endpoints.prefer(address("127.0.0.2"));
+    CHECK(order(endpoints) == Names{"127.0.0.2", "127.0.0.1", "127.0.0.3"});
+    endpoints.doubt(address("127.0.0.2"));
+    CHECK(order(endpoints) == Names{"127.0.0.1", "127.0.0.3", "127.0.0.2"});
+    CHECK(look_ups == 2);  // what was doubted may have moved
+    endpoints.doubt(address("127.0.0.1"));
+    CHECK(order(endpoints) == Names{"127.0.0.3", "127.0.0.2", "127.0.0.1"});
+    endpoints.prefer(address("127.0.0.1"));
+    CHECK(order(endpoints) == Names{"127.0.0.1", "127.0.0.3", "127.0.0.2"});
+}
+
+TEST_CASE("what a look-up found expires") {
+    std::atomic<int> look_ups{0};
+    Endpoints endpoints{{.host = "name", .port = 6379}, [&](const std::string&) {
+                            ++look_ups;
+                            return Names{"127.0.0.1"};
+                        }};
+    const auto now = Deadline::Clock::now();
+    endpoints.learn({address("127.0.0.9")}, now - Endpoints::lifetime / 2);
+    CHECK(order(endpoints) == Names{"127.0.0.9"});
+    CHECK(look_ups == 0);
+    endpoints.learn({address("127.0.0.9")}, now - Endpoints::lifetime);
+    CHECK(order(endpoints) == Names{"127.0.0.1"});
+    CHECK(look_ups == 1);
+}
+
+TEST_CASE("where a look-up fails or hangs, what an older one found is better than nothing") {
+    std::atomic<int> look_ups{0};
+    std::atomic<bool> over{false};
+    Endpoints endpoints{{.host = "name", .port = 6379}, [&](const std::string&) -> Names {
+                            switch (look_ups++) {
+                                case 0: return {};
+                                case 1: return {"127.0.0.1"};
+                                case 2: throw std::runtime_error{"no answer"};
+                            }
+                            while (!over) std::this_thread::yield();
+                            return {"127.0.0.2"};
+                        }};
+    std::vector<Address> found;
+    CHECK(endpoints.find(found, Deadline{10s}) == Errc::unresolved);
+    CHECK(order(endpoints) == Names{"127.0.0.1"});
+    endpoints.doubt(address("127.0.0.1"));
+    CHECK(order(endpoints) == Names{"127.0.0.1"});
+    CHECK(look_ups == 3);
+    REQUIRE_FALSE(endpoints.find(found, Deadline{20ms}));
+    CHECK(text(found.at(0)) == "127.0.0.1");
+    over = true;
+    CHECK(order(endpoints) == Names{"127.0.0.2"});  // the same look-up's
+    CHECK(look_ups == 4);
+}
+
+TEST_CASE("what is retired takes older connections along") {
+    Endpoints endpoints{{.host = "127.0.0.1", .port = 6379}};
+    const auto now = Deadline::Clock::now();
+    const auto before = endpoints.retirements();
+    endpoints.doubt(address("127.0.0.1"), now);
+    CHECK(endpoints.retirements() == before);
+    endpoints.retire(address("127.0.0.1"), now);
+    CHECK(endpoints.retirements() != before);
+    CHECK(endpoints.is_retired(address("127.0.0.1"), now - 1ns));
+    CHECK_FALSE(endpoints.is_retired(address("127.0.0.1"), now));
+}
