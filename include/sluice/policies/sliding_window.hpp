@@ -54,10 +54,7 @@ public:
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
         if (cost == 0) return peek(state, now, 0);
-        if (was_clock_set_back(state, now.count())) {
-            state.log.drop_oldest(state.log.size());
-            state.log.append(now.count(), limit_);
-        }
+        bring_back(state, now.count());
         const std::int64_t time = time_of(state, now.count());
         forget(state, time);
         Decision decision = peek(state, now, cost);
@@ -95,6 +92,7 @@ public:
     }
 
     void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
+        bring_back(state, now.count());
         forget(state, time_of(state, now.count()));
         state.log.drop_newest_units(units);
     }
@@ -108,6 +106,13 @@ private:
     std::int64_t visible_from(std::int64_t time) const noexcept { return detail::add(time, 1 - window_ns_); }
     void forget(State& state, std::int64_t time) const noexcept {
         state.log.drop_oldest(state.log.count_before(visible_from(time)));
+    }
+
+    /// Where the clock was set back, the log is full of units that came now.
+    void bring_back(State& state, std::int64_t now) const noexcept {
+        if (!was_clock_set_back(state, now)) return;
+        state.log.drop_oldest(state.log.size());
+        state.log.append(now, limit_);
     }
 
     /// When a request of `now` is decided: at the newest admission, if that lies ahead no further than threads are held up.
