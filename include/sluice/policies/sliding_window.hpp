@@ -64,9 +64,8 @@ public:
             state.log.append(time, cost);
             decision.remaining -= cost;
             decision.reset_after = detail::wait(now.count(), leaves_at(time));
-        } else if (was_clock_set_back(state, now.count())) {
-            state.log.drop_oldest(state.log.size());
-            state.log.append(now.count(), limit_);
+        } else {
+            bring_back(state, now.count());
         }
         return decision;
     }
@@ -97,6 +96,7 @@ public:
     }
 
     void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
+        bring_back(state, now.count());
         state.log.drop_newest_units(std::min(units, state.log.units() - units_gone(state, now.count())));
     }
 
@@ -112,6 +112,13 @@ private:
     }
     void forget(State& state, std::int64_t time) const noexcept {
         state.log.drop_oldest(state.log.count_before(visible_from(time)));
+    }
+
+    /// Where the clock was set back, the log is full of units that came now.
+    void bring_back(State& state, std::int64_t now) const noexcept {
+        if (!was_clock_set_back(state, now)) return;
+        state.log.drop_oldest(state.log.size());
+        state.log.append(now, limit_);
     }
 
     /// When a request of `now` is decided: at the newest admission, if that lies ahead no further than threads are held up.

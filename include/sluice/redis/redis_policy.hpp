@@ -10,6 +10,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include <sluice/detail/skew.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/redis/detail/script.hpp>
 #include <sluice/redis/wire/resp.hpp>
@@ -41,6 +42,9 @@ struct RedisPolicy {
 namespace redis {
 
 inline constexpr std::chrono::nanoseconds resolution = std::chrono::microseconds{1};
+
+/// How far a script may find a state ahead of its policy's own reach and still decide as at the state's time.
+inline constexpr std::int64_t tolerated_skew_us = detail::tolerated_skew / resolution;
 
 /// Lua's numbers are doubles: whole numbers up to here are exact.
 inline constexpr std::int64_t max_exact = std::int64_t{1} << 53;

@@ -70,6 +70,15 @@ TEST_CASE("a window at the first representable time forgets nothing") {
     CHECK(step(policy, state, first + 10s, 1).allowed);
 }
 
+TEST_CASE("what is given back after the clock was set back is there") {
+    const SlidingWindow policy{5, 10s};
+    SlidingWindow::State state;
+    REQUIRE(step(policy, state, 100s, 3).allowed);
+    policy.refund(state, 50s, 2);  // of a log that is full of now
+    CHECK(policy.peek(state, 50s, 2).allowed);
+    CHECK(policy.peek(state, 50s, 3).retry_after == 10s);
+}
+
 TEST_CASE("the log takes no more memory than its entries and gives it back") {
     const SlidingWindow policy{1000, 10s};
     SlidingWindow::State state;

@@ -2,6 +2,7 @@
 #ifndef SLUICE_REDIS_SCRIPTS_BUCKET_HPP
 #define SLUICE_REDIS_SCRIPTS_BUCKET_HPP
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -29,14 +30,16 @@ struct BucketScript {
     static constexpr std::size_t keys = 1;
     static constexpr std::array<std::size_t, 2> values{1, 1};
     static constexpr ScriptPart general{
-        .arguments = 6,
+        .arguments = 7,
         .is_number = true,
-        .setup = R"(local unit@, full@, life@ = $1 + 0, $2 + 0, $3
-local periods = floor(now / $4)
-local tick@ = now * $5 + periods * $6 + floor((now - periods * $4) * $6 / $4)
+        .setup = R"(local unit@, full@, most@, life@ = $1 + 0, $2 + 0, $3 + 0, $4
+local periods = floor(now / $5)
+local tick@ = now * $6 + periods * $7 + floor((now - periods * $5) * $7 / $5)
 )",
+        // A debt above full@ was made at a later time than now: denied until then, unless it exceeds most@, which means
+        // that the clock went back.
         .look = R"(local debt@ = number@ - tick@
-local ahead@ = debt@ > full@
+local ahead@ = debt@ > most@
 if ahead@ then debt@ = full@ elseif not (debt@ > 0) then debt@ = 0 end
 local fits@ = debt@ + n * unit@ <= full@
 )",
@@ -47,8 +50,8 @@ local fits@ = debt@ + n * unit@ <= full@
     };
     static constexpr ScriptPart microseconds = [] {
         ScriptPart part = general;
-        part.arguments = 3;
-        part.setup = "local unit@, full@, life@, tick@ = $1 + 0, $2 + 0, $3, now\n";
+        part.arguments = 4;
+        part.setup = "local unit@, full@, most@, life@, tick@ = $1 + 0, $2 + 0, $3 + 0, $4, now\n";
         return part;
     }();
     static constexpr std::array<std::array<ScriptPart, 1>, 2> parts{{{general}, {microseconds}}};
@@ -70,7 +73,11 @@ local fits@ = debt@ + n * unit@ <= full@
     static void arguments(const P& policy, std::size_t form, std::int64_t min_life_ms, Arguments& out) {
         const Grid grid{rate(policy)};
         out.add(grid.ticks.per_unit());
-        out.add(policy.quota().limit * grid.ticks.per_unit());
+        const std::uint64_t full = policy.quota().limit * grid.ticks.per_unit();
+        out.add(full);
+        // As many ticks as the tolerated skew may span.
+        const std::int64_t skew = grid.ticks.at(detail::tolerated_skew.count()) + (grid.is_microseconds() ? 0 : 1);
+        out.add(full + static_cast<std::uint64_t>(skew));
         out.add(life_ms(policy.quota().window, min_life_ms));
         if (form == 1) return;
         out.add(grid.denominator);
@@ -84,7 +91,9 @@ local fits@ = debt@ + n * unit@ <= full@
                                    std::chrono::nanoseconds now) noexcept {
         if (*answer == 0) return {};
         const detail::Ticks ticks{rate(policy), resolution};
-        return {ticks.start_of(ticks.at(now.count()) + *answer)};
+        // What the script tolerated is not found to be too far ahead by less than a tick.
+        const std::int64_t latest = (now + policy.quota().window + detail::tolerated_skew).count();
+        return {std::min(ticks.start_of(ticks.at(now.count()) + *answer), latest)};
     }
 
 private:

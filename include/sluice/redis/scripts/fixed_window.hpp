@@ -21,29 +21,30 @@ struct RedisPolicy<FixedWindow> {
     static constexpr std::size_t keys = 1;
     static constexpr std::array<std::size_t, 2> values{2, 1};
     static constexpr redis::ScriptPart general{
-        .arguments = 3,
+        .arguments = 4,
         .is_number = true,
-        .setup = R"(local size@, most@, life@ = $1 + 0, $2 + 1, $3
+        .setup = R"(local size@, most@, skew@, life@ = $1 + 0, $2 + 1, $3 + 0, $4
 local rest@ = size@ - now % size@
 local first@ = floor(now / size@) * most@
 )",
-        // A state of the next window is the present within the last millisecond of this one (a clock that trembles),
-        // else its clock was ahead, and its count is taken along. same@: the key may be incremented.
+        // A state of a window to come is decided on in that window, if that begins within skew@: now is late. Else the
+        // clock went back, and the present window is used up. same@: the key may be incremented.
         .look = R"(local used@ = number@ - first@
 local base@, left@, same@, ahead@ = first@, rest@, v@, false
 if used@ < 0 then
   used@, same@ = 0, false
 elseif used@ >= most@ then
-  if used@ < 2 * most@ and rest@ <= 1000 then
-    base@, left@, used@ = first@ + most@, rest@ + size@, used@ - most@
+  local windows = floor(used@ / most@)
+  if rest@ + (windows - 1) * size@ <= skew@ then
+    base@, left@, used@ = first@ + windows * most@, rest@ + windows * size@, used@ - windows * most@
   else
-    used@, ahead@, same@ = used@ % most@, true, false
+    used@, ahead@, same@ = most@ - 1, true, false
   end
 end
 local fits@ = used@ + n < most@
 )",
         .take = "v@ = base@ + used@ + n\nSAVE@",
-        .deny = "if ahead@ and not fits@ then\nv@ = base@ + used@\nSAVE@end\n",
+        .deny = "if ahead@ then\nv@ = base@ + used@\nSAVE@end\n",
         .give = "if used@ > 0 then\nv@, same@ = base@ + math.max(0, used@ + n), false\nSAVE@end\n",
         .answer = "used@, left@",
         .save = "if same@ then call('INCRBY', key@, units) else WRITE@ end\n",
@@ -65,7 +66,7 @@ end
     static constexpr std::array<std::array<redis::ScriptPart, 1>, 2> parts{{{general}, {packed}}};
 
     static std::size_t form(const FixedWindow& policy) noexcept {
-        const auto most_left = static_cast<std::uint64_t>(policy.window() / redis::resolution + 1'000);
+        const auto most_left = static_cast<std::uint64_t>(policy.window() / redis::resolution + redis::tolerated_skew_us);
         return detail::uint128{most_left} * (policy.limit() + 1) < static_cast<detail::uint128>(redis::max_exact) ? 1
                                                                                                                   : 0;
     }
@@ -84,7 +85,8 @@ end
     static void arguments(const FixedWindow& policy, std::size_t, std::int64_t min_life_ms, redis::Arguments& out) {
         out.add(policy.window() / redis::resolution);
         out.add(policy.limit());
-        out.add(redis::life_ms(policy.window(), min_life_ms));
+        out.add(redis::tolerated_skew_us);
+        out.add(redis::life_ms(policy.window() + detail::tolerated_skew, min_life_ms));
     }
 
     static const FixedWindow& view(const FixedWindow& policy) noexcept { return policy; }

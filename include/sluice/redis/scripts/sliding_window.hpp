@@ -74,16 +74,15 @@ struct RedisPolicy<SlidingWindow> {
     static constexpr std::size_t keys = 1;
     static constexpr std::array<std::size_t, 1> values{3};
     static constexpr std::array<std::array<redis::ScriptPart, 1>, 1> parts{{{{{
-        .arguments = 3,
+        .arguments = 4,
         .is_string = false,
-        .setup = R"(local size@, limit@, life@ = $1 + 0, $2 + 0, $3
-local edge@ = now - size@
+        .setup = R"(local size@, limit@, skew@, life@ = $1 + 0, $2 + 0, $3 + 0, $4
 local pack@, unpack@, sub@ = struct.pack, struct.unpack, string.sub
 )",
-        // The gone@ oldest units have left the window. A newest time more than a millisecond ahead means that the clock
-        // went back: the late@ newest, those after now, then count as now.
+        // The gone@ oldest units have left the window. Where the newest time is ahead of now by up to skew@, now is late:
+        // decided as at that time. Further ahead, the clock went back: the log is taken for full of now.
         .look = R"(local head@ = redis.pcall('LINDEX', key@, '-1')
-local chunks@, front@, length@, gone@, late@ = 0, 64, 0, 0, 0
+local chunks@, front@, length@, gone@ = 0, 64, 0, 0
 local newest@, ahead@, retry@ = 0, false, 0
 if head@ then
   if #head@ < 16 or #head@ % 8 > 0 then BAD end
@@ -92,15 +91,19 @@ if head@ then
   if chunks@ > 0 and front@ > #head@ - 16 then BAD end
   newest@ = unpack@('<d', head@, #head@ - 7)
   length@ = #head@ / 8 - 1 + 8 * chunks@
-  ahead@ = newest@ > now + 1000
+  ahead@ = newest@ > now + skew@
+  local edge = math.max(now, newest@) - size@
   local several = false
-  if newest@ <= edge@ then
+  if ahead@ then
+    head@, chunks@, front@, length@, newest@ = false, 0, 64, 0, now
+    if n <= limit@ then retry@ = size@ end
+  elseif newest@ <= edge then
     gone@ = length@
-  elseif oldest <= edge@ then
+  elseif oldest <= edge then
     gone@ = 1
-    several = front@ == 8 or unpack@('<d', head@, 17) <= edge@
+    several = front@ == 8 or unpack@('<d', head@, 17) <= edge
   end
-  if several or ahead@ or length@ - gone@ + n > limit@ then
+  if several or length@ - gone@ + n > limit@ then
     local function time(index)
       local byte = 8 * index
       if byte >= front@ + 64 * chunks@ then
@@ -121,27 +124,25 @@ if head@ then
       end
       return low
     end
-    if several then gone@ = up_to(edge@) end
-    if ahead@ then late@, newest@ = length@ - up_to(now), now end
+    if several then gone@ = up_to(edge) end
     local leaving = length@ + n - limit@ - 1
-    if leaving >= gone@ and n <= limit@ then retry@ = math.min(time(leaving), newest@) + size@ - now end
+    if leaving >= gone@ and n <= limit@ then retry@ = time(leaving) + size@ - now end
   end
 end
-local used@ = length@ - gone@
+local used@ = ahead@ and limit@ or length@ - gone@
 local fits@ = used@ + n <= limit@
 )",
-        .take = "do\nlocal more = n + late@\nSAVE@end\n",
-        .deny = "if ahead@ and not fits@ then\nlocal more = late@\nSAVE@end\n",
-        .give = R"(if -n >= used@ then
-  call('DEL', key@)
-else
-  local more = 0
-  late@ = -n
+        .take = "do\nlocal more, undo = n, 0\nSAVE@end\n",
+        .deny = "if ahead@ then\nlocal more, undo = limit@, 0\ncall('DEL', key@)\nSAVE@end\n",
+        .give = R"(if ahead@ or -n >= used@ then call('DEL', key@) end
+if -n < used@ then
+  local more, undo = 0, -8 * n
+  if ahead@ then more, undo = limit@ + n, 0 end
   SAVE@
 end
 )",
         .answer = "used@, used@ > 0 and newest@ + size@ - now or 0, retry@",
-        // Drops the gone@ oldest and the late@ newest units, and appends `more` of now.
+        // Drops the gone@ oldest units and `undo` bytes of the newest, and appends `more` of now or of the newest time.
         .save = R"(local drop, front, chunks, times = 8 * gone@, front@, chunks@, ''
 if chunks > 0 and front <= drop + 8 then
   local whole = math.max(0, math.min(floor((drop - front) / 64), chunks - 1))
@@ -153,8 +154,8 @@ elseif head@ then
   times = sub@(head@, 9 + drop)
 end
 front = front - drop
-if late@ > 0 then
-  local undo, back = 8 * late@, #times - front
+if undo > 0 then
+  local back = #times - front
   if chunks > 0 and back <= undo then
     local whole = math.min(floor((undo - back) / 64), chunks - 1)
     local last = format('%d', -2 - whole)
@@ -165,7 +166,7 @@ if late@ > 0 then
   times = sub@(times, 1, -1 - undo)
 end
 if chunks == 0 then front = math.max(front, 64) end
-local time = pack@('<d', newest@ > now and newest@ or now)
+local time = pack@('<d', math.max(now, newest@))
 while #times + 8 * more > front + 64 do
   local room = (front + 64 - #times) / 8
   times = times .. string.rep(time, room)
@@ -175,7 +176,7 @@ while #times + 8 * more > front + 64 do
 end
 times = pack@('<II', chunks, front) .. times .. (more == 1 and time or string.rep(time, more))
 if head@ then call('LSET', key@, '-1', times) else call('RPUSH', key@, times) end
-if length@ == 0 or ahead@ or newest@ < now - now % size@ then call('PEXPIRE', key@, life@) end
+if length@ == 0 or newest@ < now - now % size@ then call('PEXPIRE', key@, life@) end
 )",
     }}}}};
 
@@ -189,7 +190,8 @@ if length@ == 0 or ahead@ or newest@ < now - now % size@ then call('PEXPIRE', ke
     static void arguments(const SlidingWindow& policy, std::size_t, std::int64_t min_life_ms, redis::Arguments& out) {
         out.add(policy.window() / redis::resolution);
         out.add(policy.limit());
-        out.add(redis::life_ms(2 * policy.window(), min_life_ms));
+        out.add(redis::tolerated_skew_us);
+        out.add(redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
     }
 
     static redis::LogSummary view(const SlidingWindow& policy) noexcept { return redis::LogSummary{policy}; }

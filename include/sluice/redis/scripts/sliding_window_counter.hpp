@@ -20,8 +20,8 @@ struct RedisPolicy<SlidingWindowCounter> {
     static constexpr std::size_t keys = 1;
     static constexpr std::array<std::size_t, 1> values{3};
     static constexpr std::array<std::array<redis::ScriptPart, 1>, 1> parts{{{{{
-        .arguments = 3,
-        .setup = R"(local size@, limit@, life@ = $1 + 0, $2 + 0, $3
+        .arguments = 4,
+        .setup = R"(local size@, limit@, skew@, life@ = $1 + 0, $2 + 0, $3 + 0, $4
 local rest@ = size@ - now % size@
 local window@ = floor(now / size@)
 )",
@@ -33,10 +33,11 @@ if v@ then
   at@, old@, new@ = string.match(v@, '^(%d+) (%d+) (%d+)$')
   if not at@ then BAD end
   at@, old@, new@ = at@ + 0, old@ + 0, new@ + 0
-  if at@ == window@ + 1 and rest@ <= 1000 then
-    left@ = rest@ + size@
+  local early = at@ * size@ - now
+  if early > skew@ then
+    at@, old@, new@, ahead@ = window@, 0, limit@, true
   elseif at@ > window@ then
-    at@, old@, new@, ahead@ = window@, 0, math.min(limit@, old@ + new@), true
+    left@ = early + size@
   elseif at@ == window@ - 1 then
     at@, old@, new@ = window@, new@, 0
   elseif at@ < window@ then
@@ -62,7 +63,7 @@ end
 local fits@ = new@ + weight@ + n <= limit@
 )",
         .take = "v@ = format('%d %d %d', at@, old@, new@ + n)\nSAVE@",
-        .deny = "if ahead@ and not fits@ then\nv@ = format('%d %d %d', at@, old@, new@)\nSAVE@end\n",
+        .deny = "if ahead@ then\nv@ = format('%d %d %d', at@, old@, new@)\nSAVE@end\n",
         .give = R"(if new@ + old@ > 0 then
 local beyond = math.max(0, -n - new@)
 v@ = format('%d %d %d', at@, math.max(0, old@ - beyond), math.max(0, new@ + n))
@@ -85,7 +86,8 @@ SAVE@end
                           redis::Arguments& out) {
         out.add(policy.window() / redis::resolution);
         out.add(policy.limit());
-        out.add(redis::life_ms(2 * policy.window(), min_life_ms));
+        out.add(redis::tolerated_skew_us);
+        out.add(redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
     }
 
     static const SlidingWindowCounter& view(const SlidingWindowCounter& policy) noexcept { return policy; }
