@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include <sluice/policies/builtin.hpp>
 #include <sluice/sluice.hpp>
 
 // A file of decisions made by an exact model:
@@ -26,8 +27,7 @@
 // `#` starts a comment, `-` stands for a value that is not checked, `never` for Decision::never.
 namespace conformance {
 
-using AnyPolicy = std::variant<sluice::TokenBucket, sluice::LeakyBucket, sluice::FixedWindow, sluice::SlidingWindow,
-                               sluice::SlidingWindowCounter>;
+using AnyPolicy = sluice::BuiltinPolicies::Apply<std::variant>;
 
 struct Expected {
     std::optional<bool> allowed;

@@ -14,17 +14,13 @@
 #include <sluice/any_limiter.hpp>
 #include <sluice/memory/memory_store.hpp>
 #include <sluice/metrics/registry.hpp>
-#include <sluice/policies/fixed_window.hpp>
-#include <sluice/policies/leaky_bucket.hpp>
-#include <sluice/policies/sliding_window.hpp>
-#include <sluice/policies/sliding_window_counter.hpp>
-#include <sluice/policies/token_bucket.hpp>
+#include <sluice/policies/builtin.hpp>
 #include <sluice/rate_limiter.hpp>
 
 namespace sluice::http {
 
 /// A policy that a rules file can name.
-using AnyPolicy = std::variant<TokenBucket, LeakyBucket, FixedWindow, SlidingWindow, SlidingWindowCounter>;
+using AnyPolicy = BuiltinPolicies::Apply<std::variant>;
 
 /// Makes the limiters that a rules file describes, in the store that the program has chosen. May throw
 /// std::invalid_argument where the store cannot run the policy. Called again at each reload, so it should keep the
@@ -64,11 +60,11 @@ private:
         std::optional<MemoryStore<P>> store{};
         std::shared_ptr<const void> series{};
     };
+    template <class... P>
+    using TrackedOfEach = std::tuple<Tracked<P>...>;
     struct Stores {
         std::mutex mutex{};
-        std::tuple<Tracked<TokenBucket>, Tracked<LeakyBucket>, Tracked<FixedWindow>, Tracked<SlidingWindow>,
-                   Tracked<SlidingWindowCounter>>
-            of_each{};
+        BuiltinPolicies::Apply<TrackedOfEach> of_each{};
     };
 
     /// Has a limiter hold its store's series beside its observer, or without one: nothing else in it can hold anything.

@@ -48,19 +48,23 @@ public:
 
     /// Makes room for the time of an admission, in place of those that have left the window.
     void reserve(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const {
-        if (cost == 0 || !peek(state, now, cost).allowed) return;
-        forget(state, time_of(state, now.count()));
-        state.log.reserve(state.log.size() + 1, limit_);
+        detail::TimeLog& log = state.log;
+        if (log.size() < log.capacity() && !log.is_mostly_unused()) return;
+        const std::size_t gone = log.count_before(visible_from(time_of(state, now.count())));
+        if (cost == 0 || cost > limit_ - (log.units() - log.units_before(gone))) return;
+        log.drop_oldest(gone);
+        log.reserve(log.size() + 1, limit_);
     }
 
     /// Times that have left the window are let go of by an admission alone, whose own time is then the newest: whoever is
     /// late is decided as at that time, at which nothing is missing.
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        Decision decision = peek(state, now, cost);
+        std::size_t gone = 0;
+        Decision decision = look(state, now, cost, gone);
         if (cost == 0) return decision;
         if (decision.allowed) {
             const std::int64_t time = time_of(state, now.count());
-            forget(state, time);
+            state.log.drop_oldest(gone);
             state.log.append(time, cost);
             decision.remaining -= cost;
             decision.reset_after = detail::wait(now.count(), leaves_at(time));
@@ -71,33 +75,20 @@ public:
     }
 
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        if (was_clock_set_back(state, now.count())) return used_up(cost);
+        std::size_t gone = 0;
+        return look(state, now, cost, gone);
+    }
+
+    void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
+        bring_back(state, now.count());
         const detail::TimeLog& log = state.log;
-        const std::uint64_t gone = units_gone(state, now.count());
-        const std::uint64_t used = log.units() - gone;
-        Decision decision;
-        decision.limit = limit_;
-        decision.allowed = cost <= limit_ - used;
-        decision.remaining = limit_ - used;
-        if (!decision.allowed) {
-            decision.retry_after = Decision::never;
-            if (cost <= limit_) {  // so many of the oldest have to leave first
-                const std::int64_t last = log.time_of_unit(gone + used + cost - limit_ - 1);
-                decision.retry_after = detail::wait(now.count(), leaves_at(last));
-            }
-        }
-        if (used != 0) decision.reset_after = detail::wait(now.count(), leaves_at(log.newest()));
-        return decision;
+        const std::uint64_t gone = log.units_before(log.count_before(visible_from(time_of(state, now.count()))));
+        state.log.drop_newest_units(std::min(units, log.units() - gone));
     }
 
     /// Whether the newest admission lies after `now`.
     bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
         return state.log.size() != 0 && state.log.newest() > now.count();
-    }
-
-    void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
-        bring_back(state, now.count());
-        state.log.drop_newest_units(std::min(units, state.log.units() - units_gone(state, now.count())));
     }
 
     std::chrono::nanoseconds expires_at(const State& state) const noexcept {
@@ -107,14 +98,31 @@ public:
 private:
     std::int64_t leaves_at(std::int64_t time) const noexcept { return detail::add(time, window_ns_); }
     std::int64_t visible_from(std::int64_t time) const noexcept { return detail::add(time, 1 - window_ns_); }
-    std::uint64_t units_gone(const State& state, std::int64_t now) const noexcept {
-        return state.log.units_before(state.log.count_before(visible_from(time_of(state, now))));
-    }
-    void forget(State& state, std::int64_t time) const noexcept {
-        state.log.drop_oldest(state.log.count_before(visible_from(time)));
+
+    /// The decision, and how many of the oldest times have left the window.
+    Decision look(const State& state, std::chrono::nanoseconds now, std::uint64_t cost,
+                  std::size_t& gone) const noexcept {
+        if (was_clock_set_back(state, now.count())) return used_up(cost);
+        const detail::TimeLog& log = state.log;
+        gone = log.count_before(visible_from(time_of(state, now.count())));
+        const std::uint64_t units_gone = log.units_before(gone);
+        const std::uint64_t used = log.units() - units_gone;
+        Decision decision;
+        decision.limit = limit_;
+        decision.allowed = cost <= limit_ - used;
+        decision.remaining = limit_ - used;
+        if (!decision.allowed) {
+            decision.retry_after = Decision::never;
+            if (cost <= limit_) {  // so many of the oldest have to leave first
+                const std::int64_t last = log.time_of_unit(units_gone + used + cost - limit_ - 1);
+                decision.retry_after = detail::wait(now.count(), leaves_at(last));
+            }
+        }
+        if (used != 0) decision.reset_after = detail::wait(now.count(), leaves_at(log.newest()));
+        return decision;
     }
 
-    /// Where the clock was set back, the log is full of units that came now.
+    /// A clock that was set back finds the key used up from now on.
     void bring_back(State& state, std::int64_t now) const noexcept {
         if (!was_clock_set_back(state, now)) return;
         state.log.drop_oldest(state.log.size());

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -179,13 +180,24 @@ private:
 
     static AnyPolicy policy(const JsonNode& node) {
         const auto kind = node.at("kind").string();
-        if (kind == TokenBucket::kind) return bucket<TokenBucket>(node, "capacity", "refill");
-        if (kind == LeakyBucket::kind) return bucket<LeakyBucket>(node, "queue", "drain");
-        if (kind == FixedWindow::kind) return window<FixedWindow>(node);
-        if (kind == SlidingWindow::kind) return window<SlidingWindow>(node);
-        if (kind == SlidingWindowCounter::kind) return window<SlidingWindowCounter>(node);
-        node.at("kind").fail_value(
-            "token_bucket, leaky_bucket, fixed_window, sliding_window or sliding_window_counter");
+        std::optional<AnyPolicy> policy;
+        std::string known;
+        BuiltinPolicies::any([&]<class P>(std::type_identity<P>) {
+            if (kind == P::kind) policy = policy_of<P>(node);
+            known += (known.empty() ? "" : ", ") + std::string{P::kind};
+            return policy.has_value();
+        });
+        if (!policy) node.at("kind").fail_value("one of " + known);
+        return *policy;
+    }
+    template <class P>
+    static AnyPolicy policy_of(const JsonNode& node) {
+        if constexpr (requires(const P& p) { p.window(); })
+            return window<P>(node);
+        else if constexpr (requires(const P& p) { p.drain(); })
+            return bucket<P>(node, "queue", "drain");
+        else
+            return bucket<P>(node, "capacity", "refill");
     }
     template <class Bucket>
     static AnyPolicy bucket(const JsonNode& node, const char* size, const char* rate) {

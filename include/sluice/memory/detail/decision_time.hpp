@@ -20,6 +20,9 @@ class DecisionTime {
 public:
     DecisionTime(std::chrono::nanoseconds now, const C* clock) noexcept : now_(now), clock_(clock) {}
 
+    /// Longer waits are announced as they are.
+    static constexpr std::chrono::nanoseconds short_wait = std::chrono::milliseconds{100};
+
     std::chrono::nanoseconds now() const noexcept { return now_; }
 
     /// Later, if time has passed; it never goes back within a request or a batch.
@@ -45,7 +48,6 @@ public:
 
     /// Whether a denial is worth a further look at the clock.
     static bool is_short_wait(const Decision& decision) noexcept {
-        constexpr std::chrono::nanoseconds short_wait = std::chrono::milliseconds{100};
         return !decision.allowed && decision.retry_after.count() != 0 && decision.retry_after <= short_wait;
     }
     bool wait_is_over(const Decision& decision) noexcept {

@@ -55,10 +55,13 @@ public:
                                            const C* clock) noexcept {
         auto result = StepResult::needs_lock;
         Decision decision = try_fast_path(request, place, now, result);
-        if (result == StepResult::committed && (decision.allowed || is_final(decision, now, clock))) [[likely]]
+        if (result == StepResult::committed && (decision.allowed || decision.retry_after > Time::short_wait)) [[likely]]
             return decision;
         const P& policy = request.scope.policy;
-        now = slow_path(decision, policy, request.scope.id, request.key, request.units, request.operation, now, clock);
+        const std::uint64_t id = request.scope.id;
+        now = result == StepResult::committed
+                  ? reconsider(decision, policy, id, request.key, request.units, now, clock)
+                  : slow_path(decision, policy, id, request.key, request.units, request.operation, now, clock);
         return decision;
     }
 
@@ -98,14 +101,13 @@ private:
         return Decision{};
     }
 
-    /// Whether a denial of the fast path stands: not if the step was left undone, nor if its wait is over by now.
-    static bool is_final(const Decision& decision, std::chrono::nanoseconds& now, const C* clock) noexcept {
-        if (decision.retry_after.count() == 0) return false;
-        if (!Time::is_short_wait(decision)) return true;
+    /// A denial of the fast path stands unless the step was left undone, or its wait is over by now.
+    [[gnu::noinline]] std::chrono::nanoseconds reconsider(Decision& decision, const P& policy, std::uint64_t scope_id,
+                                                          std::string_view key, std::uint64_t units,
+                                                          std::chrono::nanoseconds now, const C* clock) noexcept {
         Time time{now, clock};
-        const bool is_over = time.wait_is_over(decision);
-        now = time.now();
-        return !is_over;
+        if (Time::is_short_wait(decision) && !time.wait_is_over(decision)) return time.now();
+        return slow_path(decision, policy, scope_id, key, units, Operation::consume, time.now(), clock);
     }
 
     /// Everything but the fast path. Looks the key up again so that the fast path need not keep the result alive. The

@@ -27,6 +27,7 @@ public:
 
     std::size_t size() const noexcept { return size_; }          ///< entries
     std::size_t capacity() const noexcept { return capacity_; }  ///< entries that there is room for
+    bool is_mostly_unused() const noexcept { return capacity_ >= 64 && size_ < capacity_ / 8; }
     std::uint64_t units() const noexcept { return units_before(size_); }
 
     std::int64_t operator[](std::size_t index) const noexcept { return times_[slot(index)]; }  // 0 is the oldest
@@ -51,7 +52,7 @@ public:
         if (total > capacity_) {
             const std::size_t larger = capacity_ + capacity_ / 8 + 4;
             if (!move_to(std::min(most, std::max(total, larger)))) throw_or_abort(std::bad_alloc{});
-        } else if (capacity_ >= 64 && total <= capacity_ / 8) {
+        } else if (is_mostly_unused()) {
             static_cast<void>(move_to(total * 2));  // without memory for that, the larger one stays
         }
     }
