@@ -106,12 +106,25 @@ public:
     }
 };
 
-inline constinit const ErrorCategory category;
+/// Never destroyed, since other objects' destructors may still compare errors.
+#if defined(__clang__)
+struct CategoryHolder {
+    ErrorCategory category;
+};
+[[clang::no_destroy]] inline constinit const CategoryHolder category_holder;
+#else
+union CategoryHolder {
+    ErrorCategory category{};
+
+    constexpr ~CategoryHolder() {}
+};
+inline constinit const CategoryHolder category_holder{};
+#endif
 
 }  // namespace detail
 
 /// The category of Errc; its name is "sluice".
-inline const std::error_category& error_category() noexcept { return detail::category; }
+inline const std::error_category& error_category() noexcept { return detail::category_holder.category; }
 
 inline std::error_code make_error_code(Errc code) noexcept { return {static_cast<int>(code), error_category()}; }
 

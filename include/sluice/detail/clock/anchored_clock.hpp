@@ -68,13 +68,13 @@ private:
 
     [[gnu::noinline]] static std::int64_t now_slowly() noexcept {
         if (!is_checked_) [[unlikely]] {
-            if (!Counter::is_permitted() || !is_usable()) give_up();
+            is_forbidden_ = !Counter::is_permitted();
+            if (is_forbidden_ || !is_usable()) give_up();
             is_checked_ = true;
         }
         // Another turn is taken only when some other thread's reading or line came in between.
         for (std::uint64_t state = state_.load(std::memory_order_acquire);;) {
-            if (state == given_up)
-                return std::max(given_up_ns_.load(std::memory_order_relaxed), WallAnchor<Clocks>::now());
+            if (state == given_up) return std::max(given_up_ns_.load(std::memory_order_relaxed), anchor_now());
             std::int64_t least = static_cast<std::int64_t>(state);
             if (!is_time(state)) {
                 const Line line = common_line(state);
@@ -99,6 +99,12 @@ private:
                 return time;
             }
         }
+    }
+
+    static std::int64_t anchor_now() noexcept {
+        if constexpr (requires { typename Counter::ClocksWithout; })
+            if (is_forbidden_) return WallAnchor<Clocks>::template now<typename Counter::ClocksWithout>();
+        return WallAnchor<Clocks>::now();
     }
 
     /// The line that starts at `start`, if `state_` is still that afterwards. Who lays a line replaces `state_` before all
@@ -189,7 +195,8 @@ private:
     }
 
     static constinit inline thread_local Line line_{};
-    static constinit inline thread_local bool is_checked_ = false;
+    static constinit inline thread_local bool is_checked_ = false;    // the next, and whether the counter is usable
+    static constinit inline thread_local bool is_forbidden_ = false;  // to this thread
     static constinit inline thread_local bool is_keeping_ = false;
     static constinit inline thread_local bool is_laying_ = false;
 

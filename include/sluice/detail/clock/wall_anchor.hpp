@@ -28,11 +28,16 @@ struct SystemClocks {
 template <class Clocks>
 class WallAnchor {
 public:
-    static std::int64_t now() noexcept { return at(Clocks::steady_ns()); }
+    /// `Source` is another way to read the same clocks.
+    template <class Source = Clocks>
+    static std::int64_t now() noexcept {
+        return at<Source>(Source::steady_ns());
+    }
 
+    template <class Source = Clocks>
     static std::int64_t at(std::int64_t steady_ns) noexcept {
         if (steady_ns - checked_ns_.load(std::memory_order_acquire) >= check_interval_ns) [[unlikely]]
-            check(steady_ns);
+            check<Source>(steady_ns);
         return steady_ns + offset_ns_.load(std::memory_order_relaxed);
     }
 
@@ -40,13 +45,14 @@ private:
     static constexpr std::int64_t check_interval_ns = 1'000'000'000;
 
     /// May be run by several threads at once: each can only raise the offset.
+    template <class Source>
     [[gnu::noinline]] static void check(std::int64_t steady_ns) noexcept {
         std::int64_t greatest = std::numeric_limits<std::int64_t>::min();
         // The wall clock is read first: if the thread is held up in between, the difference comes out too small, which the
         // next attempt or check repairs. One too large would never be taken back.
         for (int i = 0; i != 3; ++i) {
-            const std::int64_t wall = Clocks::wall_ns();
-            greatest = std::max(greatest, wall - Clocks::steady_ns());
+            const std::int64_t wall = Source::wall_ns();
+            greatest = std::max(greatest, wall - Source::steady_ns());
         }
         std::int64_t known = offset_ns_.load(std::memory_order_relaxed);
         while (greatest > known && !offset_ns_.compare_exchange_weak(known, greatest, std::memory_order_relaxed)) {

@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <random>
 #include <string_view>
 
+#include <sluice/detail/entropy.hpp>
 #include <sluice/detail/int128.hpp>
 #include <sluice/memory/detail/siphash.hpp>
 
@@ -35,10 +35,7 @@ namespace sluice::detail {
 class KeyHash {
 public:
     KeyHash() {
-        std::random_device random;
-        for (Number& k : k_) {
-            for (std::uint64_t* half : {&k.low, &k.high}) *half = std::uint64_t{random()} << 32 | random();
-        }
+        for (Number& k : k_) k = {random_word(), random_word()};
     }
 
     [[gnu::always_inline]] std::uint64_t operator()(std::uint64_t scope, std::string_view key) const noexcept {

@@ -6,8 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <random>
 #include <string_view>
+
+#include <sluice/detail/entropy.hpp>
 
 namespace sluice::detail {
 
@@ -15,11 +16,7 @@ namespace sluice::detail {
 /// Python's tables) with a random seed: keys come from attackers, who must not be able to choose their slots.
 class SipHash {
 public:
-    SipHash() {
-        std::random_device random;
-        const auto word = [&] { return std::uint64_t{random()} << 32 | random(); };
-        *this = SipHash{word(), word()};
-    }
+    SipHash() : SipHash{random_word(), random_word()} {}
     SipHash(std::uint64_t k0, std::uint64_t k1) noexcept
         : start_{k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573} {}
 
