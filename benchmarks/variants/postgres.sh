@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Summary: the Postgres store against pgbench running the same statement (1 minute)
 
-source "$source_dir/cmake/postgres.sh"
+source "$source_dir/scripts/postgres.sh"
 variant_targets=(postgres_benchmark)
 
 variant_needs() {

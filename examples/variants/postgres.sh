@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Summary: two instances of a server that share one limit through Postgres
 
-source "$source_dir/cmake/postgres.sh"
+source "$source_dir/scripts/postgres.sh"
 variant_targets=(postgres_server)
 
 variant_needs() {

@@ -10,7 +10,7 @@
 
 // Random cases that can be repeated: every test that uses them prints its seed, and SLUICE_SEED sets it.
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool slow_build = true;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -69,8 +69,7 @@ private:
     std::mt19937_64 engine_;
 };
 
-/// How many random cases to run: all of them where the code is optimized, a part of them under a sanitizer or in a
-/// debug build.
+/// How many random cases to run: all of them, or a part of them under a sanitizer.
 inline int cases(int all) {
     const int run = slow_build ? all / 5 : all;
     std::cout << run << " of " << all << " random cases\n";

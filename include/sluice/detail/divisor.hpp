@@ -24,7 +24,7 @@ public:
 
     /// floor(n / divisor), for n < 2^63.
     constexpr std::uint64_t divide(std::uint64_t n) const noexcept {
-        return static_cast<std::uint64_t>((uint128{2 * n} * multiplier_) >> 64) >> shift_;
+        return static_cast<std::uint64_t>((uint128{n << 1} * multiplier_) >> 64) >> shift_;
     }
 
     /// ceil(n / divisor), for n < 2^63 - divisor.

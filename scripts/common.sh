@@ -104,9 +104,17 @@ choose_build_dir() {
     build_dir="$(cd "$build_dir" && pwd -P)"
 }
 
-# build NAME PRESET [TARGET|-D...]...: configures and builds in $build_dir/NAME, quietly; shows the log of a failure.
+# report_progress LOG: every 20 s the last "[n/m]" that ninja wrote there. To be run in the background and ended.
+report_progress() {
+    while sleep 20 && kill -0 $$ 2>/dev/null; do
+        sed -nE 's/^(\[[0-9]+\/[0-9]+\]).*/   \1/p' "$1" | tail -n 1
+    done
+}
+
+# build NAME PRESET [TARGET|-D...]...: configures and builds in $build_dir/NAME. A failure does not keep the rest from being
+# built; each is shown.
 build() {
-    local name="$1" preset="$2" options=() targets=() argument
+    local name="$1" preset="$2" options=() targets=() argument progress status=0
     local dir="$build_dir/$name" log="$build_dir/$name.log"
     shift 2
     for argument in "$@"; do
@@ -115,10 +123,18 @@ build() {
             *) targets+=(--target "$argument") ;;
         esac
     done
-    if ! { (cd "$source_dir" && cmake --preset "$preset" -B "$dir" "${options[@]}") &&
-           cmake --build "$dir" -j "$jobs" "${targets[@]}"; } >"$log" 2>&1; then
+    rm -f "$dir/build.ninja"  # there again only if the configuration succeeds
+    if (cd "$source_dir" && cmake --preset "$preset" -B "$dir" "${options[@]}") >"$log" 2>&1; then
+        report_progress "$log" &
+        progress=$!
+        cmake --build "$dir" -j "$jobs" "${targets[@]}" -- -k 0 >>"$log" 2>&1 || status=$?
+        kill "$progress" 2>/dev/null || true
+        wait "$progress" 2>/dev/null || true
+        [ "$status" -ne 0 ] || return 0
+        awk '/^\[[0-9]+\/[0-9]+\]/ { failed = 0 } /^FAILED: / { failed = 1 } failed' "$log" | head -n 200 >&2
+    else
         tail -n 60 "$log" >&2
-        say "Building '$name' failed; the whole log is $log" >&2
-        return 1
     fi
+    say "Building '$name' failed; the whole log is $log" >&2
+    return 1
 }
