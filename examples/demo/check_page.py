@@ -235,9 +235,10 @@ def use_page(browser, url, screenshots):
                 browser.until(IDLE, name)
             time.sleep(3)
         browser.run("(document.getElementById('tier').value = 'demo-silver')")
-        for name in ("free", "login", "data", "tiers", "strict"):
-            browser.run(f"document.getElementById('burst-{name}').click()")
-            browser.until(IDLE, name)
+        for button in ("burst-login", "burst-data", "burst-strict", "burst-tiers", "one-expensive", "burst-free"):
+            browser.run(f"document.getElementById('{button}').click()")
+            browser.until(IDLE, button)
+        browser.run("(document.getElementById('curl').textContent = 'curl -i http://127.0.0.1:8080/api/data')")
     for scheme in ("light", "dark"):
         for width, height in ((1160, 1080), (360, 780)):
             browser.look(width, height, scheme)
