@@ -62,6 +62,7 @@ int serve(const demo::Options& options) {
         response.set_header("Content-Security-Policy", demo::page_policy);
         return response;
     });
+    CROW_ROUTE(main.app, "/README.md")([] { return answer(200, "text/plain; charset=utf-8", demo::readme); });
     for (const auto& route : demo::routes) {
         main.app.route_dynamic(std::string{route.path})(
             [&route] { return answer(200, "application/json", route.answer); });

@@ -66,6 +66,9 @@ int serve(const demo::Options& options) {
         response.set_header("Content-Security-Policy", demo::page_policy);
         response.set_content(std::string{demo::page}, "text/html; charset=utf-8");
     });
+    main.server.Get("/README.md", [](const Request&, Response& response) {
+        response.set_content(std::string{demo::readme}, "text/plain; charset=utf-8");
+    });
     for (const auto& route : demo::routes) {
         main.server.Get(std::string{route.path}, [&route](const Request&, Response& response) {
             response.set_content(std::string{route.answer}, "application/json");

@@ -105,8 +105,15 @@ def check(holds, what):
 
 
 SENT = "document.getElementById('summary').textContent.startsWith('{} to {}:')"
-ROWS = "[...document.querySelectorAll('#answers tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+# The cells of each row as often as the row says that the answer came.
+ROWS = ("[...document.querySelectorAll('#answers tr')].flatMap(row => "
+        "Array(Number(row.dataset.times)).fill([...row.cells].map(cell => cell.firstChild?.textContent || '')))")
 METER = "Number(document.querySelector('#route-{} [role=meter]').getAttribute('aria-valuenow'))"
+METERS = ("[...document.querySelectorAll('#route-{} [role=meter]')].map(meter => [...['min', 'now', 'max', 'text'].map("
+          "name => meter.getAttribute('aria-value' + name)), meter.getAttribute('aria-label')])")
+AGAIN = "document.querySelector('#route-{} .again').textContent"
+FOCUS = "document.activeElement.id"
+IDLE = "![...document.querySelectorAll('button')].some(button => button.getAttribute('aria-disabled') === 'true')"
 # The least contrast between a text and what is behind it, over all visible texts.
 CONTRAST = """(() => {
   const numbers = (color) => color.match(/[0-9.]+/g).map(Number);
@@ -135,6 +142,15 @@ def use_page(browser, url, screenshots):
     browser.open(url)
     browser.until("document.querySelectorAll('.route').length === 6", "the cards of six routes")
 
+    meters = {name: browser.run(METERS.format(name)) for name in ("data", "strict", "expensive", "tiers", "login", "free")}
+    check([meter[:4] for meter in meters["data"]] == [["0", "10", "10", "10 of 10 left"]] and
+          [meter[1] for meter in meters["expensive"] + meters["tiers"] + meters["login"]] == ["20", "5", "5"],
+          "before the first request each meter shows its limit in full")
+    check([meter[4] for meter in meters["strict"]] == ['Left of "burst" on /api/strict', 'Left of "minute" on /api/strict'] and
+          [meter[1:3] for meter in meters["strict"]] == [["3", "3"], ["6", "6"]], "two limits have a meter each")
+    check(meters["free"] == [] and "no limit" in browser.run("document.getElementById('route-free').textContent"),
+          "the route without a limit has no meter")
+
     start = time.monotonic()
     browser.click("#burst-data")
     browser.until(SENT.format(20, "/api/data"), "a burst of 20 to be answered")
@@ -149,9 +165,17 @@ def use_page(browser, url, screenshots):
     check(all(row[3].startswith('"data";r=') for row in rows), "each answer shows its RateLimit field")
     low = browser.run(METER.format("data"))
     check(low <= 5, f"the bar went down to {low}")
+    browser.until(AGAIN.format("data") + " === '' && " + METER.format("data") + " >= 1", "the wait to be over")
+    again = ""
+    while not again:  # a slow machine may look only when the second is over
+        browser.click("#one-data")
+        browser.until(IDLE, "one answer")
+        again = browser.run(AGAIN.format("data"))
+    check(again == "again in 1 s", "after a denial the card says when to come again")
+    browser.until(AGAIN.format("data") + " === ''", "the countdown to end")
+    low = browser.run(METER.format("data"))
     check(browser.until(METER.format("data") + f" >= {low + 2}", "the bar to fill again"), "the bar fills again")
 
-    browser.run("document.querySelector('#burst-strict').previousElementSibling, document.body.focus()")
     for _ in range(40):
         if browser.run("document.activeElement.id === 'burst-strict'"):
             break
@@ -162,32 +186,61 @@ def use_page(browser, url, screenshots):
     passed = allowed(browser)
     check(3 <= passed <= 3 + (time.monotonic() - start) / 5,
           f"a burst by Tab and Enter got {passed} of 20 on the strict route (three at once)")
-    check(browser.run("document.activeElement.id === 'burst-strict'"), "the focus stays on the button")
-    check(len(browser.run(ROWS)) == 40, "40 answers are listed")
+    check(browser.run(FOCUS) == "burst-strict", "the focus stays on the button")
+    again = browser.run(AGAIN.format("strict"))
+    check(re.fullmatch(r"again in [1-5] s", again), f"the strict route counts down: {again}")
+    browser.until(AGAIN.format("strict") + f" !== '{again}'", "the countdown to go on")
+    check(browser.run(METERS.format("strict"))[1][1] != "6", "the second limit's meter went down, too")
 
-    browser.run("(document.getElementById('tier').value = 'demo-silver')")
+    browser.run("(document.getElementById('tier').value = 'demo-silver', "
+                "document.getElementById('tier').dispatchEvent(new Event('change')))")
+    check(browser.run(METERS.format("tiers"))[0][1:3] == ["15", "15"], "another API key shows another limit")
     start = time.monotonic()
     browser.click("#burst-tiers")
     browser.until(SENT.format(20, "/api/tiers"), "a burst with an API key to be answered")
     passed = allowed(browser)
     check(15 <= passed <= 15 + (time.monotonic() - start) / 2, f"the API key's tier got {passed} of 20 (15 at once)")
-    check(len(browser.run(ROWS)) == 50, "the list keeps the last 50 answers")
-    for route in ("login", "expensive", "free"):
+    for route in ("login", "expensive"):
         browser.click(f"#burst-{route}")
-        browser.until(SENT.format(20, {"login": "/login", "free": "/free"}.get(route, "/api/" + route)), route)
+        browser.until(SENT.format(20, {"login": "/login"}.get(route, "/api/" + route)), route)
+    browser.run("document.getElementById('burst-free').click()")
+    browser.run("document.getElementById('tier').focus()")
+    browser.until(SENT.format(20, "/free"), "a burst without a limit")
+    check(browser.run(FOCUS) == "tier", "a burst that ends leaves the focus where it is")
+    latest = browser.run("document.querySelector('#answers tr').textContent")
+    check(latest.endswith("×20") and latest.count("GET /free") == 1, "20 equal answers are one row")
+    for _ in range(60):
+        if browser.run("document.querySelectorAll('#answers tr').length") >= 50:
+            break
+        for name in ("data", "free"):
+            browser.run(f"document.getElementById('one-{name}').click()")
+            browser.until(IDLE, name)
+    browser.click("#one-expensive")
+    browser.until(IDLE, "one more")
+    check(browser.run("document.querySelectorAll('#answers tr').length") == 50, "the list keeps the last 50 rows")
+    link = browser.run("document.querySelector('a').href")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(link) as answer:
+        check(answer.read().startswith(b"# sluice"), "the link leads to the README")
+    check(browser.run("document.getElementById('curl').textContent") == f"curl -i {url}/api/data", "there is a command to copy")
     counted = browser.run("document.querySelectorAll('#plot rect').length")
     check(counted >= 2, "the plot shows what was allowed and denied")
 
     if screenshots:
-        for _ in range(14):
-            time.sleep(1.3)
-            browser.click("#burst-data")
-            browser.click("#burst-tiers")
-            browser.until("![...document.querySelectorAll('button')].some(b => b.disabled)", "bursts")
-        browser.click("#burst-expensive")
-        time.sleep(1.5)
+        time.sleep(61)  # until the windows are empty again and the plot is, too
+        browser.open(url)
+        for round in range(12):
+            browser.run(f"(document.getElementById('tier').value = '{['', 'demo-silver', 'demo-gold'][round % 3]}')")
+            for name in ("tiers", "data") + (("expensive",) if round % 4 == 0 else ()):
+                browser.run(f"document.getElementById('burst-{name}').click()")
+                browser.until(IDLE, name)
+            time.sleep(3)
+        browser.run("(document.getElementById('tier').value = 'demo-silver')")
+        for button in ("burst-login", "burst-data", "burst-strict", "burst-tiers", "one-expensive", "burst-free"):
+            browser.run(f"document.getElementById('{button}').click()")
+            browser.until(IDLE, button)
+        browser.run("(document.getElementById('curl').textContent = 'curl -i http://127.0.0.1:8080/api/data')")
     for scheme in ("light", "dark"):
-        for width, height in ((1160, 1040), (360, 780)):
+        for width, height in ((1160, 1080), (360, 780)):
             browser.look(width, height, scheme)
             browser.run("window.scrollTo(0, 0)")
             wide = browser.run("document.documentElement.scrollWidth")
@@ -233,4 +286,5 @@ def main():
     print("The page works.")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -21,6 +21,7 @@
 
 #include "demo/options.hpp"
 #include "page.hpp"
+#include "readme.hpp"
 #include "rules.hpp"
 
 // What the example servers share: the rules, the routes' answers, who the clients are. A server adds its framework.
