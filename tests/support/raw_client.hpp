@@ -88,6 +88,9 @@ public:
         return read(request.substr(0, 5) == "HEAD ");
     }
 
+    /// Tells the server that nothing more will be sent; what it answers can still be read.
+    void end() { ::shutdown(socket_, SHUT_WR); }
+
     /// Whether nothing more comes: the server has closed the connection, and sent no further byte before.
     bool is_closed() { return buffer_.empty() && !more() && closed_; }
 

@@ -224,7 +224,8 @@ TEST_CASE("httplib: without the other part, what follows a denied request with a
                 const auto denied = client.read();
                 REQUIRE(denied);
                 CHECK(denied->status >= 400);
-                client.send(request.substr(first));
+                client.send(request.substr(first) + raw_request("GET", "/secret"));
+                client.end();
                 // Whoever comes next on this connection is told nothing but that.
                 while (const auto more = client.read()) {
                     CHECK(more->status == 400);
