@@ -187,7 +187,7 @@ private:
             known += (known.empty() ? "" : ", ") + std::string{P::kind};
             return policy.has_value();
         });
-        if (!policy) node.at("kind").fail_value("one of " + known);
+        if (!policy) node.at("kind").fail_value(known.replace(known.rfind(", "), 2, " or "));
         return *policy;
     }
     template <class P>
