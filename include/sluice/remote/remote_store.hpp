@@ -98,11 +98,12 @@ private:
         const Deadline deadline{backend_->timeout()};
         for (std::size_t done = 0; done < keys.size(); done += Backend::max_keys) {
             const std::size_t count = std::min(Backend::max_keys, keys.size() - done);
-            if (done != 0 && deadline.has_passed()) {
-                fail(out.subspan(done), Errc::timeout);
-                return;
-            }
             decide_fitting(request, keys.subspan(done, count), out.subspan(done, count), now, deadline);
+            // Where the time did not suffice for these, it does not for more.
+            const bool is_late = deadline.has_passed() || out[done + count - 1].error == Errc::timeout;
+            if (!is_late) continue;
+            fail(out.subspan(done + count), Errc::timeout);
+            return;
         }
     }
 

@@ -54,8 +54,7 @@ TEST_CASE("a failover by DNS") {
     const auto resolve = [&](const std::string& host) {
         return host == "cache.test" ? Names{has_moved ? "127.0.0.2" : "127.0.0.1"} : Names{};
     };
-    const Limiter limiter =
-        limiter_with("redis://cache.test:" + std::to_string(old.port()), {.resolve = resolve});
+    const Limiter limiter = limiter_with("redis://cache.test:" + std::to_string(old.port()), {.resolve = resolve});
     for (int i = 0; i != 50; ++i) REQUIRE_FALSE(limiter.try_consume("before").error);
     SECTION("seen at once") {
         demote(old, next);
@@ -74,14 +73,14 @@ TEST_CASE("a failover among several addresses, there and back again") {
     RedisServer second{"127.0.0.2", first.port()};
     demote(second, first);
     const auto resolve = [](const std::string&) { return Names{"127.0.0.2", "127.0.0.1"}; };
-    const Limiter limiter =
-        limiter_with("redis://cache.test:" + std::to_string(first.port()), {.resolve = resolve});
+    const Limiter limiter = limiter_with("redis://cache.test:" + std::to_string(first.port()), {.resolve = resolve});
     recovers(limiter);
     for (int i = 0; i != 3; ++i) {
         RedisServer& primary = i % 2 == 0 ? second : first;
         RedisServer& replica = i % 2 == 0 ? first : second;
         REQUIRE(primary.command({"REPLICAOF", "NO", "ONE"}) == "OK");
-        REQUIRE(replica.command({"REPLICAOF", i % 2 == 0 ? "127.0.0.2" : "127.0.0.1", std::to_string(first.port())}) == "OK");
+        REQUIRE(replica.command({"REPLICAOF", i % 2 == 0 ? "127.0.0.2" : "127.0.0.1", std::to_string(first.port())}) ==
+                "OK");
         recovers(limiter);
     }
 }
@@ -96,8 +95,7 @@ TEST_CASE("an address at which something else listens is not asked for ever") {
                          },
                          good.port()};
         const auto resolve = [](const std::string&) { return Names{"127.0.0.1", "127.0.0.2"}; };
-        const Limiter limiter =
-            limiter_with("redis://cache.test:" + std::to_string(good.port()), {.resolve = resolve});
+        const Limiter limiter = limiter_with("redis://cache.test:" + std::to_string(good.port()), {.resolve = resolve});
         CHECK(limiter.try_consume("key").error);
         recovers(limiter);
         CHECK(limiter.store().stats().failures == 1);

@@ -2,11 +2,16 @@
 
 #include <csignal>
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -102,6 +107,45 @@ TEST_CASE("a forked child uses connections of its own") {
     CHECK(failed == 0);
     CHECK(limiter.store().stats().failures == 0);
     CHECK(limiter.peek("child").remaining == 1'000'000 - 400);
+}
+
+TEST_CASE("a daemon that closes what it inherited keeps its own files") {
+    RedisServer server;
+    const Limiter limiter = limiter_on(server.url());
+    REQUIRE_FALSE(limiter.try_consume("key").error);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::alarm(30);
+        for (int fd = 3; fd != 256; ++fd) ::close(fd);
+        const int log = ::open("/dev/null", O_WRONLY);
+        struct stat before {
+        }, after{};
+        bool good = log == 3 && ::fstat(log, &before) == 0;
+        good = good && !limiter.try_consume("child").error;
+        good = good && ::fstat(log, &after) == 0 && before.st_dev == after.st_dev && before.st_ino == after.st_ino;
+        ::_exit(good ? 0 : 1);
+    }
+    int status = -1;
+    while (::waitpid(child, &status, 0) < 0) {
+    }
+    CHECK(status == 0);
+    CHECK_FALSE(limiter.try_consume("key").error);
+    CHECK(limiter.store().stats().dials == 1);
+}
+
+TEST_CASE("a process without descriptors blames itself") {
+    RedisServer server;
+    const Limiter limiter = limiter_on(server.url());
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit none{0, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    std::vector<std::error_code> errors;
+    for (int i = 0; i != 20; ++i) errors.push_back(limiter.try_consume("key").error);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    for (const auto& error : errors) CHECK(error == Errc::no_memory);
+    CHECK_FALSE(limiter.store().stats().breaker_is_open);
+    CHECK_FALSE(limiter.try_consume("key").error);
 }
 
 TEST_CASE("a clock that jumps an hour wins nobody a unit and locks nobody out") {

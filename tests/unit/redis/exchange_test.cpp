@@ -215,7 +215,7 @@ TEST_CASE("an error reply is one call's or everybody's") {
     SECTION("a replica's ends the connection") {
         CHECK_FALSE(talk.exchange.feed("-READONLY You can't write against a read only replica.\r\n:5\r\n"));
         REQUIRE(talk.exchange.trouble().has_value());
-        CHECK(talk.exchange.trouble()->concerns == Concerns::connection);
+        CHECK(talk.exchange.trouble()->concerns == Concerns::endpoint);
         CHECK(talk.result(0, a).error == Errc::read_only);
         CHECK_FALSE(talk.result(1, b).error);
     }
@@ -245,8 +245,12 @@ TEST_CASE("what error replies mean") {
     CHECK(code("DENIED Redis is running in protected mode because") == Errc::permission);
     CHECK(code("ERR unknown command 'EVALSHA', with args beginning with:") == Errc::unsupported);
     CHECK(code("ERR DB index is out of range") == Errc::misconfigured);
-    for (const char* line : {"READONLY x", "MASTERDOWN x", "LOADING x", "NOAUTH x", "WRONGPASS x", "DENIED x",
-                             "ERR max number of clients reached", "ERR Protocol error: invalid bulk length"}) {
+    for (const char* line : {"READONLY x", "MASTERDOWN x", "LOADING x"}) {
+        INFO(line);
+        CHECK(concerns(line) == Concerns::endpoint);
+    }
+    for (const char* line : {"NOAUTH x", "WRONGPASS x", "DENIED x", "ERR max number of clients reached",
+                             "ERR Protocol error: invalid bulk length"}) {
         INFO(line);
         CHECK(concerns(line) == Concerns::connection);
     }

@@ -31,7 +31,7 @@ public:
 
     struct Outcome {
         Evidence evidence = Evidence::nothing;
-        bool could_not_dial = false;
+        bool is_useless = false;  ///< it could not be dialled, or what was dialled did not serve
     };
 
     explicit Connection(Server& server) : server_(server) {}
@@ -83,20 +83,23 @@ private:
         Counters::add(counters.decisions, exchange_.decisions());
         const auto& trouble = exchange_.trouble();
         if (error) {
-            close();
-            server_.endpoints.doubt(address_);
             exchange_.fail(error);
         } else {
             round_trip_ = last_used_ - start;
             Counters::add(counters.round_trips, 1);
         }
-        if (trouble && trouble->concerns == ErrorReply::Concerns::connection) {
+        if (error || (trouble && trouble->concerns >= ErrorReply::Concerns::connection)) {
             close();
-            server_.endpoints.retire(address_);
+            if (trouble && trouble->concerns == ErrorReply::Concerns::endpoint) {
+                server_.endpoints.retire(address_);
+            } else {
+                server_.endpoints.doubt(address_);
+            }
+            return {trouble ? Evidence::failure : evidence_of(error, asked, deadline), !has_served_};
         }
+        if (!has_served_) server_.endpoints.prefer(address_);
+        has_served_ = true;
         if (trouble) return {Evidence::failure};
-        if (error) return {evidence_of(error, asked, deadline)};
-        server_.endpoints.prefer(address_);
         return {round_trip_ > deadline.budget() / 2 ? Evidence::slow_answer : Evidence::answer};
     }
 
@@ -151,6 +154,7 @@ private:
     std::error_code dial(const RedisCredentials& who, const Deadline& deadline) {
         if (const auto error = stream_.connect(address_, deadline)) return error;
         exchange_.reset();
+        has_served_ = false;
         Login login{who, server_.url.database};
         return drive(login, deadline);
     }
@@ -181,6 +185,7 @@ private:
     Exchange exchange_;
     detail::remote::Address address_{};
     Clock::time_point opened_{};
+    bool has_served_ = false;
     Clock::time_point last_used_{};
     std::uint64_t retirements_ = 0;  // that were known when it was last looked whether ours is among them
     std::chrono::nanoseconds round_trip_{0};

@@ -64,7 +64,7 @@ public:
     /// A lane that was taken is done with. Whether it may serve the next call at once, or else had better be put back.
     bool returns(Lane& lane, const Connection::Outcome& outcome) noexcept {
         lane.is_open = lane.connection.is_open();
-        if (!outcome.could_not_dial) {
+        if (!outcome.is_useless) {
             lane.pause = std::chrono::milliseconds{0};
             return true;
         }

@@ -14,7 +14,8 @@ struct ErrorReply {
     enum class Concerns : std::uint8_t {
         request,     ///< only what was asked: the server is well
         server,      ///< everybody, for a while
-        connection,  ///< everybody, and this connection or this server will not do: ask another
+        connection,  ///< whoever uses this connection
+        endpoint,    ///< whoever uses a connection to this address: ask another
     };
     Errc code = Errc::server_error;
     Concerns concerns = Concerns::request;
@@ -30,10 +31,10 @@ inline ErrorReply classify(std::string_view line) noexcept {
     };
     constexpr Rule by_word[] = {
         {"WRONGTYPE", {Errc::wrong_type, request}},
-        {"LOADING", {Errc::loading, connection}},
-        {"READONLY", {Errc::read_only, connection}},
-        {"MASTERDOWN", {Errc::read_only, connection}},
-        {"NOREPLICAS", {Errc::read_only, connection}},
+        {"LOADING", {Errc::loading, endpoint}},
+        {"READONLY", {Errc::read_only, endpoint}},
+        {"MASTERDOWN", {Errc::read_only, endpoint}},
+        {"NOREPLICAS", {Errc::read_only, endpoint}},
         {"OOM", {Errc::server_full, request}},
         {"MISCONF", {Errc::server_full, request}},
         {"BUSY", {Errc::busy, server}},

@@ -79,7 +79,7 @@ public:
     /// The connection broke, or there was no time: answers all calls that have no answer.
     void fail(std::error_code error) noexcept {
         // A server that turns clients away tells so, and then closes.
-        if (trouble_ && trouble_->concerns == ErrorReply::Concerns::connection) error = trouble_->code;
+        if (trouble_ && trouble_->concerns >= ErrorReply::Concerns::connection) error = trouble_->code;
         for (auto& call : calls_->calls_) {
             if (!call.is_answered) call.error = error;
             call.is_answered = true;
