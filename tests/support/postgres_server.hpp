@@ -91,8 +91,9 @@ public:
     /// A connection that stays open, for locks.
     class Session {
     public:
-        explicit Session(const PostgresServer& server)
-            : connection_(PQconnectdb((server.connection_string() + " connect_timeout=2").c_str()), PQfinish) {}
+        explicit Session(const PostgresServer& server) : Session(server, server.connection_string()) {}
+        Session(const PostgresServer&, const std::string& connection_string)
+            : connection_(PQconnectdb((connection_string + " connect_timeout=2").c_str()), PQfinish) {}
 
         std::string command(const std::string& sql) const {
             PQsetNoticeReceiver(

@@ -141,7 +141,8 @@ private:
         Decision decision;
         decision.limit = limit_;
         decision.remaining = limit_ - std::min(limit_, used);
-        decision.retry_after = cost > limit_ ? Decision::never : detail::wait(now, fits_at(seen, cost));
+        decision.allowed = cost == 0;  // a late call may find more used than there is
+        if (cost != 0) decision.retry_after = cost > limit_ ? Decision::never : detail::wait(now, fits_at(seen, cost));
         if (used != 0) decision.reset_after = std::chrono::nanoseconds{empty_at(seen) - now};
         return decision;
     }

@@ -6,9 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
-#include <vector>
 
 #include <sluice/detail/ticks.hpp>
 #include <sluice/policies/all_of.hpp>
@@ -24,8 +25,22 @@ namespace sluice {
 
 namespace postgres {
 
-/// What describes policies to the server: five numbers each (see step_1 in detail/schema_text.hpp).
-using Parts = std::vector<std::int64_t>;
+/// What describes policies to the server, each text as an array's elements: for each policy the function that decides
+/// on it (see sql/decide.hpp) and four numbers.
+struct Parts {
+    std::string kinds{};
+    std::string numbers{};
+
+    void add(std::string_view kind, std::uint64_t limit, std::uint64_t span, std::uint64_t per_unit = 0,
+             std::uint64_t per_period = 0) {
+        if (!kinds.empty()) kinds += ',';
+        kinds += kind;
+        for (const std::uint64_t number : {limit, span, per_unit, per_period}) {
+            if (!numbers.empty()) numbers += ',';
+            numbers += std::to_string(number);
+        }
+    }
+};
 
 /// The numbers of a state that the server saw, taken one after the other; 0 where there are too few.
 class Seen {
@@ -46,22 +61,14 @@ private:
     std::size_t next_ = 0;
 };
 
-inline void add_part(Parts& parts, int kind, std::uint64_t limit, std::uint64_t span, std::uint64_t per_unit = 0,
-                     std::uint64_t per_period = 0) {
-    parts.push_back(kind);
-    for (const std::uint64_t number : {limit, span, per_unit, per_period}) {
-        parts.push_back(static_cast<std::int64_t>(number));
-    }
-}
-
 inline void add_bucket(Parts& parts, std::uint64_t capacity, const Rate& rate) {
     const detail::Ticks ticks{rate};
-    add_part(parts, 1, capacity, ticks.period_ns(), ticks.per_unit(), ticks.per_period());
+    parts.add("bucket", capacity, ticks.period_ns(), ticks.per_unit(), ticks.per_period());
 }
 
 template <Policy P>
-void add_window(Parts& parts, int kind, const P& policy) {
-    add_part(parts, kind, policy.limit(), static_cast<std::uint64_t>(policy.window().count()));
+void add_window(Parts& parts, std::string_view kind, const P& policy) {
+    parts.add(kind, policy.limit(), static_cast<std::uint64_t>(policy.window().count()));
 }
 
 }  // namespace postgres
@@ -96,7 +103,9 @@ struct PostgresPolicy<LeakyBucket> {
 
 template <>
 struct PostgresPolicy<FixedWindow> {
-    static void parts(const FixedWindow& policy, postgres::Parts& parts) { postgres::add_window(parts, 2, policy); }
+    static void parts(const FixedWindow& policy, postgres::Parts& parts) {
+        postgres::add_window(parts, "fixed_window", policy);
+    }
     static FixedWindow::State state(const FixedWindow& policy, postgres::Seen& seen) {
         const std::int64_t end = seen.time();
         return {end, seen.count(policy.limit())};
@@ -106,7 +115,7 @@ struct PostgresPolicy<FixedWindow> {
 template <>
 struct PostgresPolicy<SlidingWindowCounter> {
     static void parts(const SlidingWindowCounter& policy, postgres::Parts& parts) {
-        postgres::add_window(parts, 3, policy);
+        postgres::add_window(parts, "sliding_window_counter", policy);
     }
     static SlidingWindowCounter::State state(const SlidingWindowCounter& policy, postgres::Seen& seen) {
         const std::int64_t end = seen.time();
@@ -115,19 +124,21 @@ struct PostgresPolicy<SlidingWindowCounter> {
     }
 };
 
-/// The server tells three numbers of a log: its size, the time that has to leave before the request fits, and the
-/// newest. A log of that size, all times but the newest being the one that has to leave, decides as the real one does.
+/// The server tells three numbers of a log: its units, the time that has to leave before the request fits, and the
+/// newest. A log of so many units, all but the newest of the time that has to leave, decides as the real one does.
 template <>
 struct PostgresPolicy<SlidingWindow> {
-    static void parts(const SlidingWindow& policy, postgres::Parts& parts) { postgres::add_window(parts, 4, policy); }
+    static void parts(const SlidingWindow& policy, postgres::Parts& parts) {
+        postgres::add_window(parts, "sliding_window", policy);
+    }
     static SlidingWindow::State state(const SlidingWindow& policy, postgres::Seen& seen) {
-        const auto size = static_cast<std::size_t>(seen.count(policy.limit()));
+        const std::uint64_t units = seen.count(policy.limit());
         const std::int64_t leaving = seen.time();
         const std::int64_t newest = seen.time();
         SlidingWindow::State state;
-        if (size == 0) return state;
-        state.log.reserve(size, static_cast<std::size_t>(policy.limit()));
-        state.log.append(std::min(leaving, newest), size - 1);
+        if (units == 0) return state;
+        state.log.reserve(2, 2);
+        if (units > 1) state.log.append(std::min(leaving, newest), units - 1);
         state.log.append(newest, 1);
         return state;
     }

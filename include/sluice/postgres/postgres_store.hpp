@@ -2,6 +2,8 @@
 #ifndef SLUICE_POSTGRES_POSTGRES_STORE_HPP
 #define SLUICE_POSTGRES_POSTGRES_STORE_HPP
 
+#include <libpq-fe.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -50,7 +52,7 @@ namespace sluice {
 /// failures in a row the server is left alone for a moment (Errc::breaker_open, at once); locks on single rows do not
 /// count (Errc::busy).
 ///
-/// Needs READ COMMITTED, the default isolation; under stricter ones contended keys fail with Errc::busy.
+/// A transaction says itself that it is READ COMMITTED, whatever the database's default is.
 class PostgresStore {
 public:
     /// A connection string or URI as libpq takes it; with several hosts the one that accepts writes is used. Throws
@@ -146,17 +148,17 @@ private:
 
         postgres::Parts parts;
         PostgresPolicy<P>::parts(request.scope.policy, parts);
-        postgres::Statement statement{client_->options().schema};
-        statement.scope(request.scope.id);
-        for (std::size_t i = 0; i != count; ++i) statement.add_key(keys[order[i]]);
-        statement.parts(parts);
-        statement.operation(request.operation, request.units);
         if (now) now = std::clamp(*now, std::chrono::nanoseconds{0}, latest);
-        statement.at(now);
-        statement.patience(deadline.remaining() * 2 / 5);  // twice at most: behind others that wait, and for the row
-        statement.finish();
+        postgres::Statement statement{client_->options().schema, request.scope.id};
+        for (std::size_t i = 0; i != count; ++i) statement.add_key(keys[order[i]]);
+        statement.finish(parts, request.operation, request.units, now);
 
-        const auto answer = client_->run([&](PGconn* to) { return statement.send(to); }, deadline);
+        const auto send = [&](PGconn* to) {
+            const auto left = deadline.remaining();
+            // Locks twice at most: behind others that wait for the row, and for the row.
+            return PQsendQuery(to, statement.text(left * 2 / 5, left).c_str());
+        };
+        const auto answer = client_->run(send, deadline);
         if (answer.error) return answer.error;
         postgres::Numbers numbers{answer.value};
         for (std::size_t i = 0; i != count; ++i) {
@@ -198,11 +200,6 @@ private:
         } catch (...) {
             return Errc::no_memory;
         }
-    }
-    static Decision failure(std::error_code error) noexcept {
-        Decision decision;
-        decision.error = error;
-        return decision;
     }
 
     std::shared_ptr<postgres::Client> client_;

@@ -5,12 +5,21 @@
 #include <string>
 #include <string_view>
 
-#include <sluice/postgres/detail/schema_text.hpp>
 #include <sluice/postgres/postgres_options.hpp>
+#include <sluice/postgres/sql/bucket.hpp>
+#include <sluice/postgres/sql/decide.hpp>
+#include <sluice/postgres/sql/fixed_window.hpp>
+#include <sluice/postgres/sql/sliding_window.hpp>
+#include <sluice/postgres/sql/sliding_window_counter.hpp>
+#include <sluice/postgres/sql/sweep.hpp>
+#include <sluice/postgres/sql/table.hpp>
 
 namespace sluice {
 
 namespace postgres {
+
+inline constexpr const sql::Function* functions[] = {
+    &sql::bucket, &sql::fixed_window, &sql::sliding_window, &sql::sliding_window_counter, &sql::decide, &sql::sweep};
 
 /// `text` with every `from` replaced.
 inline std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
@@ -24,25 +33,54 @@ inline std::string replaced(std::string_view text, std::string_view from, std::s
     }
 }
 
-inline std::string schema_text(const std::string& schema, bool logged) {
-    std::string text{table_text};
-    text += step_text;
-    text += decide_text;
-    text = replaced(text, logged ? "@unlogged@ " : "@unlogged@", logged ? "" : "UNLOGGED");
-    return replaced(text, "sluice", schema);
+/// The name of a schema, whatever it is, as SQL takes it: "user" and "select" are names too.
+inline std::string quoted(const std::string& schema) { return '"' + schema + '"'; }
+
+/// Of a text for the schema sluice the one for another.
+inline std::string for_schema(std::string_view text, const std::string& schema) {
+    const auto qualified = replaced(text, "sluice.", quoted(schema) + '.');
+    return replaced(qualified, "EXISTS sluice;", "EXISTS " + quoted(schema) + ';');
 }
 
-/// Tells t if there is nothing to create.
+inline std::string schema_text(const std::string& schema, bool logged) {
+    std::string text = logged ? replaced(sql::unlogged_table, "UNLOGGED ", "") : std::string{sql::unlogged_table};
+    for (const sql::Function* const function : functions) {
+        text += "\nCREATE OR REPLACE FUNCTION sluice.";
+        text += function->name;
+        text += "(\n    ";
+        text += function->arguments;
+        text += ")\n";
+        text += function->kind;
+        text += " LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$";
+        text += function->body;
+        text += "$$;\n";
+    }
+    return for_schema(text, schema);
+}
+
+/// Tells t if there is nothing to create: the table is there, and the functions are these, word for word.
 inline std::string schema_test(const std::string& schema) {
-    constexpr std::string_view text =
-        "SELECT to_regclass('sluice.state_1') IS NOT NULL AND to_regprocedure("
-        "'sluice.decide_1(bigint,bytea[],bigint[],bigint,integer,bigint,integer)') IS NOT NULL";
-    return replaced(text, "sluice", schema);
+    std::string text = "SELECT pg_catalog.to_regclass('sluice.state_2') IS NOT NULL";
+    for (const sql::Function* const function : functions) {
+        text +=
+            " AND EXISTS (SELECT FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) "
+            "pg_catalog.to_regprocedure('sluice.";
+        text += function->name;
+        text += '(';
+        text += function->types;
+        text +=
+            ")') AND proconfig OPERATOR(pg_catalog.=) '{\"search_path=pg_catalog, pg_temp\"}'::pg_catalog.text[] "
+            "AND prosrc OPERATOR(pg_catalog.=) $$";
+        text += function->body;
+        text += "$$)";
+    }
+    return for_schema(text, schema);
 }
 
 /// Several statements in one message are one transaction, in which the lock lets only one process at a time create.
 inline std::string schema_transaction(const std::string& schema, bool logged) {
-    return "SELECT pg_advisory_xact_lock(7385903388887613281);" + schema_text(schema, logged);
+    return "SET LOCAL search_path = pg_catalog, pg_temp;SELECT pg_advisory_xact_lock(7385903388887613281);" +
+           schema_text(schema, logged);
 }
 
 }  // namespace postgres

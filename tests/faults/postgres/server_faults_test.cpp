@@ -40,7 +40,7 @@ TEST_CASE("the server is killed and comes back empty") {
             CHECK(report.decided > 0);
             CHECK(report.of(Errc::breaker_open) > 0);
         });
-    CHECK(server.command("SELECT count(*) < 10 FROM sluice.state_1") == "t");
+    CHECK(server.command("SELECT count(*) < 10 FROM sluice.state_2") == "t");
 }
 
 TEST_CASE("the server stands still for a while: nothing is charged twice") {
@@ -105,7 +105,7 @@ TEST_CASE("a row that is locked fails its own key alone, without closing the oth
             pause_for(200ms);
             const PostgresServer::Session other{server};
             other.command("BEGIN");
-            other.command("SELECT 1 FROM sluice.state_1 WHERE key = 'key0' FOR UPDATE");
+            other.command("SELECT 1 FROM sluice.state_2 WHERE key = 'key0' FOR UPDATE");
             pause_for(fault_time);
             other.command("COMMIT");
             CHECK(recovers(limiter));
@@ -126,7 +126,7 @@ TEST_CASE("the table is locked: nothing is charged that was not admitted") {
         [&](const Limiter& limiter) {
             pause_for(200ms);
             const PostgresServer::Session other{server};
-            other.command("BEGIN; LOCK TABLE sluice.state_1 IN EXCLUSIVE MODE");
+            other.command("BEGIN; LOCK TABLE sluice.state_2 IN EXCLUSIVE MODE");
             pause_for(fault_time);
             other.command("COMMIT");
             CHECK(recovers(limiter));
@@ -187,15 +187,15 @@ TEST_CASE("the server has no disk left") {
     answers_with(
         server, Errc::server_full,
         [&] {
-            server.command("CREATE TRIGGER full_disk BEFORE INSERT ON sluice.state_1 EXECUTE FUNCTION full_disk()");
+            server.command("CREATE TRIGGER full_disk BEFORE INSERT ON sluice.state_2 EXECUTE FUNCTION full_disk()");
         },
-        [&] { server.command("DROP TRIGGER full_disk ON sluice.state_1"); });
+        [&] { server.command("DROP TRIGGER full_disk ON sluice.state_2"); });
 }
 
 TEST_CASE("the table is dropped") {
     FaultyServer server;
     answers_with(
-        server, Errc::unsupported, [&] { server.command("DROP TABLE sluice.state_1"); },
+        server, Errc::unsupported, [&] { server.command("DROP TABLE sluice.state_2"); },
         [&] { server.create_schema(); });
 }
 

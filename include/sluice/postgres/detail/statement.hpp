@@ -2,81 +2,78 @@
 #ifndef SLUICE_POSTGRES_DETAIL_STATEMENT_HPP
 #define SLUICE_POSTGRES_DETAIL_STATEMENT_HPP
 
-#include <libpq-fe.h>
-
-#include <array>
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
+#include <sluice/detail/skew.hpp>
 #include <sluice/postgres/postgres_policy.hpp>
+#include <sluice/postgres/schema.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::postgres {
 
-/// The one statement that PostgresStore runs: a call of decide_1 with its arguments as text. Never prepared under a
-/// name, so that it goes through a pooler that lends each transaction another connection.
+/// The settings of the transaction that a statement is, whatever the database's defaults are. Several statements in one
+/// message are one transaction, which an error ends, and go through a pooler that lends each transaction another
+/// connection. An isolation level of a higher kind would fail calls that do not even meet.
+inline std::string transaction_settings(std::chrono::nanoseconds lock_wait, std::chrono::nanoseconds longest) {
+    using std::chrono::milliseconds;
+    const auto ms = [](std::chrono::nanoseconds time) {
+        return std::to_string(std::max<milliseconds::rep>(1, std::chrono::ceil<milliseconds>(time).count()));
+    };
+    return "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;SET LOCAL lock_timeout=" + ms(lock_wait) +
+           ";SET LOCAL statement_timeout=" + ms(longest) + ";";
+}
+
+/// The one statement that decides: a call of decide_2 in a transaction of its own. Never prepared under a name. Its
+/// arguments are constants in the text, each of exactly the type that the function takes; none holds anything but what
+/// is written here: names of our own, numbers, and keys as hexadecimal digits.
 class Statement {
 public:
-    explicit Statement(const std::string& schema) : text_("SELECT " + schema + ".decide_1($1,$2,$3,$4,$5,$6,$7)") {}
+    Statement(const std::string& schema, std::uint64_t scope) {
+        call_ = "SELECT " + quoted(schema) + ".decide_2(" + constant(static_cast<std::int64_t>(scope)) + ",ARRAY[";
+    }
 
-    void scope(std::uint64_t id) { arguments_[0] = std::to_string(static_cast<std::int64_t>(id)); }
     void add_key(std::string_view key) {
-        std::string& keys = arguments_[1];
-        keys += keys.empty() ? "{" : ",";
-        keys += "\\\\x";  // an escaped backslash: bytea in hexadecimal
+        call_ += has_keys_ ? ",E'\\\\x" : "E'\\\\x";  // whatever standard_conforming_strings says
         for (const char c : key) {
-            keys += "0123456789abcdef"[static_cast<unsigned char>(c) >> 4];
-            keys += "0123456789abcdef"[static_cast<unsigned char>(c) & 15];
+            call_ += "0123456789abcdef"[static_cast<unsigned char>(c) >> 4];
+            call_ += "0123456789abcdef"[static_cast<unsigned char>(c) & 15];
         }
+        call_ += '\'';
+        has_keys_ = true;
     }
-    bool has_keys() const noexcept { return !arguments_[1].empty(); }
-    void parts(const Parts& parts) {
-        std::string& list = arguments_[2];
-        for (const std::int64_t number : parts) {
-            list += list.empty() ? '{' : ',';
-            list += std::to_string(number);
-        }
-        list += '}';
-    }
-    void operation(Operation operation, std::uint64_t units) {
+    /// After the last key.
+    void finish(const Parts& parts, Operation operation, std::uint64_t units,
+                std::optional<std::chrono::nanoseconds> now) {
+        call_ += "]::pg_catalog.bytea[],'{";
+        call_ += parts.kinds;
+        call_ += "}'::pg_catalog.text[],'{";
+        call_ += parts.numbers;
+        call_ += operation == Operation::peek    ? "}'::pg_catalog.int8[],'peek'::pg_catalog.text,"
+                 : operation == Operation::reset ? "}'::pg_catalog.int8[],'reset'::pg_catalog.text,"
+                                                 : "}'::pg_catalog.int8[],'consume'::pg_catalog.text,";
         // Far above any limit, far below what sums of two could not hold.
         const auto bounded = static_cast<std::int64_t>(std::min(units, std::uint64_t{1} << 60));
-        arguments_[3] = std::to_string(operation == Operation::refund ? -bounded : bounded);
-        arguments_[4] = operation == Operation::peek ? "1" : operation == Operation::reset ? "2" : "0";
-    }
-    void at(std::optional<std::chrono::nanoseconds> now) {
-        has_time_ = now.has_value();
-        if (now) arguments_[5] = std::to_string(now->count());
-    }
-    /// For at most so long the server waits for a row that others are changing.
-    void patience(std::chrono::nanoseconds wait) {
-        using std::chrono::milliseconds;
-        arguments_[6] =
-            std::to_string(std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(wait)).count());
+        call_ += constant(operation == Operation::refund ? -bounded : bounded) + ',';
+        call_ += constant(detail::tolerated_skew.count()) + ',';
+        call_ += now ? constant(now->count()) + ')' : "NULL::pg_catalog.int8)";
     }
 
-    /// Once all is set and the last key was added.
-    void finish() { arguments_[1] += '}'; }
-
-    int send(PGconn* connection) const noexcept {
-        constexpr Oid int8 = 20, int4 = 23, int8_array = 1016, bytea_array = 1001;
-        constexpr std::array<Oid, 7> types{int8, bytea_array, int8_array, int8, int4, int8, int4};
-        std::array<const char*, 7> values{};
-        for (std::size_t i = 0; i != values.size(); ++i) values[i] = arguments_[i].c_str();
-        if (!has_time_) values[5] = nullptr;
-        return PQsendQueryParams(connection, text_.c_str(), static_cast<int>(values.size()), types.data(),
-                                 values.data(), nullptr, nullptr, 0);
+    /// `longest`: after so long nobody waits for the answer any more.
+    std::string text(std::chrono::nanoseconds lock_wait, std::chrono::nanoseconds longest) const {
+        return transaction_settings(lock_wait, longest) + call_;
     }
 
 private:
-    std::string text_;
-    std::array<std::string, 7> arguments_;
-    bool has_time_ = false;
+    static std::string constant(std::int64_t number) { return '\'' + std::to_string(number) + "'::pg_catalog.int8"; }
+
+    std::string call_;
+    bool has_keys_ = false;
 };
 
 /// The numbers of an array as Postgres writes it, {1,2,3}, taken one after the other.

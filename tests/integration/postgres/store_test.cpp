@@ -114,7 +114,7 @@ TEST_CASE("many may create the schema at once") {
             failed += store.ensure_schema(30s) ? 1 : 0;
         });
         CHECK(failed == 0);
-        CHECK(server().command("SELECT count(*) FROM pg_proc WHERE pronamespace = 'crowded'::regnamespace") == "2");
+        CHECK(server().command("SELECT count(*) FROM pg_proc WHERE pronamespace = 'crowded'::regnamespace") == "6");
     }
 }
 
@@ -124,21 +124,21 @@ TEST_CASE("the schema is created where something of it is missing, and left alon
     CHECK(limiter.try_consume("key").error == Errc::unsupported);
     REQUIRE_FALSE(store.ensure_schema());
     CHECK_FALSE(limiter.try_consume("key").error);
-    const std::string version = "SELECT xmin FROM pg_proc WHERE oid = 'partial.step_1'::regproc";
+    const std::string version = "SELECT xmin FROM pg_proc WHERE oid = 'partial.decide_2'::regproc";
     const auto before = server().command(version);
     REQUIRE_FALSE(store.ensure_schema());
     CHECK(server().command(version) == before);
-    server().command("DROP TABLE partial.state_1");
+    server().command("DROP TABLE partial.state_2");
     REQUIRE_FALSE(store.ensure_schema());
     CHECK_FALSE(limiter.try_consume("key").error);
-    CHECK(server().command("SELECT relpersistence FROM pg_class WHERE oid = 'partial.state_1'::regclass") == "u");
+    CHECK(server().command("SELECT relpersistence FROM pg_class WHERE oid = 'partial.state_2'::regclass") == "u");
 }
 
 TEST_CASE("the schema's text can be run by hand, again and again") {
     const sluice::PostgresOptions options{.timeout = busy, .schema = "by_hand", .logged = true};
     CHECK(server().command(sluice::schema_sql(options)) == "");
     CHECK(server().command(sluice::schema_sql(options)) == "");
-    CHECK(server().command("SELECT relpersistence FROM pg_class WHERE oid = 'by_hand.state_1'::regclass") == "p");
+    CHECK(server().command("SELECT relpersistence FROM pg_class WHERE oid = 'by_hand.state_2'::regclass") == "p");
     const sluice::PostgresStore store{server().connection_string(), options};
     CHECK_FALSE(sluice::RateLimiter(thousand, store).try_consume("key").error);
 }
@@ -147,13 +147,13 @@ TEST_CASE("whoever may not create may use what is there") {
     REQUIRE_FALSE(new_store({.schema = "granted"}).ensure_schema());
     server().command(
         "CREATE ROLE guest LOGIN; GRANT USAGE ON SCHEMA granted TO guest; "
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON granted.state_1 TO guest");
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON granted.state_2 TO guest");
     const auto guest = server().connection_string() + " user=guest";
     const sluice::PostgresStore store{guest, {.timeout = busy, .schema = "granted"}};
     CHECK_FALSE(store.ensure_schema());
     CHECK_FALSE(sluice::RateLimiter(thousand, store).try_consume("key").error);
     CHECK((sluice::PostgresStore{guest, {.schema = "elsewhere"}}.ensure_schema()) == Errc::permission);
-    server().command("REVOKE ALL ON granted.state_1 FROM guest");
+    server().command("REVOKE ALL ON granted.state_2 FROM guest");
     CHECK(sluice::RateLimiter(thousand, store).try_consume("key").error == Errc::permission);
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("updates touch no index") {
     // The session tells its numbers when it has nothing to do for a moment.
     const std::string hot =
         "SELECT (n_tup_upd >= 1900 AND n_tup_hot_upd >= 0.95 * n_tup_upd)::text "
-        "FROM pg_stat_user_tables WHERE relid = 'hot.state_1'::regclass";
+        "FROM pg_stat_user_tables WHERE relid = 'hot.state_2'::regclass";
     bool is_hot = false;
     for (int i = 0; i != 100 && !is_hot; ++i) {
         std::this_thread::sleep_for(100ms);
@@ -199,17 +199,17 @@ TEST_CASE("updates touch no index") {
 TEST_CASE("new keys remove rows that are due, and no others") {
     const auto store = new_store({.schema = "due"});
     const sluice::RateLimiter limiter{thousand, store};
-    const auto rows = [] { return std::stoi(server().command("SELECT count(*) FROM due.state_1")); };
+    const auto rows = [] { return std::stoi(server().command("SELECT count(*) FROM due.state_2")); };
     for (int i = 0; i != 100; ++i) CHECK(limiter.try_consume("old" + std::to_string(i)));
     CHECK(limiter.try_consume("kept", 10));
     CHECK(rows() == 101);
     CHECK(limiter.try_consume("new"));
     CHECK(rows() == 102);
     server().command(
-        "UPDATE due.state_1 SET due = now() - interval '1 hour' WHERE convert_from(key, 'UTF8') LIKE 'old%'");
+        "UPDATE due.state_2 SET due = now() - interval '1 hour' WHERE convert_from(key, 'UTF8') LIKE 'old%'");
     const PostgresServer::Session other{server()};
     other.command("BEGIN");
-    other.command("SELECT 1 FROM due.state_1 WHERE key = 'old7' FOR UPDATE");  // skipped, not waited for
+    other.command("SELECT 1 FROM due.state_2 WHERE key = 'old7' FOR UPDATE");  // skipped, not waited for
     CHECK(limiter.try_consume("kept"));                                        // not a new key: removes none
     CHECK(rows() == 102);
     for (int i = 0; i != 30; ++i) CHECK(limiter.try_consume("newer" + std::to_string(i)));
