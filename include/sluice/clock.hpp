@@ -15,22 +15,37 @@
 namespace sluice {
 
 /// Tells nanoseconds since the Unix epoch; copies are the same clock; called by many threads at once.
+///
+/// Times may be late: a thread can be held up between the reading and the decision, while others go on. Policies take a time
+/// that is up to 5 s older than the latest one of a key as that latest one. A clock that is set back by more gives no units,
+/// either: the key then starts anew at the earlier time, with all of its limit used.
 template <class C>
 concept Clock = std::copyable<C> && requires(const C& clock) {
     { clock.now() }
     noexcept->std::same_as<std::chrono::nanoseconds>;
 };
 
-/// Monotonic across threads, anchored to the wall clock when first used and followed forward only: where the wall
-/// clock is set ahead by more than a millisecond, or ran on through a suspend (steady_clock stands still), this clock
-/// jumps ahead with it within a second; where it is set back, this one goes on. Windows aligned to the epoch are thus
-/// as right as the wall clock was, or late, and buckets are never refilled twice. Else within 50 us of steady_clock.
+/// Monotonic across threads; the wall clock's time when it is first used, and followed forward only. Within 50 us of
+/// steady_clock plus the greatest offset of the wall clock from it that was seen so far, which is looked for once a second
+/// of use:
+///   - the wall clock is set ahead (NTP, settimeofday): this clock jumps ahead within a second, and windows that are aligned to
+///     the epoch end so much earlier;
+///   - it is set back: this clock goes on, ahead of it until the process ends, and so do the windows;
+///   - it is slewed: so is steady_clock, and this clock with it;
+///   - suspend: steady_clock stands still meanwhile, the wall clock does not: as if set ahead.
 ///
-/// A call reads the processor's counter (x86-64 with an invariant TSC; less than half the cost of steady_clock) or
-/// steady_clock, and takes no lock. The counter is read without a fence, which would double the cost: a processor may
-/// read it while loads that precede it are still under way, so a reading can seem older than what another thread has
-/// just published by the time that such a load takes, a few microseconds at worst. No policy minds. Readings of one
-/// thread never go back.
+/// A call reads the processor's counter (x86-64 with an invariant TSC that Linux itself goes by; less than half the cost of
+/// steady_clock) or steady_clock. It never waits for another thread, takes no lock, and may be made in a signal handler. A
+/// child after fork() goes on with the parent's clock, whatever the parent's threads were at. A counter that turns out to
+/// jump, since it differs between processors, is given up for good after four jumps in ten seconds. So it is where prctl(
+/// PR_SET_TSC) has forbidden it to a thread before its first call.
+///
+/// The counter is read without a fence, which would double the cost: a processor may read it while loads that precede it are
+/// still under way, so a reading can seem older than what another thread has just published by the time that such a load
+/// takes, a few microseconds at worst. Readings of one thread never go back (as long as the counter does not).
+///
+/// Each program and each library with hidden symbols has a clock of its own; those agree within 50 us, if the wall clock was
+/// not set back between their first uses.
 class TscClock {
 public:
     std::chrono::nanoseconds now() const noexcept {
@@ -42,7 +57,7 @@ public:
     }
 };
 
-/// The same on std::chrono::steady_clock alone.
+/// The same on std::chrono::steady_clock alone: monotonic across threads without exception.
 class SteadyClock {
 public:
     std::chrono::nanoseconds now() const noexcept {

@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <system_error>
+
+#include <sluice/detail/exceptions.hpp>
 #else
 #include <random>
 #endif
@@ -34,7 +36,7 @@ inline std::uint64_t random_word() {
         ::close(file);
         if (size == sizeof word) return word;
     }
-    throw std::system_error{errno, std::system_category(), "sluice: no random numbers"};
+    throw_or_abort(std::system_error{errno, std::system_category(), "sluice: no random numbers"});
 #else
     std::random_device random;
     return std::uint64_t{random()} << 32 | random();

@@ -37,10 +37,9 @@ class AnchoredClock {
 public:
     [[gnu::always_inline]] static std::int64_t now() noexcept {
         // The counter is read only by threads that have a line: others may not be permitted to.
-        const std::uint64_t start = line_.start;
-        if (state_.load(std::memory_order_relaxed) != start) [[unlikely]]
+        if (state_.load(std::memory_order_relaxed) != line_.start) [[unlikely]]
             return now_slowly();
-        const std::uint64_t passed = Counter::read() - start;
+        const std::uint64_t passed = Counter::read() - line_.start;
         if (passed >= line_.reach) [[unlikely]]
             return now_slowly();
         return line_.at(passed);
