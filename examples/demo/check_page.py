@@ -123,9 +123,10 @@ CONTRAST = """(() => {
     const color = numbers(getComputedStyle(node).backgroundColor); if (color.length < 4 || color[3] > 0) return color; }
     return [255, 255, 255]; };
   let least = 21;
-  for (const node of document.querySelectorAll('h1, h2, p, small, code, button, select, span, th, td')) {
-    if (!node.textContent.trim() || !node.getClientRects().length || node.disabled) continue;
-    const [a, b] = [light(numbers(getComputedStyle(node).color)), light(behind(node))];
+  for (const node of document.querySelectorAll('h1, h2, p, a, b, small, code, button, select, span, th, td, .again, text')) {
+    if (!node.textContent.trim() || !node.getClientRects().length) continue;
+    const style = getComputedStyle(node);
+    const [a, b] = [light(numbers(node.matches('text') ? style.fill : style.color)), light(behind(node))];
     least = Math.min(least, (Math.max(a, b) + .05) / (Math.min(a, b) + .05));
   }
   return least;

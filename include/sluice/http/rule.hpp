@@ -34,12 +34,12 @@ enum class KeyPart : std::uint8_t {
 struct Limit {
     AnyLimiter limiter;                          ///< its name is the policy's name in headers and bodies
     std::vector<KeyPart> key{KeyPart::address};  ///< none: one bucket for all
-    std::uint64_t cost = 1;
+    std::uint64_t cost = 1;                      ///< from 1 to the limiter's quota
 };
 
 /// The limits of one kind of caller. A request is charged to all of them or to none.
 struct Tier {
-    std::vector<Limit> limits{};
+    std::vector<Limit> limits{};  ///< none: no limit
     bool authenticated = false;  ///< only callers with a user
     std::string plan{};          ///< only callers with this plan; empty for any
 

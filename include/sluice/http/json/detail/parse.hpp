@@ -50,9 +50,9 @@ public:
         object.value->names.push_back(std::move(name));
         return true;
     }
-    [[noreturn]] bool parse_error(std::size_t position, const std::string&, const Json::exception& error) {
+    [[noreturn]] bool parse_error(std::size_t position, const std::string& token, const Json::exception& error) {
         if (error.id / 100 != 1) {  // not one of syntax: 1e999
-            throw RulesError(*file_, place(), "a number that is out of range");
+            throw RulesError(*file_, place(), "a number that is out of range: " + shown_text(token));
         }
         throw RulesError(*file_, {}, "not JSON, at byte " + std::to_string(position));
     }
