@@ -2,11 +2,13 @@
 #ifndef SLUICE_HTTP_HTTPLIB_HPP
 #define SLUICE_HTTP_HTTPLIB_HPP
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <sluice/http/detail/adapter.hpp>
 #include <sluice/http/detail/httplib_denial.hpp>
@@ -29,6 +31,8 @@ struct HttplibHooks {
     typename Server::Handler post_routing{};             ///< for each answer, before the guard's headers are written
     typename Server::Handler denied{};                   ///< may replace a denial's status and body
     bool every_request = true;                           ///< false: only those of HttplibGuard::route are checked
+    /// Names of rules that HttplibGuard::route alone checks: for uploads, whose denial is to wait for the body.
+    std::vector<std::string> left_to_routes{};
 };
 
 /// The guard of a cpp-httplib server, made by install(). `identify` maps a request to a Caller. Thread-safe; a call to a
@@ -57,9 +61,10 @@ public:
 
     /// What install() does.
     void install_in(Server& server, HttplibHooks<Server> hooks = {}) const {
+        for (const auto& name : hooks.left_to_routes) static_cast<void>(checked_rule(name));
         const auto admit = [guard = *this, hooks](const auto& request, auto& response) {
-            const bool allowed =
-                hooks.every_request ? guard.admit(request, response) : guard.is_request(request, response);
+            const bool is_checked = hooks.every_request && !guard.is_of(hooks.left_to_routes, request);
+            const bool allowed = is_checked ? guard.admit(request, response) : guard.is_request(request, response);
             if (!allowed && hooks.denied) hooks.denied(request, response);
             return allowed;
         };
@@ -87,11 +92,7 @@ public:
     /// named here, or to any if none is, is not charged again.
     template <class Handler>
     auto route(std::string rule, Handler handler) const {
-        const auto rules = guard_.rules().current();
-        const Rule* named = rules->named(rule);
-        if (!rule.empty() && (named == nullptr || named->name != rule)) {
-            throw std::invalid_argument("sluice: no rule has the name '" + rule + "'");
-        }
+        if (!rule.empty()) static_cast<void>(checked_rule(rule));
         if constexpr (std::is_convertible_v<Handler, typename Server::HandlerWithContentReader>) {
             return typename Server::HandlerWithContentReader{
                 [guard = *this, rule = std::move(rule), handler = std::move(handler)](
@@ -125,6 +126,25 @@ public:
     }
 
 private:
+    /// Returns the name, or throws std::invalid_argument where no rule has it.
+    const std::string& checked_rule(const std::string& name) const {
+        const auto rules = guard_.rules().current();
+        const Rule* rule = rules->named(name);
+        if (rule == nullptr || rule->name != name) {
+            throw std::invalid_argument("sluice: no rule has the name '" + name + "'");
+        }
+        return name;
+    }
+
+    /// Whether one of the named rules is that of the request's path.
+    template <class Request>
+    bool is_of(const std::vector<std::string>& names, const Request& request) const noexcept {
+        if (names.empty()) return false;
+        const auto rules = guard_.rules().current();
+        const Rule* rule = rules->find(request.method, request.path);
+        return rule != nullptr && std::find(names.begin(), names.end(), rule->name) != names.end();
+    }
+
     /// False where the bytes are what is left of the denied request before, which are then refused.
     template <class Request, class Response>
     bool is_request(const Request& request, Response& response) const noexcept {
@@ -209,7 +229,9 @@ private:
         if (record == nullptr) return;
         try {
             detail::write_headers(*record, response);
-            if (record->is_unread) detail::close_after(*record, response);
+            if (!record->is_unread) return;
+            detail::close_after(*record, response);
+            detail::LeftOpen::of_this_thread().forget();  // it ends now, be it that the answer cannot be written
         } catch (...) {  // no memory; if the connection stays open, what comes on it is refused
         }
     }
@@ -230,7 +252,8 @@ private:
 ///
 /// A rule is found by the decoded path. Where a pattern of cpp-httplib serves more paths than the rule's routes match,
 /// name the rule in the route: HttplibGuard::route. The answer to a denied upload is lost on clients that write all of
-/// it before they read, when more is left than the sockets' buffers hold: see HttplibGuard::route for one that is not.
+/// it before they read, when more is left than the sockets' buffers hold: MEASURED. Where that matters, leave the rule to
+/// the route (HttplibHooks::left_to_routes), and give that a handler with a ContentReader.
 template <class Server, class Identify = Anonymous>
 HttplibGuard<Server, Identify> install(Server& server, Guard guard, Identify identify = {},
                                        HttplibHooks<std::type_identity_t<Server>> hooks = {}) {
