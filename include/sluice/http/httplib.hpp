@@ -64,7 +64,7 @@ public:
         for (const auto& name : hooks.left_to_routes) static_cast<void>(checked_rule(name));
         const auto admit = [guard = *this, hooks](const auto& request, auto& response) {
             const bool is_checked = hooks.every_request && !guard.is_of(hooks.left_to_routes, request);
-            const bool allowed = is_checked ? guard.admit(request, response) : guard.is_request(request, response);
+            const bool allowed = is_checked ? guard.admit(request, response) : guard.pass_on(request, response);
             if (!allowed && hooks.denied) hooks.denied(request, response);
             return allowed;
         };
@@ -73,8 +73,9 @@ public:
             return hooks.pre_routing ? hooks.pre_routing(request, response) : Server::HandlerResponse::Unhandled;
         });
         server.set_post_routing_handler([guard = *this, hooks](const auto& request, auto& response) {
+            const bool is_error = response.status >= 400;
             if (hooks.post_routing) hooks.post_routing(request, response);
-            guard.finish(request, response);
+            guard.finish(request, response, is_error);
         });
         server.set_expect_100_continue_handler(
             [admit](const auto& request, auto& response) { return admit(request, response) ? 100 : response.status; });
@@ -122,7 +123,7 @@ public:
     template <class Request>
     const Verdict* verdict(const Request& request) const noexcept {
         const auto* record = detail::record_of(request);
-        return record == nullptr ? nullptr : &record->verdict;
+        return record == nullptr || !record->is_checked ? nullptr : &record->verdict;
     }
 
 private:
@@ -158,12 +159,23 @@ private:
         return false;
     }
 
+    /// Notes that the request has been read, and that its check is a route's affair.
+    template <class Request, class Response>
+    bool pass_on(const Request& request, Response& response) const noexcept {
+        if (!is_request(request, response)) return false;
+        try {
+            if (detail::record_of(request) == nullptr) detail::keep(request, {.guard = guard_, .is_checked = false});
+        } catch (...) {  // no memory: its connection ends if its answer is an error
+        }
+        return true;
+    }
+
     /// Checks a request, once; false where it has been denied.
     template <class Request, class Response>
     bool admit(const Request& request, Response& response) const noexcept {
         if (!is_request(request, response)) return false;
         const auto* known = detail::record_of(request);
-        if (known != nullptr && known->guard == guard_) return known->verdict.allowed();
+        if (known != nullptr && known->is_checked && known->guard == guard_) return known->verdict.allowed();
         auto verdict = check(request, {});
         const bool allowed = verdict.allowed();
         try {
@@ -196,7 +208,7 @@ private:
     }
 
     bool is_charged(const detail::HttplibRecord& record, const std::string& rule) const {
-        if (!(record.guard == guard_)) return false;
+        if (!record.is_checked || !(record.guard == guard_)) return false;
         if (rule.empty()) return true;
         const auto rules = guard_.rules().current();
         const Rule* named = rules->named(rule);
@@ -224,13 +236,24 @@ private:
 
     /// The last to touch the response.
     template <class Request, class Response>
-    void finish(const Request& request, Response& response) const noexcept {
+    void finish(const Request& request, Response& response, bool is_error) const noexcept {
         auto* record = detail::record_of(request);
-        if (record == nullptr) return;
         try {
+            if (record == nullptr) {
+                // Answered before anybody was asked: it could not be read. Some versions go on reading behind it.
+                if (!is_error) return;
+                const bool is_head = request.method == "HEAD";
+                if (is_head) const_cast<Request&>(request).method = "GET";
+                return detail::close_after(response, is_head);
+            }
             detail::write_headers(*record, response);
             if (!record->is_unread) return;
-            detail::close_after(*record, response);
+            if (response.body.empty()) {
+                response.body = record->denial.content;
+                detail::set_header(response, "Content-Type", std::string{record->denial.content_type});
+                response.headers.erase("Content-Encoding");
+            }
+            detail::close_after(response, record->is_head);
             detail::LeftOpen::of_this_thread().forget();  // it ends now, be it that the answer cannot be written
         } catch (...) {  // no memory; if the connection stays open, what comes on it is refused
         }
@@ -251,9 +274,12 @@ private:
 /// pre-routing handler; nothing may take that of the post-routing handler.
 ///
 /// A rule is found by the decoded path. Where a pattern of cpp-httplib serves more paths than the rule's routes match,
-/// name the rule in the route: HttplibGuard::route. The answer to a denied upload is lost on clients that write all of
-/// it before they read, when more is left than the sockets' buffers hold: MEASURED. Where that matters, leave the rule to
-/// the route (HttplibHooks::left_to_routes), and give that a handler with a ContentReader.
+/// name the rule in the route: HttplibGuard::route.
+///
+/// A client that writes all of an upload before it reads may not see why it was denied, since a connection that is
+/// closed before all is read is reset. Of 20 denied uploads each over loop-back, Python's http.client saw 20 at 20 kB, 0
+/// at 2 MB and 0 at 30 MB; httpx 20, 17 and 0. All of them saw it from a route: leave the rule to that
+/// (HttplibHooks::left_to_routes), with a handler that takes a ContentReader.
 template <class Server, class Identify = Anonymous>
 HttplibGuard<Server, Identify> install(Server& server, Guard guard, Identify identify = {},
                                        HttplibHooks<std::type_identity_t<Server>> hooks = {}) {
