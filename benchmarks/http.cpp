@@ -36,7 +36,7 @@ int main(int argc, char* argv[]) {
     sluice::metrics::Registry registry;
     httplib::Server server;
     if (argc > 1 && std::strcmp(argv[1], "--limited") == 0) {
-        server.set_pre_routing_handler(sluice::http::HttplibGuard<httplib::Server>{make_guard(registry)});
+        sluice::http::install(server, make_guard(registry));
     }
     server.set_tcp_nodelay(true);
     server.set_keep_alive_max_count(1'000'000'000);

@@ -8,7 +8,7 @@
 
 #include <httplib.h>
 
-#include <sluice/http/headers.hpp>
+#include <sluice/http/httplib.hpp>
 #include <sluice/layers/fallback.hpp>
 #include <sluice/layers/share.hpp>
 #include <sluice/redis.hpp>
@@ -25,18 +25,19 @@ void limit(httplib::Server& server, const std::string& url) {
     const sluice::Fallback store{sluice::RedisStore{url}, sluice::Share{sluice::MemoryStore<TokenBucket>{}, instances}};
     const sluice::RateLimiter limiter{TokenBucket{20, sluice::per_second(1)}, store, {.name = "api"}};
 
-    server.set_pre_routing_handler([limiter](const httplib::Request& request, httplib::Response& response) {
-        const sluice::Decision decision = limiter.try_consume(request.remote_addr);
+    sluice::http::Rule rule;
+    rule.name = "api";
+    rule.routes = {sluice::http::RoutePattern{"/**"}};
+    rule.tiers = {{.limits = {{.limiter = limiter}}}};
+    const sluice::http::HttplibGuard<httplib::Server> guard{sluice::http::Guard{sluice::http::RuleSet{{rule}}}};
+
+    const auto tell_decider = [guard](const httplib::Request& request, httplib::Response& response) {
+        const auto* verdict = guard.verdict(request);
+        if (verdict == nullptr) return;
+        const auto& decision = verdict->answers().front().decision;
         response.set_header("X-Decided-By", decision.error == sluice::Errc::degraded ? "memory" : "redis");
-        if (decision.error && decision.error != sluice::Errc::degraded) {
-            response.status = 503;  // cannot be: the memory store decides whatever happens to Redis
-            return httplib::Server::HandlerResponse::Handled;
-        }
-        if (decision) return httplib::Server::HandlerResponse::Unhandled;
-        response.status = 429;
-        response.set_header("Retry-After", std::to_string(sluice::http::retry_after_seconds(decision).value_or(1)));
-        return httplib::Server::HandlerResponse::Handled;
-    });
+    };
+    guard.install_in(server, {.post_routing = tell_decider});
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ struct ByApiKey {
 class Listener {
 public:
     explicit Listener(const sluice::http::Guard& guard) {
-        server.set_pre_routing_handler(sluice::http::HttplibGuard<httplib::Server, ByApiKey>{guard});
+        sluice::http::install(server, guard, ByApiKey{});
         // By default two servers could share one port without noticing.
         server.set_socket_options([](socket_t socket) {
             const int yes = 1;

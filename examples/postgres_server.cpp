@@ -33,6 +33,6 @@ sluice::http::Guard make_guard(const std::string& connection) {
 
 int main(int argc, char* argv[]) {
     return run_api_server(argc, argv, "CONNECTION", [](httplib::Server& server, const std::string& connection) {
-        server.set_pre_routing_handler(sluice::http::HttplibGuard<httplib::Server>{make_guard(connection)});
+        sluice::http::install(server, make_guard(connection));
     });
 }

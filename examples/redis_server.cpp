@@ -32,6 +32,6 @@ sluice::http::Guard make_guard(const std::string& url) {
 
 int main(int argc, char* argv[]) {
     return run_api_server(argc, argv, "redis://HOST[:PORT]", [](httplib::Server& server, const std::string& url) {
-        server.set_pre_routing_handler(sluice::http::HttplibGuard<httplib::Server>{make_guard(url)});
+        sluice::http::install(server, make_guard(url));
     });
 }

@@ -2,11 +2,13 @@
 #ifndef SLUICE_HTTP_HTTPLIB_HPP
 #define SLUICE_HTTP_HTTPLIB_HPP
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <sluice/http/detail/adapter.hpp>
 #include <sluice/http/detail/httplib_denial.hpp>
@@ -29,6 +31,8 @@ struct HttplibHooks {
     typename Server::Handler post_routing{};             ///< for each answer, before the guard's headers are written
     typename Server::Handler denied{};                   ///< may replace a denial's status and body
     bool every_request = true;                           ///< false: only those of HttplibGuard::route are checked
+    /// Names of rules that HttplibGuard::route alone checks: for uploads, whose denial is to wait for the body.
+    std::vector<std::string> left_to_routes{};
 };
 
 /// The guard of a cpp-httplib server, made by install(). `identify` maps a request to a Caller. Thread-safe; a call to a
@@ -57,9 +61,10 @@ public:
 
     /// What install() does.
     void install_in(Server& server, HttplibHooks<Server> hooks = {}) const {
+        for (const auto& name : hooks.left_to_routes) static_cast<void>(checked_rule(name));
         const auto admit = [guard = *this, hooks](const auto& request, auto& response) {
-            const bool allowed =
-                hooks.every_request ? guard.admit(request, response) : guard.is_request(request, response);
+            const bool is_checked = hooks.every_request && !guard.is_of(hooks.left_to_routes, request);
+            const bool allowed = is_checked ? guard.admit(request, response) : guard.pass_on(request, response);
             if (!allowed && hooks.denied) hooks.denied(request, response);
             return allowed;
         };
@@ -68,8 +73,9 @@ public:
             return hooks.pre_routing ? hooks.pre_routing(request, response) : Server::HandlerResponse::Unhandled;
         });
         server.set_post_routing_handler([guard = *this, hooks](const auto& request, auto& response) {
+            const bool is_error = response.status >= 400;
             if (hooks.post_routing) hooks.post_routing(request, response);
-            guard.finish(request, response);
+            guard.finish(request, response, is_error);
         });
         server.set_expect_100_continue_handler(
             [admit](const auto& request, auto& response) { return admit(request, response) ? 100 : response.status; });
@@ -87,11 +93,7 @@ public:
     /// named here, or to any if none is, is not charged again.
     template <class Handler>
     auto route(std::string rule, Handler handler) const {
-        const auto rules = guard_.rules().current();
-        const Rule* named = rules->named(rule);
-        if (!rule.empty() && (named == nullptr || named->name != rule)) {
-            throw std::invalid_argument("sluice: no rule has the name '" + rule + "'");
-        }
+        if (!rule.empty()) static_cast<void>(checked_rule(rule));
         if constexpr (std::is_convertible_v<Handler, typename Server::HandlerWithContentReader>) {
             return typename Server::HandlerWithContentReader{
                 [guard = *this, rule = std::move(rule), handler = std::move(handler)](
@@ -121,10 +123,29 @@ public:
     template <class Request>
     const Verdict* verdict(const Request& request) const noexcept {
         const auto* record = detail::record_of(request);
-        return record == nullptr ? nullptr : &record->verdict;
+        return record == nullptr || !record->is_checked ? nullptr : &record->verdict;
     }
 
 private:
+    /// Returns the name, or throws std::invalid_argument where no rule has it.
+    const std::string& checked_rule(const std::string& name) const {
+        const auto rules = guard_.rules().current();
+        const Rule* rule = rules->named(name);
+        if (rule == nullptr || rule->name != name) {
+            throw std::invalid_argument("sluice: no rule has the name '" + name + "'");
+        }
+        return name;
+    }
+
+    /// Whether one of the named rules is that of the request's path.
+    template <class Request>
+    bool is_of(const std::vector<std::string>& names, const Request& request) const noexcept {
+        if (names.empty()) return false;
+        const auto rules = guard_.rules().current();
+        const Rule* rule = rules->find(request.method, request.path);
+        return rule != nullptr && std::find(names.begin(), names.end(), rule->name) != names.end();
+    }
+
     /// False where the bytes are what is left of the denied request before, which are then refused.
     template <class Request, class Response>
     bool is_request(const Request& request, Response& response) const noexcept {
@@ -138,12 +159,23 @@ private:
         return false;
     }
 
+    /// Notes that the request has been read, and that its check is a route's affair.
+    template <class Request, class Response>
+    bool pass_on(const Request& request, Response& response) const noexcept {
+        if (!is_request(request, response)) return false;
+        try {
+            if (detail::record_of(request) == nullptr) detail::keep(request, {.guard = guard_, .is_checked = false});
+        } catch (...) {  // no memory: its connection ends if its answer is an error
+        }
+        return true;
+    }
+
     /// Checks a request, once; false where it has been denied.
     template <class Request, class Response>
     bool admit(const Request& request, Response& response) const noexcept {
         if (!is_request(request, response)) return false;
         const auto* known = detail::record_of(request);
-        if (known != nullptr && known->guard == guard_) return known->verdict.allowed();
+        if (known != nullptr && known->is_checked && known->guard == guard_) return known->verdict.allowed();
         auto verdict = check(request, {});
         const bool allowed = verdict.allowed();
         try {
@@ -176,7 +208,7 @@ private:
     }
 
     bool is_charged(const detail::HttplibRecord& record, const std::string& rule) const {
-        if (!(record.guard == guard_)) return false;
+        if (!record.is_checked || !(record.guard == guard_)) return false;
         if (rule.empty()) return true;
         const auto rules = guard_.rules().current();
         const Rule* named = rules->named(rule);
@@ -204,12 +236,25 @@ private:
 
     /// The last to touch the response.
     template <class Request, class Response>
-    void finish(const Request& request, Response& response) const noexcept {
+    void finish(const Request& request, Response& response, bool is_error) const noexcept {
         auto* record = detail::record_of(request);
-        if (record == nullptr) return;
         try {
+            if (record == nullptr) {
+                // Answered before anybody was asked: it could not be read. Some versions go on reading behind it.
+                if (!is_error) return;
+                const bool is_head = request.method == "HEAD";
+                if (is_head) const_cast<Request&>(request).method = "GET";
+                return detail::close_after(response, is_head);
+            }
             detail::write_headers(*record, response);
-            if (record->is_unread) detail::close_after(*record, response);
+            if (!record->is_unread) return;
+            if (response.body.empty()) {
+                response.body = record->denial.content;
+                detail::set_header(response, "Content-Type", std::string{record->denial.content_type});
+                response.headers.erase("Content-Encoding");
+            }
+            detail::close_after(response, record->is_head);
+            detail::LeftOpen::of_this_thread().forget();  // it ends now, be it that the answer cannot be written
         } catch (...) {  // no memory; if the connection stays open, what comes on it is refused
         }
     }
@@ -229,8 +274,12 @@ private:
 /// pre-routing handler; nothing may take that of the post-routing handler.
 ///
 /// A rule is found by the decoded path. Where a pattern of cpp-httplib serves more paths than the rule's routes match,
-/// name the rule in the route: HttplibGuard::route. The answer to a denied upload is lost on clients that write all of
-/// it before they read, when more is left than the sockets' buffers hold: see HttplibGuard::route for one that is not.
+/// name the rule in the route: HttplibGuard::route.
+///
+/// A client that writes all of an upload before it reads may not see why it was denied, since a connection that is
+/// closed before all is read is reset. Of 20 denied uploads each over loop-back, Python's http.client saw 20 at 20 kB, 0
+/// at 2 MB and 0 at 30 MB; httpx 20, 17 and 0. All of them saw it from a route: leave the rule to that
+/// (HttplibHooks::left_to_routes), with a handler that takes a ContentReader.
 template <class Server, class Identify = Anonymous>
 HttplibGuard<Server, Identify> install(Server& server, Guard guard, Identify identify = {},
                                        HttplibHooks<std::type_identity_t<Server>> hooks = {}) {

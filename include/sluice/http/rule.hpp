@@ -54,7 +54,7 @@ struct Rule {
     std::vector<RoutePattern> routes{};
     std::vector<std::string> methods{};         ///< empty: all. "GET" stands for HEAD too
     std::vector<Tier> tiers{};                  ///< the first that takes the caller; none: no limit
-    std::vector<Network> exempt_networks{};
+    std::vector<Network> exempt_networks{};     ///< Network{"unix"}: callers that have no address
     std::vector<std::string> exempt_users{};
     unsigned enforce_percent = 100;             ///< of clients, chosen by hash; 0 is shadow mode: count, never deny
     std::shared_ptr<metrics::RuleCounters> counters{};

@@ -83,7 +83,8 @@ public:
     /// had given, so a denied request is charged nowhere; until then, for the time of these calls, other requests on
     /// the same keys may see the units as taken and be denied. A window that ends between the charge and its return
     /// has no more to give back. What a failed or full store answered by its mode was charged nowhere and is not
-    /// returned.
+    /// returned. The limits behind it are peeked, if their stores are in this process, or else only named: a flood of
+    /// denials costs no round trip more than it takes to deny.
     Verdict check(std::string_view method, std::string_view path, const Caller& caller) const noexcept {
         auto rules = current();
         const Rule* rule = rules->find(method, path);

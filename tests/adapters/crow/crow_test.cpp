@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <memory>
 #include <stdexcept>
@@ -46,6 +47,17 @@ public:
         }
         CROW_ROUTE(app_, "/smuggled")([this] { return ++smuggled, "x"; });
         CROW_ROUTE(app_, "/throw")([]() -> std::string { throw std::runtime_error{"oops"}; });
+        CROW_ROUTE(app_, "/own")
+        ([] {
+            crow::response response{"own"};
+            response.set_header("X-RateLimit-Limit", "1000000");
+            response.add_header("RateLimit", "\"x\";r=1");
+            return response;
+        });
+        CROW_ROUTE(app_, "/paced")
+        ([this](const crow::request& request) {
+            return app_.get_context<Limiter>(request).verdict().delay() > std::chrono::seconds{0} ? "later" : "now";
+        });
         CROW_ROUTE(app_, "/local").CROW_MIDDLEWARES(app_, LocalLimiter)([] { return "local"; });
         CROW_WEBSOCKET_ROUTE(app_, "/socket")
             .onaccept([this](const crow::request& request, std::optional<crow::response>& response, void**) {
@@ -68,8 +80,11 @@ public:
 private:
     static RuleSet rules() {
         Rule elsewhere{.name = "local", .routes = {RoutePattern{"/local"}}};
-        return RuleSet{{limited("two", "/two", 2), limited("one", "/one", 1), limited("throw", "/throw", 2),
-                        limited("socket", "/socket", 1), elsewhere},
+        Rule paced{.name = "paced", .routes = {RoutePattern{"/paced"}}};
+        const RateLimiter queue{sluice::LeakyBucket{4, sluice::per_second(5)}, {.name = "paced"}};
+        paced.tiers = {{.limits = {{queue}}}};
+        return RuleSet{{paced, limited("own", "/own", 9), limited("two", "/two", 2), limited("one", "/one", 1),
+                        limited("throw", "/throw", 2), limited("socket", "/socket", 1), elsewhere},
                        limited("default", "/", 10)};
     }
 
@@ -221,5 +236,54 @@ TEST_CASE("crow: only a trusted proxy names another client", "[crow]") {
         // Two lines have no order in Crow: the peer is charged, whatever the client invents.
         CHECK(ask(client, from + "9.9.9.8\r\n" + from + "9.9.9.9") == 200);
         CHECK(ask(client, from + "9.9.9.6\r\n" + from + "9.9.9.7") == 429);
+    }
+}
+
+TEST_CASE("crow: a handler's own fields do not double the guard's", "[crow]") {
+    LoopbackServer server;
+    const auto answer = RawClient{server.port}.ask(raw_request("GET", "/own"));
+    REQUIRE(status(answer) == 200);
+    CHECK(answer->header("X-RateLimit-Limit") == "9");
+    CHECK(answer->header("RateLimit") == "\"own\";r=8;t=3600");
+    for (const char* name : {"\nX-RateLimit-Limit: ", "\nRateLimit: "}) {
+        CHECK(answer->head.find(name) == answer->head.rfind(name));
+    }
+}
+
+TEST_CASE("crow: a paced request's delay reaches the handler, or is slept if the guard is told to", "[crow]") {
+    SECTION("told") {
+        LoopbackServer server;
+        RawClient client{server.port};
+        CHECK(client.ask(raw_request("GET", "/paced"))->body == "now");
+        CHECK(client.ask(raw_request("GET", "/paced"))->body == "later");
+    }
+    SECTION("held") {
+        LoopbackServer server{{.max_hold = std::chrono::seconds{1}}};
+        RawClient client{server.port};
+        const auto start = std::chrono::steady_clock::now();
+        for (int i = 0; i < 3; ++i) CHECK(status(client.ask(raw_request("GET", "/paced"))) == 200);
+        CHECK(std::chrono::steady_clock::now() - start >= std::chrono::milliseconds{400});
+    }
+}
+
+TEST_CASE("crow: an encoded '?' or '#' leads to no other rule", "[crow]") {
+    LoopbackServer server;
+    CHECK(status(RawClient{server.port}.ask(raw_request("GET", "/one?x=1"))) == 200);
+    CHECK(status(RawClient{server.port}.ask(raw_request("GET", "/one?x=2"))) == 429);
+    for (const char* path : {"/one%3Fx", "/one%23x", "/%3Fone"}) {
+        INFO(path);
+        const auto answer = RawClient{server.port}.ask(raw_request("GET", path));
+        REQUIRE(status(answer) == 404);
+        CHECK(answer->header("X-RateLimit-Limit") == "10");
+    }
+}
+
+TEST_CASE("crow: the denial of a large upload reaches a client that writes it all before it reads", "[crow]") {
+    LoopbackServer server;
+    CHECK(status(RawClient{server.port}.ask(raw_request("GET", "/one"))) == 200);
+    for (const std::size_t size : {2'000'000, 30'000'000}) {
+        RawClient client{server.port};
+        CHECK(status(client.ask(raw_request("POST", "/one", {}, std::string(size, 'x')))) == 429);
+        CHECK(status(client.ask(raw_request("GET", "/free"))) == 200);
     }
 }

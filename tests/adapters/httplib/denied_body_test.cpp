@@ -198,7 +198,7 @@ TEST_CASE("httplib: an installed guard closes after the denial of a request with
                     const auto denied = client.read(is_head);
                     REQUIRE(denied);
                     CHECK(denied->status >= 400);
-                    // Newer versions refuse themselves, before a guard is asked, what has two lengths.
+                    // Newer versions refuse some of these themselves, before a guard is asked.
                     if (denied->status != 400) {
                         CHECK(denied->header("Connection") == "close");
                         CHECK(denied->header("Keep-Alive") == "");
@@ -218,12 +218,13 @@ TEST_CASE("httplib: without the other part, what follows a denied request with a
         UsedUp used_up{set_up};
         for (const auto& request : requests("POST")) {
             INFO(name << '\n' << request);
-            for (const std::size_t first : {request.size(), request.find("\r\n\r\n") + 4}) {
+            for (const std::size_t first : {request.find("\r\n\r\n") + 4, request.size()}) {
                 RawClient client{used_up.port};
                 client.send(request.substr(0, first));
                 const auto denied = client.read();
                 REQUIRE(denied);
                 CHECK(denied->status >= 400);
+                if (denied->status == 400) break;  // the server's own answer, before it asked the guard
                 client.send(request.substr(first) + raw_request("GET", "/secret"));
                 client.end();
                 // Whoever comes next on this connection is told nothing but that.

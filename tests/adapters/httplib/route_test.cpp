@@ -28,19 +28,19 @@ using Hooks = HttplibHooks<httplib::Server>;
 namespace {
 
 template <class P = TokenBucket>
-Rule limited(const std::string& name, const std::string& route, P policy) {
+Rule rule_of(const std::string& name, const std::string& route, P policy) {
     Rule rule{.name = name, .routes = {RoutePattern{route}}};
     rule.tiers = {{.limits = {{RateLimiter{policy, {.name = name}}}}}};
     return rule;
 }
 
-Rule limited(const std::string& name, const std::string& route, int capacity) {
-    return limited(name, route, TokenBucket{capacity, sluice::per_hour(1)});
+Rule rule_of(const std::string& name, const std::string& route, int capacity) {
+    return rule_of(name, route, TokenBucket{capacity, sluice::per_hour(1)});
 }
 
-class LoopbackServer {
+class RouteServer {
 public:
-    explicit LoopbackServer(const std::function<void(httplib::Server&)>& set_up) {
+    explicit RouteServer(const std::function<void(httplib::Server&)>& set_up) {
         server_.set_keep_alive_max_count(1000);
         server_.set_keep_alive_timeout(1);
         set_up(server_);
@@ -48,7 +48,7 @@ public:
         thread_ = std::thread{[this] { server_.listen_after_bind(); }};
         while (!server_.is_running()) std::this_thread::yield();
     }
-    ~LoopbackServer() {
+    ~RouteServer() {
         server_.stop();
         thread_.join();
     }
@@ -82,8 +82,8 @@ int count(const RawResponse& answer, const std::string& name) {
 }  // namespace
 
 TEST_CASE("httplib: a rule named by the route limits every spelling that the route serves", "[httplib]") {
-    const Guard guard{RuleSet{{limited("login", "/v1.0/login", 2)}, limited("rest", "/", 100)}};
-    const LoopbackServer server{[&](httplib::Server& s) {
+    const Guard guard{RuleSet{{rule_of("login", "/v1.0/login", 2)}, rule_of("rest", "/", 100)}};
+    const RouteServer server{[&](httplib::Server& s) {
         const auto limiter = install(s, guard);
         s.Get("/v1.0/login", limiter.route("login", ok));
         CHECK_THROWS_AS(limiter.route("logon", ok), std::invalid_argument);
@@ -100,8 +100,8 @@ TEST_CASE("httplib: a rule named by the route limits every spelling that the rou
 }
 
 TEST_CASE("httplib: an encoded '?' or '#' leads to no other rule", "[httplib]") {
-    const Guard guard{RuleSet{{limited("home", "/", 100), limited("health", "/health", 100)}, limited("rest", "/", 5)}};
-    const LoopbackServer server{[&](httplib::Server& s) {
+    const Guard guard{RuleSet{{rule_of("home", "/", 100), rule_of("health", "/health", 100)}, rule_of("rest", "/", 5)}};
+    const RouteServer server{[&](httplib::Server& s) {
         install(s, guard);
         s.Get(".*", ok);
     }};
@@ -120,9 +120,9 @@ TEST_CASE("httplib: an encoded '?' or '#' leads to no other rule", "[httplib]") 
 TEST_CASE("httplib: guard and route charge once and write each field once", "[httplib]") {
     for (const bool is_installed : {true, false}) {
         INFO(is_installed);
-        const Guard guard{RuleSet{{limited("one", "/one", 2), limited("own", "/own", 9)}},
+        const Guard guard{RuleSet{{rule_of("one", "/one", 2), rule_of("own", "/own", 9)}},
                           {.headers = {HeaderStyle::both, 0}}};
-        const LoopbackServer server{[&](httplib::Server& s) {
+        const RouteServer server{[&](httplib::Server& s) {
             const HttplibGuard<httplib::Server> limiter{guard};
             if (is_installed)
                 install(s, guard);
@@ -158,8 +158,8 @@ TEST_CASE("httplib: guard and route charge once and write each field once", "[ht
 }
 
 TEST_CASE("httplib: a handler's own fields and responses do not double or lose the guard's", "[httplib]") {
-    const LoopbackServer server{[&](httplib::Server& s) {
-        install(s, Guard{RuleSet{{}, limited("rest", "/", 9)}});
+    const RouteServer server{[&](httplib::Server& s) {
+        install(s, Guard{RuleSet{{}, rule_of("rest", "/", 9)}});
         s.Get("/sets", [](const Request&, Response& response) { response.set_header("X-RateLimit-Limit", "1000000"); });
         s.Get("/replaces", [](const Request&, Response& response) {
             response = Response{};
@@ -175,8 +175,8 @@ TEST_CASE("httplib: a handler's own fields and responses do not double or lose t
 }
 
 TEST_CASE("httplib: the verdict can be read by the handler", "[httplib]") {
-    const Guard guard{RuleSet{{limited("paced", "/paced", LeakyBucket{4, sluice::per_second(1)})}}};
-    const LoopbackServer server{[&](httplib::Server& s) {
+    const Guard guard{RuleSet{{rule_of("paced", "/paced", LeakyBucket{4, sluice::per_second(1)})}}};
+    const RouteServer server{[&](httplib::Server& s) {
         const auto limiter = install(s, guard);
         const auto tell = [limiter](const Request& request, Response& response) {
             const auto* verdict = limiter.verdict(request);
@@ -190,11 +190,11 @@ TEST_CASE("httplib: the verdict can be read by the handler", "[httplib]") {
 }
 
 TEST_CASE("httplib: a paced request is held, if the guard is told to, and not longer", "[httplib]") {
-    Rule rule = limited("paced", "/paced", LeakyBucket{4, sluice::Rate{1, 200ms}});
-    const Guard guard{RuleSet{{rule, limited("slow", "/slow", LeakyBucket{4, sluice::per_hour(1)})}},
+    Rule rule = rule_of("paced", "/paced", LeakyBucket{4, sluice::Rate{1, 200ms}});
+    const Guard guard{RuleSet{{rule, rule_of("slow", "/slow", LeakyBucket{4, sluice::per_hour(1)})}},
                       {.max_hold = 300ms}};
     std::atomic<int> served{0};
-    const LoopbackServer server{[&](httplib::Server& s) {
+    const RouteServer server{[&](httplib::Server& s) {
         install(s, guard);
         const auto serve = [&](const Request&, Response&) { ++served; };
         s.Get("/paced", serve).Get("/slow", serve);
@@ -213,12 +213,29 @@ TEST_CASE("httplib: a paced request is held, if the guard is told to, and not lo
     CHECK(served == 5);
 }
 
+TEST_CASE("httplib: a rule can be left to its routes", "[httplib]") {
+    const Guard guard{RuleSet{{rule_of("upload", "/upload", 1), rule_of("rest", "/**", 9)}}};
+    std::atomic<int> read{0};
+    const RouteServer server{[&](httplib::Server& s) {
+        CHECK_THROWS_AS(install(s, guard, {}, Hooks{.left_to_routes = {"uploads"}}), std::invalid_argument);
+        const auto limiter = install(s, guard, {}, Hooks{.left_to_routes = {"upload"}});
+        const auto upload = [&](const Request&, Response&, const httplib::ContentReader& reader) {
+            reader([&](const char*, std::size_t size) { return read += static_cast<int>(size), true; });
+        };
+        s.Post("/upload", limiter.route("upload", upload)).Get("/free", ok);
+    }};
+    CHECK(server.ask("POST", "/upload", {}, "hello").status == 200);
+    CHECK(server.ask("POST", "/upload", {}, std::string(3'000'000, 'x')).status == 429);
+    CHECK(read == 5);
+    CHECK(server.ask("GET", "/free").header("X-RateLimit-Remaining") == "8");
+}
+
 TEST_CASE("httplib: the body of a denied request is read up to a bound, where a route may", "[httplib]") {
     GuardOptions options;
     options.max_drained = 1'000'000;
-    const Guard guard{RuleSet{{limited("upload", "/upload", 1)}}, options};
+    const Guard guard{RuleSet{{rule_of("upload", "/upload", 1)}}, options};
     std::atomic<int> read{0};
-    const LoopbackServer server{[&](httplib::Server& s) {
+    const RouteServer server{[&](httplib::Server& s) {
         const auto limiter = install(s, guard, {}, Hooks{.every_request = false});
         const auto upload = [&](const Request&, Response& response, const httplib::ContentReader& reader) {
             reader([&](const char*, std::size_t size) {

@@ -24,7 +24,7 @@ using sluice::TokenBucket;
 
 namespace {
 
-Rule rule(std::vector<Limit> limits, unsigned percent = 100) {
+Rule rule_with(std::vector<Limit> limits, unsigned percent = 100) {
     Rule made{.name = "r", .routes = {RoutePattern{"/a"}}};
     made.tiers.push_back({.limits = std::move(limits)});
     made.enforce_percent = percent;
@@ -32,14 +32,12 @@ Rule rule(std::vector<Limit> limits, unsigned percent = 100) {
 }
 
 template <class P>
-AnyLimiter limiter(const char* name, P policy, const ManualClock& clock) {
+AnyLimiter limiter_of(const char* name, P policy, const ManualClock& clock) {
     return RateLimiter{policy, MemoryStore<P, ManualClock>{{.max_keys = 100}, clock}, {.name = name}};
 }
 
-using Fields = std::map<std::string, std::string>;
-
-Fields headers(const Guard& guard, const Verdict& verdict) {
-    Fields all;
+std::map<std::string, std::string> fields_of(const Guard& guard, const Verdict& verdict) {
+    std::map<std::string, std::string> all;
     guard.write_headers(verdict, [&](const char* name, std::string value) { all[name] = std::move(value); });
     return all;
 }
@@ -50,19 +48,20 @@ Verdict ask(const Guard& guard) { return guard.check("GET", "/a", "192.0.2.1"); 
 
 TEST_CASE("a denial tells all limits, and charges none of them", "[http][verdict]") {
     const ManualClock clock;
-    const auto minute = limiter("minute", sluice::FixedWindow{4, 60s}, clock);
-    const Guard guard{RuleSet{{rule({{limiter("burst", TokenBucket{3, sluice::Rate{1, 5s}}, clock)}, {minute}})}},
-                      {.headers = {HeaderStyle::both, 0}}};
+    const auto minute = limiter_of("minute", sluice::FixedWindow{4, 60s}, clock);
+    const Guard guard{
+        RuleSet{{rule_with({{limiter_of("burst", TokenBucket{3, sluice::Rate{1, 5s}}, clock)}, {minute}})}},
+        {.headers = {HeaderStyle::both, 0}}};
     const std::string policy = "\"burst\";q=3;w=15,\"minute\";q=4;w=60";
     for (int i = 0; i < 3; ++i) {
         const auto verdict = ask(guard);
         REQUIRE(verdict.allowed());
-        CHECK(headers(guard, verdict).at("RateLimit-Policy") == policy);
+        CHECK(fields_of(guard, verdict).at("RateLimit-Policy") == policy);
     }
     for (int i = 0; i < 3; ++i) {
         const auto denied = ask(guard);
         REQUIRE_FALSE(denied.allowed());
-        const auto fields = headers(guard, denied);
+        const auto fields = fields_of(guard, denied);
         CHECK(fields.at("RateLimit-Policy") == policy);
         CHECK(fields.at("RateLimit") == "\"burst\";r=0;t=5,\"minute\";r=1;t=60");
         CHECK(fields.at("Retry-After") == "5");
@@ -74,12 +73,12 @@ TEST_CASE("a denial tells all limits, and charges none of them", "[http][verdict
 
 TEST_CASE("who has to wait for the second limit is not sent back for the first", "[http][verdict]") {
     const ManualClock clock;
-    const Guard guard{RuleSet{{rule({{limiter("burst", TokenBucket{3, sluice::Rate{1, 5s}}, clock)},
-                                     {limiter("minute", sluice::FixedWindow{3, 60s}, clock)}})}},
+    const Guard guard{RuleSet{{rule_with({{limiter_of("burst", TokenBucket{3, sluice::Rate{1, 5s}}, clock)},
+                                          {limiter_of("minute", sluice::FixedWindow{3, 60s}, clock)}})}},
                       {.headers = {HeaderStyle::both, 0}}};
     for (int i = 0; i < 3; ++i) CHECK(ask(guard).allowed());
     const auto denied = ask(guard);
-    const auto fields = headers(guard, denied);
+    const auto fields = fields_of(guard, denied);
     CHECK(fields.at("Retry-After") == "60");
     CHECK(fields.at("X-RateLimit-Reset") == "60");
     CHECK(guard.denial(denied).content.find("[\"burst\",\"minute\"]") != std::string::npos);
@@ -87,11 +86,12 @@ TEST_CASE("who has to wait for the second limit is not sent back for the first",
 
 TEST_CASE("a remote limit behind the first denial is not asked", "[http][verdict]") {
     const ManualClock clock;
-    const FailingStore store{MemoryStore<TokenBucket, ManualClock>{{.max_keys = 100}, clock}};  // not InProcessStore
+    const ::FailingStore store{MemoryStore<TokenBucket, ManualClock>{{.max_keys = 100}, clock}};  // not InProcessStore
     const AnyLimiter remote = RateLimiter{TokenBucket{9, sluice::per_second(1)}, store, {.name = "remote"}};
     CHECK_FALSE(remote.is_in_process());
-    const Guard guard{RuleSet{{rule({{limiter("first", TokenBucket{1, sluice::per_hour(1)}, clock)}, {remote}})}},
-                      {.headers = {HeaderStyle::both, 0}}};
+    const Guard guard{
+        RuleSet{{rule_with({{limiter_of("first", TokenBucket{1, sluice::per_hour(1)}, clock)}, {remote}})}},
+        {.headers = {HeaderStyle::both, 0}}};
     CHECK(ask(guard).allowed());
     REQUIRE(store.calls() == 1);
     const auto denied = ask(guard);
@@ -99,7 +99,7 @@ TEST_CASE("a remote limit behind the first denial is not asked", "[http][verdict
     CHECK(store.calls() == 1);
     REQUIRE(denied.answers().size() == 2);
     CHECK_FALSE(denied.answers()[1].asked);
-    const auto fields = headers(guard, denied);
+    const auto fields = fields_of(guard, denied);
     CHECK(fields.at("RateLimit-Policy") == "\"first\";q=1;w=3600,\"remote\";q=9;w=9");
     CHECK(fields.at("RateLimit") == "\"first\";r=0;t=3600");
     CHECK(guard.denial(denied).content.find("\"violated-policies\":[\"first\"]") != std::string::npos);
@@ -108,20 +108,20 @@ TEST_CASE("a remote limit behind the first denial is not asked", "[http][verdict
 TEST_CASE("a limit whose requests cost more than one unit says that it counts units", "[http][verdict]") {
     const ManualClock clock;
     const Guard guard{
-        RuleSet{{rule({{limiter("work", TokenBucket{20, sluice::per_second(2)}, clock), {KeyPart::address}, 5},
-                       {limiter("calls", TokenBucket{9, sluice::per_second(1)}, clock)}})}},
+        RuleSet{{rule_with({{limiter_of("work", TokenBucket{20, sluice::per_second(2)}, clock), {KeyPart::address}, 5},
+                            {limiter_of("calls", TokenBucket{9, sluice::per_second(1)}, clock)}})}},
         {.headers = {HeaderStyle::ratelimit, 0}}};
-    const auto fields = headers(guard, ask(guard));
+    const auto fields = fields_of(guard, ask(guard));
     CHECK(fields.at("RateLimit-Policy") == "\"work\";q=20;qu=\"units\";w=10,\"calls\";q=9;w=9");
     CHECK(fields.at("RateLimit") == "\"work\";r=15;t=3,\"calls\";r=8;t=1");
 }
 
 TEST_CASE("a leaky bucket's delay reaches the handler", "[http][verdict]") {
     const ManualClock clock;
-    const auto paced = limiter("paced", LeakyBucket{4, sluice::per_second(1)}, clock);
+    const auto paced = limiter_of("paced", LeakyBucket{4, sluice::per_second(1)}, clock);
     const auto delays = [&](unsigned percent) {
-        const Guard guard{
-            RuleSet{{rule({{paced}, {limiter("free", TokenBucket{9, sluice::per_second(1)}, clock)}}, percent)}}};
+        const Guard guard{RuleSet{
+            {rule_with({{paced}, {limiter_of("free", TokenBucket{9, sluice::per_second(1)}, clock)}}, percent)}}};
         std::vector<std::chrono::nanoseconds> seen;
         for (int i = 0; i < 5; ++i) seen.push_back(ask(guard).delay());
         return seen;
@@ -141,12 +141,13 @@ TEST_CASE("what is wrong in itself is neither a 429 nor a 503", "[http][verdict]
           Row{Errc::timeout, 503, "temporary-reduced-capacity"}}) {
         INFO(status);
         const ManualClock clock;
-        const FailingStore store{MemoryStore<TokenBucket, ManualClock>{{.max_keys = 100}, clock}};
+        const ::FailingStore store{MemoryStore<TokenBucket, ManualClock>{{.max_keys = 100}, clock}};
         store.fail(error);
         for (const auto mode : {sluice::FailureMode::allow, sluice::FailureMode::deny}) {
             const AnyLimiter broken =
                 RateLimiter{TokenBucket{9, sluice::per_second(1)}, store, {.name = "broken", .on_failure = mode}};
-            const Guard guard{RuleSet{{rule({{broken}})}}, {.headers = {HeaderStyle::both, 0}}};
+            const Guard guard{RuleSet{{rule_with({{broken}})}},
+                              {.headers = {HeaderStyle::both, 0}, .on_misconfigured = [](const Denial&) {}}};
             const auto verdict = ask(guard);
             if (status == 503 && mode == sluice::FailureMode::allow) {
                 CHECK(verdict.allowed());
@@ -156,18 +157,18 @@ TEST_CASE("what is wrong in itself is neither a 429 nor a 503", "[http][verdict]
             const auto body = guard.denial(verdict);
             CHECK(body.status == status);
             CHECK(body.content.find(type) != std::string::npos);
-            CHECK(headers(guard, verdict).count("Retry-After") == (status == 503 ? 1 : 0));
-            CHECK(headers(guard, verdict).count("RateLimit") == 0);
-            CHECK(headers(guard, verdict).count("X-RateLimit-Limit") == 0);
+            CHECK(fields_of(guard, verdict).count("Retry-After") == (status == 503 ? 1 : 0));
+            CHECK(fields_of(guard, verdict).count("RateLimit") == 0);
+            CHECK(fields_of(guard, verdict).count("X-RateLimit-Limit") == 0);
         }
     }
 }
 
 TEST_CASE("a rule that the program names applies whatever the path", "[http][verdict]") {
     const ManualClock clock;
-    auto login = rule({{limiter("login", TokenBucket{1, sluice::per_hour(1)}, clock)}});
+    auto login = rule_with({{limiter_of("login", TokenBucket{1, sluice::per_hour(1)}, clock)}});
     login.methods = {"POST"};
-    auto rest = rule({});
+    auto rest = rule_with({});
     rest.name = "rest";
     const Rules rules{RuleSet{{login}, rest}};
     const Caller caller{.address = IpAddress::parse("192.0.2.1"), .block = IpAddress::parse("192.0.2.1")};

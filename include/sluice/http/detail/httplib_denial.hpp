@@ -17,6 +17,7 @@ namespace sluice::http::detail {
 struct HttplibRecord {
     Guard guard;
     Verdict verdict{};
+    bool is_checked = true;  // or seen, and left to a route
     bool is_unread = false;  // denied, and the body left where it was
     bool is_head = false;
     DenialBody denial{};
@@ -74,23 +75,18 @@ void deny(const Request& request, Response& response, HttplibRecord& record) {
                                   ClosingProvider{std::make_shared<const std::string>(body.content), record.is_head});
 }
 
-/// Makes sure that a denied request's connection ends with the answer, when all handlers have put into it what they
-/// like: a body wins over deny()'s provider, so it is moved into one.
+/// Moves the answer's body, by which a connection stays open, into a provider, by which it ends. For the last handler
+/// that touches a response: what the others have put into it wins over deny()'s provider.
 template <class Response>
-void close_after(HttplibRecord& record, Response& response) {
-    std::string type = response.get_header_value("Content-Type");
-    if (response.body.empty()) {
-        response.body = record.denial.content;
-        type = record.denial.content_type;
-        response.headers.erase("Content-Encoding");
-    }
+void close_after(Response& response, bool is_head) {
+    const std::string type = response.get_header_value("Content-Type");
     const auto content = std::make_shared<const std::string>(std::move(response.body));
     response.body.clear();
     set_header(response, "Content-Length", std::to_string(content->size()));
     set_header(response, "Connection", "close");
     for (const char* name : {"Content-Type", "Transfer-Encoding", "Keep-Alive"}) response.headers.erase(name);
     // Without a length: what the server's headers say of one has been written by now, and no range is taken of it.
-    response.set_content_provider(type.c_str(), ClosingProvider{content, record.is_head});
+    response.set_content_provider(type.empty() ? "text/plain" : type.c_str(), ClosingProvider{content, is_head});
 }
 
 }  // namespace sluice::http::detail

@@ -110,7 +110,7 @@ struct ClosingProvider {
     template <class Sink>
     bool operator()(std::size_t offset, std::size_t length, Sink& sink) const {
         LeftOpen::of_this_thread().forget();
-        if (!is_head) sink.write(content->data() + offset, std::min(length, content->size() - offset));
+        if (!is_head && length > 0) sink.write(content->data() + offset, std::min(length, content->size() - offset));
         return false;
     }
     template <class Sink>
