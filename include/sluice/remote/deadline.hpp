@@ -12,7 +12,8 @@ class Deadline {
 public:
     using Clock = std::chrono::steady_clock;
 
-    explicit Deadline(std::chrono::nanoseconds budget) noexcept : start_(Clock::now()), at_(start_ + budget) {}
+    explicit Deadline(std::chrono::nanoseconds budget) noexcept
+        : start_(Clock::now()), at_(start_ + std::min(budget, longest)) {}
 
     /// An earlier one: a share of what is left, for one of several attempts.
     Deadline share(int attempts_left) const noexcept { return Deadline{remaining() / std::max(1, attempts_left)}; }
@@ -33,6 +34,8 @@ public:
     }
 
 private:
+    static constexpr std::chrono::nanoseconds longest = std::chrono::hours{24 * 365};  // sums stay in range
+
     Clock::time_point start_;
     Clock::time_point at_;
 };

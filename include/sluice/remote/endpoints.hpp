@@ -72,12 +72,14 @@ public:
         doubt_locked(address, now);
     }
 
-    /// It told that it cannot serve. All connections to it that are older are of no more use.
-    void retire(const Address& address, Clock::time_point now = Clock::now()) {
+    /// It told so itself, on a connection opened at `opened`, that it cannot serve. All older connections to it are of no
+    /// more use; a younger one may lead elsewhere, behind the same address.
+    void retire(const Address& address, Clock::time_point opened, Clock::time_point now = Clock::now()) {
         const std::lock_guard lock{mutex_};
-        const auto it = doubt_locked(address, now);
-        if (it == known_.end()) return;
-        it->retired = now;
+        const auto known = position(address);
+        if (known == known_.end() || known->retired > opened) return;
+        known->retired = now;
+        doubt_locked(address, now);
         retirements_.fetch_add(1, std::memory_order_release);
     }
 
@@ -127,11 +129,10 @@ private:
     std::vector<Known>::iterator position(const Address& address) {
         return std::find_if(known_.begin(), known_.end(), [&](const Known& known) { return known.address == address; });
     }
-    std::vector<Known>::iterator doubt_locked(const Address& address, Clock::time_point now) {
+    void doubt_locked(const Address& address, Clock::time_point now) {
         fresh_until_ = never;
         if (const auto it = position(address); it != known_.end()) it->doubted = now;
         sort();
-        return position(address);
     }
     void sort() {
         std::stable_sort(known_.begin(), known_.end(),

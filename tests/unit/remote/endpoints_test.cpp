@@ -116,8 +116,11 @@ TEST_CASE("what is retired takes older connections along") {
     const auto before = endpoints.retirements();
     endpoints.doubt(address("127.0.0.1"), now);
     CHECK(endpoints.retirements() == before);
-    endpoints.retire(address("127.0.0.1"), now);
-    CHECK(endpoints.retirements() != before);
+    endpoints.retire(address("127.0.0.1"), now - 5ms, now);
+    CHECK(endpoints.retirements() == before + 1);
     CHECK(endpoints.is_retired(address("127.0.0.1"), now - 1ns));
+    CHECK_FALSE(endpoints.is_retired(address("127.0.0.1"), now));
+    endpoints.retire(address("127.0.0.1"), now - 1ms, now + 1ms);  // what an old connection still has to say
+    CHECK(endpoints.retirements() == before + 1);
     CHECK_FALSE(endpoints.is_retired(address("127.0.0.1"), now));
 }

@@ -91,7 +91,7 @@ private:
         if (error || (trouble && trouble->concerns >= ErrorReply::Concerns::connection)) {
             close();
             if (trouble && trouble->concerns == ErrorReply::Concerns::endpoint) {
-                server_.endpoints.retire(address_);
+                server_.endpoints.retire(address_, opened_);
             } else {
                 server_.endpoints.doubt(address_);
             }
@@ -109,11 +109,12 @@ private:
         return {evidence_of(error, asked, deadline), true};
     }
 
-    /// A server that was given less than half of the time is not silent. Nor is it its fault if this process lacks memory
-    /// or descriptors.
+    /// A server that was given less than half of the time is not silent. Nor does it fail where this process lacks memory
+    /// or descriptors, or where the program has to be changed, which has to show in every answer.
     static Evidence evidence_of(std::error_code error, Clock::time_point asked, const Deadline& deadline) {
         const bool is_short = error == Errc::timeout && deadline.at() - asked < deadline.budget() / 2;
-        return is_short || error == Errc::no_memory ? Evidence::nothing : Evidence::failure;
+        const bool is_ours = error == Errc::no_memory || error == Errc::misconfigured;
+        return is_short || is_ours ? Evidence::nothing : Evidence::failure;
     }
 
     /// What is sent now would be charged, but not be answered in time.

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+
+#include <sluice/redis/link/group.hpp>
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using sluice::Errc;
+using sluice::redis::Arguments;
+using sluice::redis::Group;
+using sluice::redis::ScriptCall;
+using Permit = Group::Permit;
+
+namespace {
+
+const sluice::redis::Scripts scripts{"return 1", "return {1}"};
+const Arguments no_arguments;
+
+ScriptCall call_of(std::size_t decisions) {
+    ScriptCall call;
+    call.scripts = &scripts;
+    call.common = &no_arguments;
+    call.keys = "$1\r\nk\r\n";
+    call.units = "$1\r\n1\r\n";
+    call.decisions = decisions;
+    return call;
+}
+
+}  // namespace
+
+TEST_CASE("a group is bounded by its decisions, and by deadlines that lie too far apart") {
+    Group group;
+    const Group::Deadline deadline{100ms};
+    std::array<ScriptCall, 7> many;
+    many.fill(call_of(128));
+    group.add(many, deadline, Permit::normal);
+    const std::array last{call_of(128)};
+    const std::array one{call_of(1)};
+    CHECK(group.accepts(last, deadline));
+    group.add(last, deadline, Permit::normal);
+    CHECK(group.calls.decisions() == Group::max_decisions);
+    CHECK_FALSE(group.accepts(one, deadline));
+    group.leave(1);
+    CHECK(group.accepts(one, deadline));
+    CHECK_FALSE(group.accepts(one, Group::Deadline{90ms}));
+    CHECK_FALSE(group.accepts(one, Group::Deadline{300ms}));
+}
+
+TEST_CASE("who leaves a group is not asked for, and takes the probe along") {
+    Group group;
+    std::array one{call_of(1)}, two{call_of(2)};
+    const auto stays = group.add(one, Group::Deadline{1h}, Permit::normal);
+    const auto leaves = group.add(two, Group::Deadline{1s}, Permit::probe);
+    CHECK(group.permit() == Permit::probe);
+    group.leave(leaves);
+    CHECK(group.permit() == Permit::normal);
+    CHECK(group.present == 1);
+    CHECK(group.calls.decisions() == 1);
+    CHECK(group.deadline > Group::Clock::now() + 30min);
+
+    const auto late = group.add(two, Group::Deadline{0s}, Permit::normal);
+    group.cancel_late(stays);
+    CHECK(group.calls.decisions() == 1);
+    group.collect(late, two);
+    CHECK(two[0].error == Errc::timeout);
+}
