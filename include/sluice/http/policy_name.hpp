@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice::http {
 
 inline constexpr std::size_t max_policy_name = 64;

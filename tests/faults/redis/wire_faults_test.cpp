@@ -136,7 +136,7 @@ TEST_CASE("slow networks") {
     };
     const auto all_decide = [](const LoadReport& report, const Limiter&) {
         // What failed was the machine's fault, not the network's.
-        CHECK((report.failed() == 0 || report.hiccup > 5ms));
+        CHECK((report.failed() * 20 <= report.decided || report.hiccup > 5ms));
         CHECK(report.decided > 0);
     };
     const auto none_decides = [](const LoadReport& report, const Limiter&) {

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice::http {
 
 /// A rules file that cannot be used. The text names the file, the place in the document and the value.

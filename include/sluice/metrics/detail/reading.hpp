@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/detail/exceptions.hpp>
 #include <sluice/metrics/prometheus.hpp>
 
 namespace sluice::metrics::detail {
@@ -39,12 +40,13 @@ inline void check_family(std::string_view name, std::string_view type) {
     const bool is_own = std::any_of(own_families.begin(), own_families.end(),
                                     [&](std::string_view own) { return name.substr(0, own.size()) == own; });
     if (!is_name || is_own) {
-        throw std::invalid_argument("sluice: '" + std::string{name} + "' cannot be a metric's name" +
-                                    (is_own ? ": it is the registry's own" : ""));
+        sluice::detail::throw_or_abort(std::invalid_argument("sluice: '" + std::string{name} +
+                                                             "' cannot be a metric's name" +
+                                                             (is_own ? ": it is the registry's own" : "")));
     }
     if (type != "gauge" && type != "counter") {
-        throw std::invalid_argument("sluice: a metric's type must be gauge or counter, not '" + std::string{type} +
-                                    "'");
+        sluice::detail::throw_or_abort(
+            std::invalid_argument("sluice: a metric's type must be gauge or counter, not '" + std::string{type} + "'"));
     }
 }
 

@@ -33,21 +33,21 @@ public:
 
     /// Null where it is not known.
     const Entry* find(std::uint64_t scope_id) const noexcept {
-        const Entry* const known = slots_[scope_id % slots].load(std::memory_order_acquire);
+        const Entry* const known = slots_[scope_id % slot_count].load(std::memory_order_acquire);
         return known != nullptr && known->scope_id == scope_id ? known : nullptr;
     }
 
     /// What was made, for later calls too if its slot is free: else it stays with the caller.
     const Entry* keep(std::unique_ptr<const Entry>& made) noexcept {
         const Entry* nobody = nullptr;
-        if (slots_[made->scope_id % slots].compare_exchange_strong(nobody, made.get(), std::memory_order_acq_rel))
+        if (slots_[made->scope_id % slot_count].compare_exchange_strong(nobody, made.get(), std::memory_order_acq_rel))
             return made.release();
         return made.get();
     }
 
 private:
-    static constexpr std::size_t slots = 64;
-    std::array<std::atomic<const Entry*>, slots> slots_{};
+    static constexpr std::size_t slot_count = 64;
+    std::array<std::atomic<const Entry*>, slot_count> slots_{};
 };
 
 }  // namespace sluice::redis
