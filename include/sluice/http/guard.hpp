@@ -42,7 +42,7 @@ struct GuardOptions {
     std::chrono::nanoseconds max_hold{0};
     /// How much of a denied request's body is read, and for how long, so that the answer reaches clients that write all
     /// before they read. Then the connection is closed.
-    std::uint64_t max_drained = 64 * 1024 * 1024;
+    std::uint64_t max_drained = std::uint64_t{64} * 1024 * 1024;
     std::chrono::nanoseconds max_drain_time = std::chrono::seconds{5};
 };
 

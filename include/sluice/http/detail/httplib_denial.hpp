@@ -35,6 +35,7 @@ HttplibRecord* record_of(const Request& request) noexcept {
 }
 
 template <class Request>
+// NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved, into a type that depends on Request
 HttplibRecord& keep(const Request& request, HttplibRecord record) {
     const_cast<Request&>(request).response_handler = std::move(record);
     return *record_of(request);
