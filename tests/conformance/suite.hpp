@@ -276,13 +276,18 @@ void equals_the_bare_policy(Kit& kit) {
                         break;
                     case 2: {
                         const auto expected = sluice::peek(policy, state, now, units);
-                        if (limiter.peek(key, units) != expected) FAIL("peek differs in sequence " << i);
+                        const auto peeked = limiter.peek(key, units);
+                        if (peeked != expected) FAIL("peek differs in sequence " << i << ": " << peeked << "; " << expected);
                         break;
                     }
                     default: {
                         if constexpr (sluice::GrowingPolicy<P>) policy.reserve(state, now, units);
                         const auto expected = policy.step(state, now, units);
-                        if (limiter.try_consume(key, units) != expected) FAIL("a decision differs in sequence " << i);
+                        const auto decision = limiter.try_consume(key, units);
+                        if (decision != expected)
+                            FAIL("a decision differs in sequence " << i << ", operation " << operation << ", "
+                                                                   << (latest - now).count() << " ns late, cost " << units
+                                                                   << ": " << decision << "; the policy: " << expected);
                     }
                 }
             }
