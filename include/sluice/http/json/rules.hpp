@@ -39,7 +39,8 @@
 // tiers, and requests that no rule and no default take, have no limit.
 //
 // Policies: token_bucket (capacity, refill), leaky_bucket (queue, drain), fixed_window, sliding_window and
-// sliding_window_counter (limit, window). Rates are "10/s" or "1/5m", durations "500ms".
+// sliding_window_counter (limit, window). Rates are "10/s" or "1/5m", durations "500ms". A leaky_bucket paces only
+// where the guard may hold requests (GuardOptions::max_hold) or a handler minds Verdict::delay(); else it only counts.
 //
 // Limits of one name and one policy count in one bucket, also in two rules: a request to either takes from both. That
 // has to be said in each of them ("shared": true), or one has to have another name, or "rule" in its key.
