@@ -44,16 +44,17 @@ double median(std::vector<double> values) {
 /// The statement of the limiter's single decision, with all that is the same for every key as pgbench's own variables.
 std::string pgbench_command(const sluice::TokenBucket& policy, const std::string& pgbench,
                             const std::string& connection, const std::string& script) {
-    std::ofstream{script} << "\\set k random(1, " << keys << ")\n"
-                          << "SELECT sluice.decide_1(:scope, ARRAY[int8send(:k)], :parts, 1, 0, NULL, :patience)\n";
     sluice::postgres::Parts parts;
     sluice::PostgresPolicy<sluice::TokenBucket>::parts(policy, parts);
-    std::string list;
-    for (const auto part : parts) list += (list.empty() ? "{" : ",") + std::to_string(part);
-    const auto scope = static_cast<std::int64_t>(sluice::Scope{"pgbench", policy}.id);
-    return pgbench + " -n -M extended -c " + std::to_string(clients) + " -j 2 -T " + std::to_string(seconds) +
-           " -D scope=" + std::to_string(scope) + " -D parts='" + list + "}' -D patience=2000 -f '" + script + "' '" +
-           connection + "' 2>&1";
+    sluice::postgres::Statement statement{"sluice", sluice::Scope{"pgbench", policy}.id};
+    statement.add_key("key");
+    statement.finish(parts, sluice::Operation::consume, 1, {});
+    // pgbench sends what \\; joins in one message, too.
+    std::string text = sluice::postgres::replaced(statement.text(2s, 5s), ";", "\\;");
+    text = sluice::postgres::replaced(text, "E'\\\\x6b6579'", "int8send(:k)");
+    std::ofstream{script} << "\\set k random(1, " << keys << ")\n" << text << '\n';
+    return pgbench + " -n -M simple -c " + std::to_string(clients) + " -j 2 -T " + std::to_string(seconds) + " -f '" +
+           script + "' '" + connection + "' 2>&1";
 }
 
 double run_pgbench(const std::string& command) {

@@ -37,6 +37,31 @@ public:
         }
         throw std::runtime_error{"Postgres does not start: is it installed? (Debian and Ubuntu: postgresql)"};
     }
+    /// A hot standby of a server that runs.
+    struct StandbyOf {
+        const PostgresServer& primary;
+    };
+    explicit PostgresServer(StandbyOf of) {
+        const std::vector<std::string> copy{program("pg_basebackup"),
+                                            "-h",
+                                            of.primary.folder(),
+                                            "-p",
+                                            std::to_string(of.primary.port()),
+                                            "-U",
+                                            "sluice",
+                                            "-D",
+                                            data(),
+                                            "-R",
+                                            "-c",
+                                            "fast"};
+        if (run(copy, folder_.path)) {
+            for (int attempt = 0; attempt != 5; ++attempt) {
+                port_ = free_port();
+                if (start()) return;
+            }
+        }
+        throw std::runtime_error{"the standby does not start"};
+    }
     ~PostgresServer() { kill(); }
     PostgresServer(const PostgresServer&) = delete;
     PostgresServer& operator=(const PostgresServer&) = delete;

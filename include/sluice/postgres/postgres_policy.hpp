@@ -76,6 +76,7 @@ void add_window(Parts& parts, std::string_view kind, const P& policy) {
 /// How a policy runs in Postgres: specialised for each policy that can. The server answers with the state as it was
 /// before the request, and the policy itself makes the Decision out of it.
 ///
+///     static std::string_view problem(const P&);              // why it cannot, in the words of "a policy that"; or nothing
 ///     static void parts(const P&, postgres::Parts&);          // may throw std::bad_alloc
 ///     static State state(const P&, postgres::Seen&);          // the same
 template <Policy P>
@@ -87,6 +88,7 @@ struct PostgresPolicy {
 
 template <>
 struct PostgresPolicy<TokenBucket> {
+    static std::string_view problem(const TokenBucket&) noexcept { return {}; }
     static void parts(const TokenBucket& policy, postgres::Parts& parts) {
         postgres::add_bucket(parts, policy.capacity(), policy.refill());
     }
@@ -95,6 +97,7 @@ struct PostgresPolicy<TokenBucket> {
 
 template <>
 struct PostgresPolicy<LeakyBucket> {
+    static std::string_view problem(const LeakyBucket&) noexcept { return {}; }
     static void parts(const LeakyBucket& policy, postgres::Parts& parts) {
         postgres::add_bucket(parts, policy.queue(), policy.drain());
     }
@@ -103,6 +106,7 @@ struct PostgresPolicy<LeakyBucket> {
 
 template <>
 struct PostgresPolicy<FixedWindow> {
+    static std::string_view problem(const FixedWindow&) noexcept { return {}; }
     static void parts(const FixedWindow& policy, postgres::Parts& parts) {
         postgres::add_window(parts, "fixed_window", policy);
     }
@@ -114,6 +118,7 @@ struct PostgresPolicy<FixedWindow> {
 
 template <>
 struct PostgresPolicy<SlidingWindowCounter> {
+    static std::string_view problem(const SlidingWindowCounter&) noexcept { return {}; }
     static void parts(const SlidingWindowCounter& policy, postgres::Parts& parts) {
         postgres::add_window(parts, "sliding_window_counter", policy);
     }
@@ -125,9 +130,14 @@ struct PostgresPolicy<SlidingWindowCounter> {
 };
 
 /// The server tells three numbers of a log: its units, the time that has to leave before the request fits, and the
-/// newest. A log of so many units, all but the newest of the time that has to leave, decides as the real one does.
+/// newest. Each admission writes the whole log anew: 2 ms of the server's time for 10,000 entries, 40 for 100,000, while
+/// the key's row is locked. A log of so many units, all but the newest of the time that has to leave, decides as the real one does.
 template <>
 struct PostgresPolicy<SlidingWindow> {
+    static constexpr std::uint64_t max_limit = 10'000;
+    static std::string_view problem(const SlidingWindow& policy) noexcept {
+        return policy.limit() > max_limit ? "remembers more than 10,000 admissions" : "";
+    }
     static void parts(const SlidingWindow& policy, postgres::Parts& parts) {
         postgres::add_window(parts, "sliding_window", policy);
     }
@@ -146,6 +156,15 @@ struct PostgresPolicy<SlidingWindow> {
 
 template <Policy... Policies>
 struct PostgresPolicy<AllOf<Policies...>> {
+    static std::string_view problem(const AllOf<Policies...>& policy) noexcept {
+        std::string_view first;
+        std::apply(
+            [&](const auto&... part) {
+                ((first = first.empty() ? PostgresPolicy<Policies>::problem(part) : first), ...);
+            },
+            policy.policies());
+        return first;
+    }
     static void parts(const AllOf<Policies...>& policy, postgres::Parts& parts) {
         std::apply([&](const auto&... part) { (PostgresPolicy<Policies>::parts(part, parts), ...); },
                    policy.policies());

@@ -11,11 +11,12 @@ namespace sluice {
 /// Decisions and errors by class are what an Observer counts.
 struct PostgresStats {
     std::uint64_t statements = 0;  ///< answered by the server, each with one or more decisions
-    std::uint64_t failures = 0;    ///< statements that were not, or were turned away by the breaker
+    std::uint64_t failures = 0;    ///< decisions answered with an error
     std::uint64_t dials = 0;       ///< connections begun, successfully or not
     std::uint64_t breaker_openings = 0;
     bool breaker_is_open = false;
     std::size_t connections = 0;  ///< open at the moment
+    std::size_t waiting = 0;      ///< calls that wait for a connection at the moment
 };
 
 }  // namespace sluice

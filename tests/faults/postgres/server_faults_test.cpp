@@ -4,13 +4,16 @@
 
 #include <sys/time.h>
 
+#include <atomic>
 #include <cstdint>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "faults/postgres/faults.hpp"
 #include "support/fake_server.hpp"
+#include "support/threads.hpp"
 
 TEST_CASE("no server from the beginning") {
     endure(
@@ -143,9 +146,10 @@ TEST_CASE("the table is locked: nothing is charged that was not admitted") {
 
 namespace {
 
-/// What a server answers with an error while `begin` has happened and `end` has not.
+/// What a server answers with an error while `begin` has happened and `end` has not. Only one that cannot serve anybody is
+/// left alone for a while.
 template <class Begin, class End>
-void answers_with(const PostgresServer& server, Errc errc, Begin begin, End end) {
+void answers_with(const PostgresServer& server, Errc errc, bool opens_breaker, Begin begin, End end) {
     endure(
         server.connection_string(),
         [&](const Limiter& limiter) {
@@ -158,8 +162,8 @@ void answers_with(const PostgresServer& server, Errc errc, Begin begin, End end)
         [&](const LoadReport& report, const Limiter& limiter) {
             CHECK(report.decided > 0);
             CHECK(report.of(errc) > 0);
-            CHECK(limiter.store().stats().breaker_openings > 0);
-            CHECK(report.of(Errc::breaker_open) > 0);
+            CHECK((limiter.store().stats().breaker_openings > 0) == opens_breaker);
+            CHECK((report.of(Errc::breaker_open) > 0) == opens_breaker);
         });
 }
 
@@ -168,7 +172,7 @@ void answers_with(const PostgresServer& server, Errc errc, Begin begin, End end)
 TEST_CASE("the server becomes read-only, as a primary that was demoted") {
     FaultyServer server;
     answers_with(
-        server, Errc::read_only,
+        server, Errc::read_only, true,
         [&] {
             server.command("ALTER SYSTEM SET default_transaction_read_only = on");
             server.reload();
@@ -185,7 +189,7 @@ TEST_CASE("the server has no disk left") {
         "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'as if' USING ERRCODE = '53100'; END $$");
     answers_with(
-        server, Errc::server_full,
+        server, Errc::server_full, false,
         [&] {
             server.command("CREATE TRIGGER full_disk BEFORE INSERT ON sluice.state_2 EXECUTE FUNCTION full_disk()");
         },
@@ -195,7 +199,7 @@ TEST_CASE("the server has no disk left") {
 TEST_CASE("the table is dropped") {
     FaultyServer server;
     answers_with(
-        server, Errc::unsupported, [&] { server.command("DROP TABLE sluice.state_2"); },
+        server, Errc::unsupported, false, [&] { server.command("DROP TABLE sluice.state_2"); },
         [&] { server.create_schema(); });
 }
 
@@ -203,7 +207,7 @@ TEST_CASE("the server has no connections left") {
     FaultyServer server{{"max_connections=10", "superuser_reserved_connections=0", "max_wal_senders=0"}};
     std::vector<PostgresServer::Session> sessions;
     answers_with(
-        server, Errc::busy,
+        server, Errc::busy, true,
         [&] {
             for (int i = 0; i != 10; ++i) sessions.emplace_back(server);
             // Whoever is refused tries again until the store's sessions have left their places to these.
@@ -230,7 +234,7 @@ TEST_CASE("the password is wrong, and then corrected") {
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'sluice'");
     };
     answers_with(
-        server, Errc::authentication, [&] { allow("scram-sha-256"); }, [&] { allow("trust"); });
+        server, Errc::authentication, true, [&] { allow("scram-sha-256"); }, [&] { allow("trust"); });
 
     allow("scram-sha-256");
     admin.command("SET password_encryption = 'scram-sha-256'; ALTER ROLE sluice PASSWORD 'right'");
@@ -304,4 +308,60 @@ TEST_CASE("of several servers the one that takes writes is used") {
                                        "," + std::to_string(primary.port()) + " user=sluice dbname=postgres");
     CHECK_FALSE(limiter.try_consume("key").error);
     CHECK(limiter_on(replica.connection_string()).try_consume("key").error);
+}
+
+TEST_CASE("a hot standby is read-only, whether it has the table or not") {
+    for (const bool logged : {false, true}) {
+        PostgresServer primary;
+        REQUIRE_FALSE(sluice::PostgresStore(primary.connection_string(), {.logged = logged}).ensure_schema(30s));
+        PostgresServer standby{PostgresServer::StandbyOf{primary}};
+        const Limiter alone = limiter_on(standby.connection_string(), FailureMode::deny, 10s);
+        CHECK(alone.try_consume("key").error == Errc::read_only);
+        CHECK(alone.store().ping(10s) == Errc::read_only);
+        const Limiter both = limiter_on("host=127.0.0.1,127.0.0.1 port=" + std::to_string(standby.port()) + "," +
+                                            std::to_string(primary.port()) + " user=sluice dbname=postgres",
+                                        FailureMode::deny, 10s);
+        CHECK(both.try_consume("key"));
+    }
+}
+
+TEST_CASE("a batch that is longer than its time stops, and does not count against the server") {
+    FaultyServer server;
+    const Limiter limiter = limiter_on(server.connection_string());
+    static_cast<void>(limiter.try_consume("warm up"));
+    server.command(
+        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.0005); RETURN NEW; "
+        "END';"
+        "CREATE TRIGGER slowly BEFORE INSERT ON sluice.state_2 FOR EACH ROW EXECUTE FUNCTION slowly()");
+    std::vector<std::string> names;
+    for (int i = 0; i != 4'096; ++i) names.push_back("key" + std::to_string(i));
+    const std::vector<std::string_view> keys{names.begin(), names.end()};
+    std::vector<sluice::Decision> decisions(keys.size());
+    const auto start = std::chrono::steady_clock::now();
+    limiter.try_consume_many(keys, decisions);
+    CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
+    CHECK(decisions.back().error == Errc::timeout);
+    CHECK(limiter.store().stats().breaker_openings == 0);
+    CHECK_FALSE(limiter.try_consume("warm up").error);
+}
+
+TEST_CASE("connections that are refused do not draw the calls of those that serve") {
+    FaultyServer server{{"max_connections=10", "superuser_reserved_connections=0", "max_wal_senders=0"}};
+    std::vector<PostgresServer::Session> sessions;
+    for (int i = 0; i != 8; ++i) sessions.emplace_back(server);
+    for (auto& session : sessions) session.command("SELECT 1");
+    const sluice::PostgresStore store{server.connection_string(), {.timeout = 10 * timeout(), .connections = 16}};
+    const Limiter limiter{sluice::FixedWindow{1'000'000, 2400h}, store};
+    CHECK_FALSE(limiter.try_consume("key").error);
+    const auto before = store.stats().dials;
+    std::atomic<int> failed{0};
+    const auto start = std::chrono::steady_clock::now();
+    run_threads(8, [&](int) {
+        for (int i = 0; i != 200; ++i) failed += limiter.try_consume("key").error ? 1 : 0;
+    });
+    const auto pauses = (std::chrono::steady_clock::now() - start) / 50ms + 1;
+    // A lane is refused once for each of its pauses of 50 ms or more.
+    CHECK(store.stats().dials - before <= static_cast<std::uint64_t>(15 * pauses));
+    CHECK(failed == 0);
+    CHECK(store.stats().breaker_openings == 0);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -105,6 +108,27 @@ TEST_CASE("a forked child uses connections of its own") {
     CHECK(limiter.store().stats().dials == dials);
 }
 
+TEST_CASE("a child that has closed what it inherited keeps the files that it opens") {
+    const sluice::RateLimiter limiter{thousand, new_store(), {.name = "closed"}};
+    CHECK_FALSE(limiter.try_consume("key").error);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        std::array<int, 32> files{};
+        for (int fd = 3; fd != 64; ++fd) ::close(fd);
+        for (int& file : files) file = ::open("/dev/null", O_RDWR);  // as a daemon opens its logs
+        bool is_good = !limiter.try_consume("key").error;
+        for (const int file : files) {
+            struct stat status {};
+            is_good = is_good && ::fstat(file, &status) == 0 && S_ISCHR(status.st_mode);
+        }
+        ::_exit(is_good ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+    CHECK(limiter.peek("key").remaining == 998);
+}
+
 TEST_CASE("many may create the schema at once") {
     for (int round = 0; round != 3; ++round) {
         server().command("DROP SCHEMA IF EXISTS crowded CASCADE");
@@ -196,31 +220,6 @@ TEST_CASE("updates touch no index") {
     CHECK(is_hot);
 }
 
-TEST_CASE("new keys remove rows that are due, and no others") {
-    const auto store = new_store({.schema = "due"});
-    const sluice::RateLimiter limiter{thousand, store};
-    const auto rows = [] { return std::stoi(server().command("SELECT count(*) FROM due.state_2")); };
-    for (int i = 0; i != 100; ++i) CHECK(limiter.try_consume("old" + std::to_string(i)));
-    CHECK(limiter.try_consume("kept", 10));
-    CHECK(rows() == 101);
-    CHECK(limiter.try_consume("new"));
-    CHECK(rows() == 102);
-    server().command(
-        "UPDATE due.state_2 SET due = now() - interval '1 hour' WHERE convert_from(key, 'UTF8') LIKE 'old%'");
-    const PostgresServer::Session other{server()};
-    other.command("BEGIN");
-    other.command("SELECT 1 FROM due.state_2 WHERE key = 'old7' FOR UPDATE");  // skipped, not waited for
-    CHECK(limiter.try_consume("kept"));                                        // not a new key: removes none
-    CHECK(rows() == 102);
-    for (int i = 0; i != 30; ++i) CHECK(limiter.try_consume("newer" + std::to_string(i)));
-    CHECK(rows() == 33);
-    other.command("COMMIT");
-    CHECK(limiter.try_consume("newest"));
-    CHECK(rows() == 33);
-    CHECK(limiter.peek("kept").remaining == 989);
-    CHECK(limiter.peek("old1").remaining == 1'000);
-}
-
 TEST_CASE("many keys take one statement") {
     const sluice::RateLimiter limiter{thousand, new_store(), {.name = "many"}};
     CHECK(limiter.try_consume("a"));
@@ -288,22 +287,111 @@ TEST_CASE("the constructor does not dial, and works without a server") {
     CHECK(store.ping(1s) == Errc::refused);
 }
 
-TEST_CASE("stricter isolation fails contended keys, and nothing else") {
-    server().command(
-        "CREATE ROLE strict LOGIN SUPERUSER; ALTER ROLE strict SET default_transaction_isolation = 'serializable'");
-    const sluice::PostgresStore store{server().connection_string() + " user=strict", {.timeout = busy}};
+TEST_CASE("the database's default isolation does not matter") {
+    for (const std::string level : {"serializable", "repeatable read"}) {
+        INFO(level);
+        const std::string role = level.substr(0, 4);
+        server().command("CREATE ROLE " + role + " LOGIN SUPERUSER; ALTER ROLE " + role +
+                         " SET default_transaction_isolation = '" + level + "'");
+        const sluice::PostgresStore store{server().connection_string() + " user=" + role, {.timeout = busy}};
+        REQUIRE_FALSE(store.ensure_schema());
+        const sluice::RateLimiter limiter{thousand, store, {.name = level}};
+        std::atomic<int> admitted{0};
+        std::atomic<int> failed{0};
+        run_threads(4, [&](int thread) {
+            for (int i = 0; i != 400; ++i) {
+                const auto decision = limiter.try_consume("key");
+                admitted += decision.allowed ? 1 : 0;
+                failed += decision.error ? 1 : 0;
+                failed += limiter.try_consume(std::to_string(thread) + "/" + std::to_string(i)).error ? 1 : 0;
+            }
+        });
+        CHECK(failed == 0);
+        CHECK(admitted == 1'000);
+    }
+}
+
+TEST_CASE("an edited function is made what it was") {
+    const sluice::PostgresStore store{server().connection_string(), {.timeout = busy, .schema = "edited"}};
     REQUIRE_FALSE(store.ensure_schema());
-    const sluice::RateLimiter limiter{thousand, store, {.name = "strict", .on_failure = sluice::FailureMode::deny}};
-    std::atomic<int> admitted{0};
-    std::atomic<int> wrong{0};
-    run_threads(4, [&](int) {
-        for (int i = 0; i != 300; ++i) {
-            const auto decision = limiter.try_consume("key");
-            admitted += decision.allowed ? 1 : 0;
-            if (decision.error && decision.error != Errc::busy) ++wrong;
-        }
-    });
-    CHECK(wrong == 0);
-    CHECK(admitted + static_cast<int>(limiter.peek("key").remaining) == 1'000);
+    const sluice::RateLimiter limiter{sluice::FixedWindow{1, 2400h}, store};
+    const std::string head = "CREATE OR REPLACE FUNCTION edited.fixed_window_2(";
+    const std::string arguments{sluice::postgres::sql::policy_arguments};
+    server().command(head + arguments + ") LANGUAGE plpgsql AS $$ BEGIN fits := true; END $$");
+    REQUIRE_FALSE(store.ensure_schema());
+    CHECK(limiter.try_consume("key"));
+    CHECK_FALSE(limiter.try_consume("key"));
+    server().command("ALTER FUNCTION edited.decide_2 RESET search_path");
+    REQUIRE_FALSE(store.ensure_schema());
+    CHECK(server().command("SELECT proconfig FROM pg_proc WHERE oid = 'edited.decide_2'::regproc") ==
+          "{\"search_path=pg_catalog, pg_temp\"}");
+}
+
+TEST_CASE("a schema may have any name") {
+    for (const std::string schema : {"user", "select", "order", "table", "sluice_", "public"}) {
+        INFO(schema);
+        const sluice::PostgresStore store{server().connection_string(), {.timeout = busy, .schema = schema}};
+        CHECK_FALSE(store.ensure_schema());
+        CHECK_FALSE(store.ensure_schema());
+        const sluice::RateLimiter limiter{thousand, store};
+        CHECK(limiter.try_consume("key").remaining == 999);
+        CHECK(limiter.try_consume("key").remaining == 998);
+    }
+}
+
+TEST_CASE("a policy that cannot end in time is refused") {
+    const auto store = new_store();
+    CHECK_NOTHROW(sluice::RateLimiter(sluice::SlidingWindow{10'000, 24h}, store));
+    CHECK_THROWS_AS(sluice::RateLimiter(sluice::SlidingWindow{10'001, 24h}, store), std::invalid_argument);
+    CHECK_THROWS_AS(
+        sluice::RateLimiter(sluice::AllOf{sluice::FixedWindow{1, 1h}, sluice::SlidingWindow{10'001, 24h}}, store),
+        std::invalid_argument);
+    const sluice::RateLimiter limiter{sluice::SlidingWindow{10, 24h}, store, {.name = "refused"}};
+    const auto refused = limiter.try_consume("key", 1, sluice::SlidingWindow{10'001, 24h});
+    CHECK(refused.error == Errc::misconfigured);
+    CHECK_FALSE(refused.allowed);
+    CHECK(limiter.try_consume("key"));
+}
+
+TEST_CASE("a ping asks for what decisions need, on a connection of its own") {
+    const sluice::PostgresStore store{server().connection_string(), {.timeout = busy, .schema = "pinged"}};
+    CHECK(store.ping(busy) == Errc::unsupported);
+    REQUIRE_FALSE(store.ensure_schema());
+    CHECK_FALSE(store.ping(busy));
+    CHECK(store.stats().connections == 0);
     CHECK_FALSE(store.stats().breaker_is_open);
+    server().command(
+        "CREATE ROLE watcher LOGIN; GRANT USAGE ON SCHEMA pinged TO watcher; GRANT SELECT ON pinged.state_2 TO "
+        "watcher");
+    CHECK(sluice::PostgresStore(server().connection_string() + " user=watcher", {.schema = "pinged"}).ping(busy) ==
+          Errc::permission);
+}
+
+TEST_CASE("who waits for a connection is served in turn") {
+    const sluice::PostgresStore store{server().connection_string(),
+                                      {.timeout = busy, .connections = 1, .max_waiting = 3}};
+    REQUIRE_FALSE(store.ensure_schema());
+    const sluice::RateLimiter limiter{thousand, store, {.name = "queue"}};
+    CHECK(limiter.try_consume("held"));
+    const PostgresServer::Session other{server()};
+    other.command("BEGIN");
+    other.command("SELECT 1 FROM sluice.state_2 WHERE key = 'held' FOR UPDATE");
+
+    const auto wait_for = [&](std::size_t waiting) {
+        while (store.stats().waiting != waiting) std::this_thread::yield();
+    };
+    std::array<sluice::Decision, 4> decisions;
+    std::vector<std::thread> threads;
+    threads.emplace_back([&] { decisions[0] = limiter.try_consume("held"); });
+    while (other.command("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0") std::this_thread::yield();
+    for (std::size_t i = 1; i != 4; ++i) {
+        threads.emplace_back([&, i] { decisions[i] = limiter.try_consume("key"); });
+        wait_for(i);
+    }
+    CHECK(limiter.try_consume("key").error == Errc::busy);  // a fourth that waits is one too many
+    other.command("COMMIT");
+    for (auto& thread : threads) thread.join();
+    CHECK_FALSE(decisions[0].error);
+    for (std::size_t i = 1; i != 4; ++i) CHECK(decisions[i].remaining == 1'000 - i);
+    CHECK(store.stats().waiting == 0);
 }

@@ -50,7 +50,7 @@ TEST_CASE("options are checked") {
     CHECK_THROWS_AS(make({.timeout = std::chrono::hours{1}}), std::invalid_argument);
     CHECK_THROWS_AS(make({.connections = 0}), std::invalid_argument);
     CHECK_THROWS_AS(make({.connections = 65}), std::invalid_argument);
-    for (const char* schema : {"", "1a", "A", "a-b", "a;b", "a b", "a\"b", "ä"}) {
+    for (const char* schema : {"", "1a", "A", "pg_x", "a-b", "a;b", "a b", "a\"b", "ä"}) {
         INFO(schema);
         CHECK_THROWS_AS(make({.schema = schema}), std::invalid_argument);
     }
@@ -68,19 +68,28 @@ TEST_CASE("the schema's text is for the schema and table that the options name")
 }
 
 TEST_CASE("errors are classed by SQLSTATE") {
-    using postgres::classify;
-    CHECK(classify("55P03") == Errc::busy);
-    CHECK(classify("40001") == Errc::busy);
-    CHECK(classify("53300") == Errc::busy);
-    CHECK(classify("53100") == Errc::server_full);
-    CHECK(classify("57P03") == Errc::loading);
-    CHECK(classify("57P01") == Errc::disconnected);
-    CHECK(classify("08006") == Errc::disconnected);
-    CHECK(classify("25006") == Errc::read_only);
-    CHECK(classify("28P01") == Errc::authentication);
-    CHECK(classify("42501") == Errc::permission);
-    CHECK(classify("42P01") == Errc::unsupported);
-    CHECK(classify("22003") == Errc::server_error);
+    using Concerns = postgres::ErrorReport::Concerns;
+    const auto check = [](const char* sqlstate, Errc code, Concerns concerns) {
+        INFO(sqlstate);
+        CHECK(postgres::classify(sqlstate).code == code);
+        CHECK(postgres::classify(sqlstate).concerns == concerns);
+    };
+    check("55P03", Errc::busy, Concerns::request);
+    check("40001", Errc::busy, Concerns::request);
+    check("57014", Errc::busy, Concerns::server);
+    check("53300", Errc::busy, Concerns::connection);
+    check("53100", Errc::server_full, Concerns::request);
+    check("53200", Errc::server_full, Concerns::request);
+    check("54000", Errc::server_full, Concerns::request);
+    check("57P03", Errc::loading, Concerns::connection);
+    check("57P01", Errc::disconnected, Concerns::connection);
+    check("08006", Errc::disconnected, Concerns::connection);
+    check("25006", Errc::read_only, Concerns::connection);
+    check("0A000", Errc::read_only, Concerns::connection);
+    check("28P01", Errc::authentication, Concerns::connection);
+    check("42501", Errc::permission, Concerns::request);
+    check("42P01", Errc::unsupported, Concerns::request);
+    check("22003", Errc::server_error, Concerns::request);
     CHECK(postgres::sqlstate_in("connection to server at \"::1\", port 5432 failed: FATAL:  28P01\n") == "28P01");
     CHECK(postgres::sqlstate_in("FATAL:  3D000") == "3D000");
     CHECK(postgres::sqlstate_in("connection refused:  Is the server running?").empty());

@@ -3,7 +3,6 @@
 #define SLUICE_POSTGRES_DETAIL_CONNECTION_HPP
 
 #include <libpq-fe.h>
-#include <netdb.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -14,13 +13,12 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <utility>
 
 #include <sluice/error.hpp>
-#include <sluice/remote/address.hpp>
-#include <sluice/remote/deadline.hpp>
 #include <sluice/postgres/detail/errors.hpp>
 #include <sluice/postgres/detail/target.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/remote/descriptor.hpp>
 
 namespace sluice::postgres {
 
@@ -36,6 +34,8 @@ struct Answer {
 /// taken for the next. One thread at a time.
 class Connection {
 public:
+    using Deadline = detail::remote::Deadline;
+
     Connection() = default;
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -43,11 +43,14 @@ public:
 
     bool is_open() const noexcept { return connection_.load(std::memory_order_relaxed) != nullptr; }
     void close() noexcept {
+        owes_answer_ = false;
         if (PGconn* const open = connection_.exchange(nullptr)) PQfinish(open);
     }
-    /// In a forked child: without a farewell on the socket, which the parent goes on using. The memory is lost.
+    /// In a forked child: without a farewell on the socket, which the parent goes on using. The memory is lost. A number that
+    /// the child has closed and opened anew is not ours to close.
     void abandon() noexcept {
-        if (PGconn* const open = connection_.exchange(nullptr)) ::close(PQsocket(open));
+        PGconn* const open = connection_.exchange(nullptr);
+        if (open != nullptr && socket_.is_of(PQsocket(open))) ::close(PQsocket(open));
     }
 
     /// The server has closed an idle connection, or sent what nobody asked for.
@@ -57,7 +60,7 @@ public:
     }
 
     /// Connects and logs in. May throw std::bad_alloc.
-    std::error_code dial(const Target& target, const Place& place, const detail::remote::Deadline& deadline) {
+    std::error_code dial(const Target& target, const Place& place, const Deadline& deadline) {
         close();
         connection_ = target.start(place);
         if (!is_open()) return Errc::no_memory;
@@ -66,28 +69,48 @@ public:
             get(), [](void*, const PGresult*) {}, nullptr);
         auto error = log_in(deadline);
         if (!error && PQsetnonblocking(get(), 1) != 0) error = Errc::disconnected;
-        if (error) close();
+        if (error) {
+            close();
+        } else {
+            socket_ = detail::remote::FileIdentity{PQsocket(get())};
+        }
         return error;
     }
 
-    /// Runs what `send` sends, which returns 1 if it could. Closes the connection unless it may be used again. May throw
-    /// std::bad_alloc.
-    template <class Send>
-    void run(Send send, const detail::remote::Deadline& deadline, Answer& answer) {
+    /// Runs SQL. Closes the connection unless it may be used again. May throw std::bad_alloc.
+    void run(const std::string& sql, const Deadline& deadline, Answer& answer) {
         answer = {};
-        if (send(get()) != 1) {
+        if (PQsendQuery(get(), sql.c_str()) != 1) {
             answer.error = Errc::disconnected;
         } else {
             answer.error = receive(deadline, answer);
         }
-        const bool is_usable = PQstatus(get()) == CONNECTION_OK && PQtransactionStatus(get()) == PQTRANS_IDLE;
-        if (!is_usable || ends_connection(answer.sqlstate)) close();
+        close_unless_idle(answer);
+    }
+
+    /// Sends SQL whose answer is fetched before the connection is used next.
+    void run_later(const std::string& sql) noexcept {
+        if (!is_open()) return;
+        owes_answer_ = PQsendQuery(get(), sql.c_str()) == 1 && PQflush(get()) >= 0;
+        if (!owes_answer_) close();
+    }
+    bool owes_answer() const noexcept { return owes_answer_; }
+    void fetch_answer(const Deadline& deadline, Answer& answer) {
+        answer = {};
+        owes_answer_ = false;
+        answer.error = receive(deadline, answer);
+        close_unless_idle(answer);
     }
 
 private:
     PGconn* get() const noexcept { return connection_.load(std::memory_order_relaxed); }
 
-    std::error_code log_in(const detail::remote::Deadline& deadline) {
+    void close_unless_idle(const Answer& answer) noexcept {
+        const bool is_idle = PQstatus(get()) == CONNECTION_OK && PQtransactionStatus(get()) == PQTRANS_IDLE;
+        if (!is_idle || classify(answer.sqlstate).concerns == ErrorReport::Concerns::connection) close();
+    }
+
+    std::error_code log_in(const Deadline& deadline) {
         if (PQstatus(get()) == CONNECTION_BAD) return Errc::refused;
         for (PostgresPollingStatusType status = PGRES_POLLING_WRITING; status != PGRES_POLLING_OK;) {
             if (status == PGRES_POLLING_FAILED) return refusal();
@@ -98,14 +121,14 @@ private:
     }
 
     Errc refusal() const {
-        if (const auto sqlstate = sqlstate_in(PQerrorMessage(get())); !sqlstate.empty()) return classify(sqlstate);
+        if (const auto sqlstate = sqlstate_in(PQerrorMessage(get())); !sqlstate.empty()) return classify(sqlstate).code;
         if (PQconnectionNeedsPassword(get()) != 0) return Errc::authentication;
         // Logged in, and yet not what was asked for: target_session_attrs.
         if (PQparameterStatus(get(), "server_version") != nullptr) return Errc::read_only;
         return Errc::refused;
     }
 
-    std::error_code receive(const detail::remote::Deadline& deadline, Answer& answer) {
+    std::error_code receive(const Deadline& deadline, Answer& answer) {
         for (int unsent = PQflush(get()); unsent != 0; unsent = PQflush(get())) {
             if (unsent < 0) return Errc::disconnected;
             if (const auto error = wait(POLLIN | POLLOUT, deadline)) return error;
@@ -136,13 +159,13 @@ private:
                 const char* const sqlstate = PQresultErrorField(&result, PG_DIAG_SQLSTATE);
                 if (sqlstate == nullptr) return Errc::disconnected;
                 answer.sqlstate = sqlstate;
-                return classify(answer.sqlstate);
+                return classify(answer.sqlstate).code;
             }
             default: return Errc::protocol;
         }
     }
 
-    std::error_code wait(int events, const detail::remote::Deadline& deadline) const noexcept {
+    std::error_code wait(int events, const Deadline& deadline) const noexcept {
         for (;;) {
             pollfd item{PQsocket(get()), static_cast<short>(events), 0};
             if (item.fd < 0) return Errc::disconnected;
@@ -153,6 +176,8 @@ private:
         }
     }
 
+    detail::remote::FileIdentity socket_{};
+    bool owes_answer_ = false;
     std::atomic<PGconn*> connection_{nullptr};  // atomic for the sake of is_open() in statistics
 };
 

@@ -15,11 +15,11 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/remote/address.hpp>
-#include <sluice/remote/endpoints.hpp>
-#include <sluice/remote/deadline.hpp>
 #include <sluice/postgres/detail/connection.hpp>
 #include <sluice/postgres/detail/target.hpp>
+#include <sluice/remote/address.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/remote/endpoints.hpp>
 
 namespace sluice::postgres {
 
@@ -27,6 +27,8 @@ namespace sluice::postgres {
 /// names up itself: libpq would, without any deadline. Thread-safe.
 class Dialer {
 public:
+    using Deadline = detail::remote::Deadline;
+
     explicit Dialer(const Target& target) : target_(target) {
         for (const Place& place : target.places()) {
             auto& book = books_.emplace_back();
@@ -34,26 +36,45 @@ public:
         }
     }
 
+    /// Which server a connection was made to.
+    struct Route {
+        std::size_t place = 0;
+        detail::remote::Address address{};  ///< where the place has a name
+        Deadline::Clock::time_point dialled{};
+    };
+
     /// May throw std::bad_alloc, and std::system_error where no thread can be started for a look-up.
-    std::error_code dial(Connection& connection, const detail::remote::Deadline& deadline) {
+    std::error_code dial(Connection& connection, Route& route, const Deadline& deadline) {
         std::error_code error = Errc::unresolved;
         const std::size_t count = books_.size();
         const std::size_t first = preferred_.load(std::memory_order_relaxed);
         for (std::size_t i = 0; i != count; ++i) {
-            const std::size_t index = (first + i) % count;
-            error = dial(connection, index, deadline.share(static_cast<int>(count - i)));
+            route = {(first + i) % count, {}, Deadline::Clock::now()};
+            error = dial_place(connection, route, deadline.share(static_cast<int>(count - i)));
             if (!error) {
-                preferred_.store(index, std::memory_order_relaxed);
+                preferred_.store(route.place, std::memory_order_relaxed);
                 return error;
             }
         }
         return error;
     }
 
+    /// It told that it cannot serve: the others, or what the name stands for by now, are dialled first.
+    void retire(const Route& route) {
+        std::size_t place = route.place;
+        preferred_.compare_exchange_strong(place, (place + 1) % books_.size(), std::memory_order_relaxed);
+        if (auto& book = books_[route.place]) book->retire(route.address);
+    }
+    /// Whether that has happened to a connection's server since it was made.
+    bool is_retired(const Route& route) {
+        auto& book = books_[route.place];
+        return book && book->retirements() != 0 && book->is_retired(route.address, route.dialled);
+    }
+
 private:
-    std::error_code dial(Connection& connection, std::size_t index, const detail::remote::Deadline& deadline) {
-        Place place = target_.places()[index];
-        auto& book = books_[index];
+    std::error_code dial_place(Connection& connection, Route& route, const Deadline& deadline) {
+        Place place = target_.places()[route.place];
+        auto& book = books_[route.place];
         if (!book) return connection.dial(target_, place, deadline);
         std::vector<detail::remote::Address> addresses;
         if (const auto error = book->find(addresses, deadline)) return error;
@@ -68,6 +89,7 @@ private:
             error = connection.dial(target_, place, deadline.share(static_cast<int>(addresses.size() - i)));
             if (!error) {
                 book->prefer(addresses[i]);
+                route.address = addresses[i];
                 return error;
             }
             book->doubt(addresses[i]);

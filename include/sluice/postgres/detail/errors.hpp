@@ -2,48 +2,59 @@
 #ifndef SLUICE_POSTGRES_DETAIL_ERRORS_HPP
 #define SLUICE_POSTGRES_DETAIL_ERRORS_HPP
 
+#include <cstdint>
 #include <string_view>
-#include <utility>
 
 #include <sluice/error.hpp>
 
 namespace sluice::postgres {
 
-/// What an SQLSTATE means; the most special rule that its text begins with.
-inline Errc classify(std::string_view sqlstate) noexcept {
-    using Rule = std::pair<std::string_view, Errc>;
-    constexpr Rule rules[] = {
-        {"55P03", Errc::busy},      // no lock in time
-        {"57014", Errc::busy},      // cancelled, as by statement_timeout
-        {"40", Errc::busy},         // deadlock, or not serializable
-        {"53300", Errc::busy},      // too many connections
-        {"53", Errc::server_full},  // no disk, no memory
-        {"54", Errc::server_full},    {"57P03", Errc::loading},
-        {"57", Errc::disconnected},  // an administrator ended the connection or the server
-        {"08", Errc::disconnected},   {"25006", Errc::read_only},
-        {"28", Errc::authentication}, {"42501", Errc::permission},
-        {"42P01", Errc::unsupported},  // no such table, function or schema: ensure_schema() was never called
-        {"42883", Errc::unsupported}, {"3F000", Errc::unsupported},
+/// What an error that the server reports means, and for whom.
+struct ErrorReport {
+    enum class Concerns : std::uint8_t {
+        request,     ///< only what was asked: the server is well
+        server,      ///< everybody, for a while
+        connection,  ///< everybody, and this connection can be used no more, though the server may not have closed it yet
     };
-    for (const auto& [prefix, errc] : rules) {
-        if (sqlstate.starts_with(prefix)) return errc;
+    Errc code = Errc::server_error;
+    Concerns concerns = Concerns::request;
+};
+
+/// The most special rule that an SQLSTATE begins with.
+inline ErrorReport classify(std::string_view sqlstate) noexcept {
+    using enum ErrorReport::Concerns;
+    struct Rule {
+        std::string_view prefix;
+        ErrorReport meaning;
+    };
+    constexpr Rule rules[] = {
+        {"55P03", {Errc::busy, request}},          // no lock in time
+        {"57014", {Errc::busy, server}},           // cancelled, as by statement_timeout
+        {"40", {Errc::busy, request}},             // deadlock, or not serializable
+        {"53300", {Errc::busy, connection}},       // too many connections
+        {"53", {Errc::server_full, request}},      // no disk, no memory
+        {"54", {Errc::server_full, request}},      // a limit of the server's
+        {"57P03", {Errc::loading, connection}},    // starting, or shutting down
+        {"57", {Errc::disconnected, connection}},  // an administrator ended the connection or the server
+        {"08", {Errc::disconnected, connection}},
+        {"25006", {Errc::read_only, connection}},  // a replica, or default_transaction_read_only
+        {"0A000",
+         {Errc::read_only, connection}},  // an unlogged table on a replica; nothing else that we ask for is new
+        {"28", {Errc::authentication, connection}},
+        {"42501", {Errc::permission, request}},
+        {"42P01", {Errc::unsupported, request}},  // no such table, function or schema: ensure_schema() was never called
+        {"42883", {Errc::unsupported, request}},
+        {"3F000", {Errc::unsupported, request}},
+    };
+    for (const auto& [prefix, meaning] : rules) {
+        if (sqlstate.starts_with(prefix)) return meaning;
     }
-    return Errc::server_error;
+    return {};
 }
 
 /// The statement certainly changed nothing, and may work at once: the key was contended, or this is another server.
 inline bool is_worth_a_retry(std::string_view sqlstate) noexcept {
     return sqlstate == "40001" || sqlstate == "40P01" || sqlstate == "25006";
-}
-
-/// Trouble with a row, not with the server: no reason for the breaker to keep other keys away.
-inline bool is_about_the_key(std::string_view sqlstate) noexcept {
-    return sqlstate == "55P03" || sqlstate.starts_with("40");
-}
-
-/// The connection can be used no more, though the server may not have closed it yet.
-inline bool ends_connection(std::string_view sqlstate) noexcept {
-    return sqlstate == "25006" || sqlstate.starts_with("08") || sqlstate.starts_with("57P");
 }
 
 /// The SQLSTATE in what libpq says of a connection that failed, or nothing.

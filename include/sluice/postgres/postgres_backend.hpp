@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_POSTGRES_POSTGRES_BACKEND_HPP
+#define SLUICE_POSTGRES_POSTGRES_BACKEND_HPP
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sluice/error.hpp>
+#include <sluice/postgres/detail/client.hpp>
+#include <sluice/postgres/detail/statement.hpp>
+#include <sluice/postgres/postgres_options.hpp>
+#include <sluice/postgres/postgres_policy.hpp>
+#include <sluice/postgres/postgres_stats.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/store.hpp>
+
+namespace sluice::postgres {
+
+/// What RemoteStore runs: requests become calls of decide_2, and what it answers becomes Decisions. Thread-safe.
+class PostgresBackend {
+public:
+    using Deadline = detail::remote::Deadline;
+    using Now = std::optional<std::chrono::nanoseconds>;
+
+    static constexpr std::size_t max_key_bytes = 1'024;  // an index entry of Postgres holds some 2,700 bytes
+    static constexpr std::size_t max_keys = 128;
+
+    PostgresBackend(const std::string& connection_string, PostgresOptions options)
+        : client_(connection_string, std::move(options)) {}
+
+    std::chrono::nanoseconds timeout() const noexcept { return client_.options().timeout; }
+    PostgresStats stats() const noexcept { return client_.stats(); }
+    void count_failure(const std::error_code&) noexcept { client_.count_failure(); }
+    std::error_code ensure_schema(const Deadline& deadline) { return client_.ensure_schema(deadline); }
+
+    /// Runs what decisions need, in a scope that no limiter has but by the accident of a hash.
+    std::error_code ping(const Deadline& deadline) {
+        const FixedWindow policy{std::uint64_t{1} << 52, std::chrono::seconds{1}};
+        Parts parts;
+        PostgresPolicy<FixedWindow>::parts(policy, parts);
+        Statement statement{client_.options().schema, 0};
+        statement.add_key("ping");
+        statement.finish(parts, Operation::consume, 1, {});
+        const auto left = deadline.remaining();
+        return client_.run_apart(statement.text(left, left), deadline).error;
+    }
+
+    template <Policy P>
+    void check(const Scope<P>& scope) const {
+        if (const std::string_view problem = PostgresPolicy<P>::problem(scope.policy); !problem.empty()) {
+            throw std::invalid_argument("sluice: PostgresStore cannot run a " + std::string{P::kind} +
+                                        " in time that " + std::string{problem});
+        }
+    }
+
+    template <Policy P>
+    std::error_code decide(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
+                           Now now, const Deadline& deadline) {
+        if (!PostgresPolicy<P>::problem(request.scope.policy).empty()) return Errc::misconfigured;
+        // Everyone asks for rows in the order of their keys, so that no two calls wait for each other's rows; the same
+        // key several times is asked for in the order given.
+        std::array<std::uint8_t, max_keys> order;
+        static_assert(max_keys <= 256);
+        const auto count = keys.size();
+        for (std::size_t i = 0; i != count; ++i) order[i] = static_cast<std::uint8_t>(i);
+        std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count),
+                  [&](auto a, auto b) { return keys[a] != keys[b] ? keys[a] < keys[b] : a < b; });
+
+        Parts parts;
+        PostgresPolicy<P>::parts(request.scope.policy, parts);
+        if (now) now = std::clamp(*now, std::chrono::nanoseconds{0}, latest);
+        Statement statement{client_.options().schema, request.scope.id};
+        for (std::size_t i = 0; i != count; ++i) statement.add_key(keys[order[i]]);
+        statement.finish(parts, request.operation, request.units, now);
+
+        // Locks are waited for twice at most: behind others that wait for the row, and for the row.
+        const auto text = [&](std::chrono::nanoseconds left) { return statement.text(left * 2 / 5, left); };
+        const auto answer = client_.run(text, deadline);
+        if (answer.error) return answer.error;
+        Numbers numbers{answer.value};
+        std::uint64_t new_keys = 0;
+        for (std::size_t i = 0; i != count; ++i) {
+            Decision& decision = out[order[i]];
+            decision = {};
+            if (request.operation != Operation::reset) decision = conclude(request, numbers, new_keys);
+        }
+        if (new_keys != 0) client_.sweeper().note_new_keys(new_keys);
+        return numbers.is_valid() ? std::error_code{} : make_error_code(Errc::protocol);
+    }
+
+private:
+    static constexpr std::chrono::nanoseconds latest{std::chrono::seconds{4'102'444'800}};  // 2100: sums stay in range
+    static constexpr std::size_t max_numbers = 1'024;
+
+    /// The policy's own decision on the state that the server saw.
+    template <Policy P>
+    static Decision conclude(const Request<P>& request, Numbers& numbers, std::uint64_t& new_keys) {
+        const P& policy = request.scope.policy;
+        const std::chrono::nanoseconds now{numbers.next()};
+        const bool allowed = numbers.next() != 0;
+        std::vector<std::int64_t> seen(std::min(static_cast<std::size_t>(numbers.next()), max_numbers));
+        for (std::int64_t& number : seen) number = numbers.next();
+        if (!numbers.is_valid()) return {};
+        if (request.operation == Operation::refund) return {};
+
+        typename P::State state{};
+        if (!seen.empty()) {
+            Seen read{seen};
+            state = PostgresPolicy<P>::state(policy, read);
+        }
+        if (request.operation == Operation::peek) return sluice::peek(policy, state, now, request.units);
+        if (seen.empty() && allowed) ++new_keys;
+        if constexpr (GrowingPolicy<P>) policy.reserve(state, now, request.units);
+        Decision decision = policy.step(state, now, request.units);
+        // The server has already acted. It counts as the policy does; if it ever did not, its word would hold.
+        if (decision.allowed != allowed) return failure(Errc::protocol);
+        return decision;
+    }
+
+    Client client_;
+};
+
+}  // namespace sluice::postgres
+
+#endif
