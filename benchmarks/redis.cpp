@@ -114,13 +114,13 @@ void server_costs(const RedisServer& server, const Options& options) {
     expect("fixed window, batch of 32, of the recipe's token bucket", of_recipe("fixed window x 32"), "<=", 0.2);
     expect("  all keys different", of_recipe("fixed window x 32, all keys different"), "<=", 0.2);
     expect("exact log at 1,000 entries, of the recipe's",
-           server_cost::ratio(*by_name.at("exact log, 1,000 entries"), *by_name.at("recipe: log")), "<=", 1.0);
+           server_cost::ratio(*by_name.at("exact log, 1,000 entries"), *by_name.at("recipe: log")), "<=", 1.3);
 
     const auto bytes = [&](const char* key) {
         return std::stod(server.command({"MEMORY", "USAGE", key, "SAMPLES", "0"}));
     };
     expect("bytes of the exact log with 1,000 entries, of the sorted set's", bytes("sluice:log") / bytes("recipe:log"),
-           "<=", 0.1);
+           "<=", 0.25);
 }
 
 void client_speed(const RedisServer& server, const Options& options) {

@@ -11,10 +11,10 @@
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_store.hpp>
 #include <sluice/redis/redis_url.hpp>
-#include <sluice/redis/scripts/all_of.hpp>
-#include <sluice/redis/scripts/bucket.hpp>
-#include <sluice/redis/scripts/fixed_window.hpp>
-#include <sluice/redis/scripts/sliding_window.hpp>
-#include <sluice/redis/scripts/sliding_window_counter.hpp>
+#include <sluice/redis/lua/all_of.hpp>
+#include <sluice/redis/lua/bucket.hpp>
+#include <sluice/redis/lua/fixed_window.hpp>
+#include <sluice/redis/lua/sliding_window.hpp>
+#include <sluice/redis/lua/sliding_window_counter.hpp>
 
 #endif

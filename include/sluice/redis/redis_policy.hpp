@@ -12,7 +12,7 @@
 
 #include <sluice/detail/skew.hpp>
 #include <sluice/policy.hpp>
-#include <sluice/redis/detail/script.hpp>
+#include <sluice/redis/lua/script_frame.hpp>
 #include <sluice/redis/wire/resp.hpp>
 
 namespace sluice {

@@ -205,7 +205,7 @@ TEST_CASE("a user with no more rights than needed suffices") {
     RedisServer server;
     server.command({"ACL",   "SETUSER",  "app",    "reset",  "on",       ">pw",  "~sluice:*", "-@all",
                     "+eval", "+evalsha", "+time",  "+get",   "+mget",    "+set", "+incrby",   "+lindex",
-                    "+lset", "+lpop",    "+rpush", "+ltrim", "+pexpire", "+del", "+ping"});
+                    "+lset", "+llen",    "+rpush", "+ltrim", "+pexpire", "+del", "+ping"});
     const sluice::RedisStore store{"redis://app:pw@127.0.0.1:" + std::to_string(server.port()), {.timeout = 10s}};
     const auto run = [&](const auto& policy) {
         const sluice::RateLimiter limiter{policy, store};

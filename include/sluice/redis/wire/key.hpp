@@ -11,6 +11,9 @@ namespace sluice::redis {
 
 inline constexpr std::size_t max_key_bytes = 1'024;
 
+/// Of what the scripts keep under a key: those of another format have other keys.
+inline constexpr std::uint64_t format = 2;
+
 /// `%` and the characters in `special` as %XX: different texts stay different, and none of `special` is left.
 inline void append_escaped(std::string& out, std::string_view text, std::string_view special) {
     constexpr std::string_view digits = "0123456789ABCDEF";
@@ -36,6 +39,7 @@ inline std::string key_prefix(std::string_view prefix, std::string_view limiter,
     start += ':';
     append_escaped(start, limiter, ":{}");
     start += tagged ? ":{" : ":";
+    id ^= format;
     constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for (int shift = 60; shift >= 0; shift -= 6) start += digits[id >> shift & 63];
     start += ':';

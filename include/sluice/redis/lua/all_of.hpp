@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_SCRIPTS_ALL_OF_HPP
-#define SLUICE_REDIS_SCRIPTS_ALL_OF_HPP
+#ifndef SLUICE_REDIS_LUA_ALL_OF_HPP
+#define SLUICE_REDIS_LUA_ALL_OF_HPP
 
 #include <array>
 #include <chrono>
@@ -52,7 +52,7 @@ struct RedisPolicy<AllOf<Policies...>> {
         return std::apply([](const auto&... part) { return View{RedisPolicy<Policies>::view(part)...}; },
                           policy.policies());
     }
-    /// Of a single part, which tells no now of its own.
+    /// Only for an AllOf of one policy: such a reply carries no time.
     static std::chrono::nanoseconds now(const All& policy, std::size_t,
                                         const std::int64_t* answer) requires(sizeof...(Policies) == 1 && keys == 1) {
         return std::apply([&]<class P>(const P& part) { return RedisPolicy<P>::now(part, 0, answer); },

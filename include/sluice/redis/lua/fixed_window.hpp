@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_SCRIPTS_FIXED_WINDOW_HPP
-#define SLUICE_REDIS_SCRIPTS_FIXED_WINDOW_HPP
+#ifndef SLUICE_REDIS_LUA_FIXED_WINDOW_HPP
+#define SLUICE_REDIS_LUA_FIXED_WINDOW_HPP
 
 #include <array>
 #include <chrono>
@@ -21,46 +21,41 @@ struct RedisPolicy<FixedWindow> {
     static constexpr std::size_t keys = 1;
     static constexpr std::array<std::size_t, 2> values{2, 1};
     static constexpr redis::ScriptPart general{
-        .arguments = 4,
-        .is_number = true,
-        .setup = R"(local size@, most@, skew@, life@ = $1 + 0, $2 + 1, $3 + 0, $4
-local rest@ = size@ - now % size@
-local first@ = floor(now / size@) * most@
-)",
-        // A state of a window to come is decided on in that window, if that begins within skew@: now is late. Else the
-        // clock went back, and the present window is used up. same@: the key may be incremented.
-        .look = R"(local used@ = number@ - first@
-local base@, left@, same@, ahead@ = first@, rest@, v@, false
-if used@ < 0 then
-  used@, same@ = 0, false
-elseif used@ >= most@ then
-  local windows = floor(used@ / most@)
-  if rest@ + (windows - 1) * size@ <= skew@ then
-    base@, left@, used@ = first@ + windows * most@, rest@ + windows * size@, used@ - windows * most@
-  else
-    used@, ahead@, same@ = most@ - 1, true, false
+        .function = "fixed_window",
+        .lua = R"lua(-- A key holds window * (limit + 1) + used, so that in the same window it is only incremented. A window to come that
+-- begins within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is
+-- used up.
+local function fixed_window(state, n, now, size, limit, skew)
+  local row, gone = limit + 1, now % size
+  local first, left = (now - gone) / size * row, size - gone
+  local used = (state or 0) - first
+  if used >= row then
+    local ahead = math.floor(used / row)
+    if left + (ahead - 1) * size > skew then
+      local after
+      if n < 0 then after = first + math.max(0, limit + n) end
+      return limit, left, after, first + limit
+    end
+    first, left, used = first + ahead * row, left + ahead * size, used - ahead * row
+  elseif not (used >= 0) then
+    used, state = 0, nil
   end
+  if n < 0 then
+    if used == 0 then return used, left end
+    return used, left, first + math.max(0, used + n)
+  elseif used + n <= limit then
+    return used, left, first + used + n, nil, state
+  end
+  return used, left
 end
-local fits@ = used@ + n < most@
-)",
-        .take = "v@ = base@ + used@ + n\nSAVE@",
-        .deny = "if ahead@ then\nv@ = base@ + used@\nSAVE@end\n",
-        .give = "if used@ > 0 then\nv@, same@ = base@ + math.max(0, used@ + n), false\nSAVE@end\n",
-        .answer = "used@, left@",
-        .save = "if same@ then call('INCRBY', key@, units) else WRITE@ end\n",
-        // By so many units; true once it has to be written anew.
-        .note_change = R"(local change@ = changes[place@]
-if not same@ then
-  changes[place@] = true
-elseif change@ ~= true then
-  changes[place@] = change@ and change@ + n or units
-end
-)",
-        .write_change = "if change@ ~= true then call('INCRBY', key@, change@) else WRITE@ end\n",
+)lua",
+        .arguments = {{"size", "limit", "skew"}},
+        .replies = {{"used", "left"}},
+        .increments = true,
     };
     static constexpr redis::ScriptPart packed = [] {
         redis::ScriptPart part = general;
-        part.answer = "left@ * most@ + used@";
+        part.reply = "left * (limit + 1) + used";
         return part;
     }();
     static constexpr std::array<std::array<redis::ScriptPart, 1>, 2> parts{{{general}, {packed}}};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_SCRIPTS_SLIDING_WINDOW_COUNTER_HPP
-#define SLUICE_REDIS_SCRIPTS_SLIDING_WINDOW_COUNTER_HPP
+#ifndef SLUICE_REDIS_LUA_SLIDING_WINDOW_COUNTER_HPP
+#define SLUICE_REDIS_LUA_SLIDING_WINDOW_COUNTER_HPP
 
 #include <array>
 #include <chrono>
@@ -20,57 +20,59 @@ struct RedisPolicy<SlidingWindowCounter> {
     static constexpr std::size_t keys = 1;
     static constexpr std::array<std::size_t, 1> values{3};
     static constexpr std::array<std::array<redis::ScriptPart, 1>, 1> parts{{{{{
-        .arguments = 4,
-        .setup = R"(local size@, limit@, skew@, life@ = $1 + 0, $2 + 0, $3 + 0, $4
-local rest@ = size@ - now % size@
-local window@ = floor(now / size@)
-)",
-        // The state of a window to come: as for FixedWindow. The previous count weighs old * left / size, rounded up;
-        // where the product is too large for a double, it is multiplied bit by bit, reduced after each.
-        .look = R"(local at@, old@, new@ = window@, 0, 0
-local left@, ahead@ = rest@, false
-if v@ then
-  at@, old@, new@ = string.match(v@, '^(%d+) (%d+) (%d+)$')
-  if not at@ then BAD end
-  at@, old@, new@ = at@ + 0, old@ + 0, new@ + 0
-  local early = at@ * size@ - now
-  if early > skew@ then
-    at@, old@, new@, ahead@ = window@, 0, limit@, true
-  elseif at@ > window@ then
-    left@ = early + size@
-  elseif at@ == window@ - 1 then
-    at@, old@, new@ = window@, new@, 0
-  elseif at@ < window@ then
-    at@, old@, new@ = window@, 0, 0
+        .function = "sliding_window_counter",
+        .lua = R"lua(-- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
+-- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
+local function sliding_window_counter(state, n, now, size, limit, skew)
+  local gone = now % size
+  local window, left, old, new = (now - gone) / size, size - gone, 0, 0
+  if state then
+    local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
+    if not at then return end
+    local ahead = at - window
+    if ahead == 0 then
+      old, new = was_old + 0, was_new + 0
+    elseif ahead == -1 then
+      old = was_new + 0
+    elseif ahead > 0 and left + (ahead - 1) * size > skew then
+      local after
+      if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
+      return 0, limit, left, after, string.format('%d 0 %d', window, limit)
+    elseif ahead > 0 then
+      window, left, old, new = at, left + ahead * size, was_old + 0, was_new + 0
+    end
   end
-end
-local part@ = math.min(left@, size@)
-local weight@ = old@ * part@
-if weight@ <= 9007199254740992 then
-  weight@ = math.ceil(weight@ / size@)
-else
-  local over, bit = 0, 9007199254740992
-  local of = old@
-  weight@ = 0
-  while bit >= 1 do
-    weight@, over = weight@ * 2, over * 2
-    if of >= bit then of, over = of - bit, over + part@ end
-    while over >= size@ do weight@, over = weight@ + 1, over - size@ end
-    bit = bit / 2
+  if n < 0 then
+    if old + new == 0 then return old, new, left end
+    local from_old = math.max(0, -n - new)
+    return old, new, left, string.format('%d %d %d', window, math.max(0, old - from_old), math.max(0, new + n))
   end
-  if over > 0 then weight@ = weight@ + 1 end
+  -- The previous count weighs old * rest of the window / size, rounded up; where the product exceeds a double's 53 bits,
+  -- it is multiplied bit by bit, reduced after each.
+  local rest = math.min(left, size)
+  local weight = old * rest
+  if weight <= 9007199254740992 then
+    weight = math.ceil(weight / size)
+  else
+    local count, over, bit = old, 0, 9007199254740992
+    weight = 0
+    while bit >= 1 do
+      weight, over = weight * 2, over * 2
+      if count >= bit then count, over = count - bit, over + rest end
+      while over >= size do weight, over = weight + 1, over - size end
+      bit = bit / 2
+    end
+    if over > 0 then weight = weight + 1 end
+  end
+  if new + n + weight <= limit then
+    return old, new, left, string.format('%d %d %d', window, old, new + n)
+  end
+  return old, new, left
 end
-local fits@ = new@ + weight@ + n <= limit@
-)",
-        .take = "v@ = format('%d %d %d', at@, old@, new@ + n)\nSAVE@",
-        .deny = "if ahead@ then\nv@ = format('%d %d %d', at@, old@, new@)\nSAVE@end\n",
-        .give = R"(if new@ + old@ > 0 then
-local beyond = math.max(0, -n - new@)
-v@ = format('%d %d %d', at@, math.max(0, old@ - beyond), math.max(0, new@ + n))
-SAVE@end
-)",
-        .answer = "old@, new@, left@",
-        .stored = "v@",
+)lua",
+        .arguments = {{"size", "limit", "skew"}},
+        .replies = {{"old", "new", "left"}},
+        .holds = redis::ScriptPart::Holds::text,
     }}}}};
 
     static constexpr std::size_t form(const SlidingWindowCounter&) noexcept { return 0; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_SCRIPTS_BUCKET_HPP
-#define SLUICE_REDIS_SCRIPTS_BUCKET_HPP
+#ifndef SLUICE_REDIS_LUA_BUCKET_HPP
+#define SLUICE_REDIS_LUA_BUCKET_HPP
 
 #include <algorithm>
 #include <array>
@@ -30,30 +30,60 @@ struct BucketScript {
     static constexpr std::size_t keys = 1;
     static constexpr std::array<std::size_t, 2> values{1, 1};
     static constexpr ScriptPart general{
-        .arguments = 7,
-        .is_number = true,
-        .setup = R"(local unit@, full@, most@, life@ = $1 + 0, $2 + 0, $3 + 0, $4
-local periods = floor(now / $5)
-local tick@ = now * $6 + periods * $7 + floor((now - periods * $5) * $7 / $5)
-)",
-        // A debt above full@ was made at a later time than now: denied until then, unless it exceeds most@, which means
-        // that the clock went back.
-        .look = R"(local debt@ = number@ - tick@
-local ahead@ = debt@ > most@
-if ahead@ then debt@ = full@ elseif not (debt@ > 0) then debt@ = 0 end
-local fits@ = debt@ + n * unit@ <= full@
-)",
-        .take = "v@ = tick@ + debt@ + n * unit@\nSAVE@",
-        .deny = "if ahead@ then\nv@ = tick@ + full@\nSAVE@end\n",
-        .give = "if debt@ > 0 then\nv@ = tick@ + math.max(0, debt@ + n * unit@)\nSAVE@end\n",
-        .answer = "debt@",
+        .function = "bucket_on_any_grid",
+        .lua = R"lua(-- A bucket's key holds the tick at which it is full; its debt is the ticks until then. More than `most` means that the
+-- clock was set back; above `full` the state is later than now, and nothing fits. A tick is whole + step / denominator us.
+local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, whole, step)
+  local periods = math.floor(now / denominator)
+  local rest = now - periods * denominator
+  local tick = now * whole + periods * step + math.floor(rest * step / denominator)
+  local debt = (state or 0) - tick
+  if not (debt > 0) then
+    debt = 0
+  elseif debt > most then
+    local after
+    if n < 0 then after = tick + math.max(0, full + n * unit) end
+    return full, after, tick + full
+  end
+  local after = debt + n * unit
+  if n < 0 then
+    if debt == 0 then return debt end
+    return debt, tick + math.max(0, after)
+  elseif after <= full then
+    return debt, tick + after
+  end
+  return debt
+end
+)lua",
+        .arguments = {{"unit", "full", "most", "denominator", "whole", "step"}},
+        .replies = {{"debt"}},
     };
-    static constexpr ScriptPart microseconds = [] {
-        ScriptPart part = general;
-        part.arguments = 4;
-        part.setup = "local unit@, full@, most@, life@, tick@ = $1 + 0, $2 + 0, $3 + 0, $4, now\n";
-        return part;
-    }();
+    static constexpr ScriptPart microseconds{
+        .function = "bucket",
+        .lua = R"lua(-- A bucket's key holds the time at which it is full; its debt is the us until then. More than `most` means that the
+-- clock was set back; above `full` the state is later than now, and nothing fits.
+local function bucket(state, n, now, unit, full, most)
+  local debt = (state or 0) - now
+  if not (debt > 0) then
+    debt = 0
+  elseif debt > most then
+    local after
+    if n < 0 then after = now + math.max(0, full + n * unit) end
+    return full, after, now + full
+  end
+  local after = debt + n * unit
+  if n < 0 then
+    if debt == 0 then return debt end
+    return debt, now + math.max(0, after)
+  elseif after <= full then
+    return debt, now + after
+  end
+  return debt
+end
+)lua",
+        .arguments = {{"unit", "full", "most"}},
+        .replies = {{"debt"}},
+    };
     static constexpr std::array<std::array<ScriptPart, 1>, 2> parts{{{general}, {microseconds}}};
 
     static std::size_t form(const P& policy) noexcept { return Grid{rate(policy)}.is_microseconds() ? 1 : 0; }
@@ -78,11 +108,12 @@ local fits@ = debt@ + n * unit@ <= full@
         // As many ticks as the tolerated skew may span.
         const std::int64_t skew = grid.ticks.at(detail::tolerated_skew.count()) + (grid.is_microseconds() ? 0 : 1);
         out.add(full + static_cast<std::uint64_t>(skew));
+        if (form == 0) {
+            out.add(grid.denominator);
+            out.add(grid.whole);
+            out.add(grid.step);
+        }
         out.add(life_ms(policy.quota().window, min_life_ms));
-        if (form == 1) return;
-        out.add(grid.denominator);
-        out.add(grid.whole);
-        out.add(grid.step);
     }
 
     static P view(const P& policy) noexcept { return policy.at_resolution(resolution); }

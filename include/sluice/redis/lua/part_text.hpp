@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LUA_PART_TEXT_HPP
+#define SLUICE_REDIS_LUA_PART_TEXT_HPP
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sluice/redis/lua/script_part.hpp>
+
+namespace sluice::redis {
+
+inline std::string joined(const std::vector<std::string>& texts) {
+    std::string all;
+    for (const auto& text : texts) all += (all.empty() ? "" : ", ") + text;
+    return all;
+}
+
+/// What the frame writes of one part: its variables, the call of its function, the commands that store what comes out.
+struct PartText {
+    ScriptPart part;
+    std::string suffix;  ///< behind the part's names
+    std::size_t index;   ///< of its key among those of a decision
+
+    bool is(ScriptPart::Holds what) const noexcept { return part.holds == what; }
+
+    /// A variable's name.
+    std::string operator()(std::string_view name) const { return std::string{name} + suffix; }
+    std::vector<std::string> names(const LuaNames& list) const {
+        std::vector<std::string> all;
+        for (const auto name : list.names) {
+            if (!name.empty()) all.push_back((*this)(name));
+        }
+        return all;
+    }
+    std::vector<std::string> arguments() const { return names(part.arguments); }
+    std::vector<std::string> replies() const { return names(part.replies); }
+
+    /// That the function has found the key to hold something else.
+    std::string is_foreign() const { return "not " + replies()[0]; }
+
+    std::string results() const {
+        std::string all = joined(replies()) + ", " + (*this)("after") + ", " + (*this)("repaired");
+        if (part.increments) all += ", " + (*this)("same");
+        return all;
+    }
+    std::string call(const std::string& state) const {
+        return std::string{part.function} + '(' + state + ", n, now, " + joined(arguments()) + ')';
+    }
+
+    std::string write(const std::string& key) const {
+        if (!is(ScriptPart::Holds::list)) return set(key, (*this)("after"));
+        return std::string{part.function} + "_write(" + key + ", " + (*this)("after") + ", " + (*this)("life") + ')';
+    }
+    std::string set(const std::string& key, const std::string& value, std::string_view option = "") const {
+        const std::string text = is(ScriptPart::Holds::number) ? "string.format('%d', " + value + ')' : value;
+        return "call('SET', " + key + ", " + text + ", 'PX', " + (*this)("life") + std::string{option} + ')';
+    }
+};
+
+}  // namespace sluice::redis
+
+#endif

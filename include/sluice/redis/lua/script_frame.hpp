@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LUA_SCRIPT_FRAME_HPP
+#define SLUICE_REDIS_LUA_SCRIPT_FRAME_HPP
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sluice/redis/lua/part_text.hpp>
+#include <sluice/redis/lua/script_part.hpp>
+
+namespace sluice::redis {
+
+/// Writes the scripts of a policy, around the functions of its parts (one, or several of an AllOf, whose variables have
+/// the part's number behind their names). tests/unit/redis/golden holds what comes out.
+class ScriptFrame {
+public:
+    /// `timed`: the time is the first argument, in us, instead of the server's. For tests.
+    ScriptFrame(std::span<const ScriptPart> parts, bool timed) : timed_(timed) {
+        for (const ScriptPart& part : parts) {
+            const std::string suffix = parts.size() == 1 ? "" : '_' + std::to_string(parts_.size() + 1);
+            parts_.push_back({part, suffix, parts_.size()});
+        }
+    }
+
+    /// One decision.
+    std::string single() const {
+        std::string text = head(
+            "-- KEYS   one for each policy\n"
+            "-- ARGV   " +
+            arguments_comment() +
+            ", units (below 0 to give back, behind a 0 only to look)\n"
+            "-- reply  " +
+            (packs_reply() ? std::string{parts_[0].part.reply} : reply_names()) +
+            "; -1 where a key holds something else\n");
+        text += "local units = ARGV[" + std::to_string(arguments() + 1) + "]\nlocal n = units + 0\n";
+        for (const Part& part : parts_) {
+            const std::string key = "KEYS[" + std::to_string(part.index + 1) + "]";
+            text += "local " + part.results() + " =\n  " +
+                    part.call(part.is(Holds::list) ? key : "call('GET', " + key + ")") + "\n";
+        }
+        if (const std::string foreign = any_foreign(); !foreign.empty())
+            text += "if " + foreign + " then return -1 end\n";
+        text += "\nif units >= '1' or n < 0 then\n" + choose("  ");
+        for (const Part& part : parts_) {
+            const std::string key = "KEYS[" + std::to_string(part.index + 1) + "]";
+            text += "  if " + part("after") + " then\n";
+            if (part.part.increments) {
+                text += "    if " + part("same") + " then\n      call('INCRBY', " + key + ", units)\n    else\n      " +
+                        part.set(key, part("after")) + "\n    end\n";
+            } else {
+                text += "    " + part.write(key) + "\n";
+            }
+            text += "  end\n";
+        }
+        return text + "end\n" + "return " + reply() + "\n";
+    }
+
+    /// Any number of decisions, one after the other.
+    std::string batch() const {
+        const std::string step = parts_.size() == 1 ? "" : ", " + std::to_string(parts_.size());
+        const auto head_of_batch = [&](const std::string& comment) { return head(comment, ", tonumber"); };
+        std::string text = head_of_batch(
+            "-- KEYS   one for each policy, for each decision\n"
+            "-- ARGV   " +
+            arguments_comment() +
+            ", units (below 0 to give back, behind a 0 only to look) for each decision or once for all\n"
+            "-- reply  for each decision " +
+            (packs_reply() ? std::string{parts_[0].part.reply} : reply_names()) +
+            ", or a single -1 where a key holds something else;\n"
+            "--        then the numbers of decisions for which that was noticed only when the key was to be written\n");
+        if (has_values()) {
+            text +=
+                "\n-- By where in KEYS a key comes first: what it held, and holds now if that has changed.\n"
+                "local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}\n";
+            if (any(&ScriptPart::increments)) text += "local replaced = {}  -- changed by more than an increment\n";
+        }
+        text += "local out, o, a, units, n = {}, 0, " + std::to_string(arguments()) + ", nil, nil\n";
+        text += "for i = 1, #KEYS" + step + " do\n";
+        text += "  a = a + 1\n  if ARGV[a] then units, n = ARGV[a], ARGV[a] + 0 end\n";
+        std::string ours;
+        for (const Part& part : parts_) {
+            text += "  local " + part("key") + " = KEYS[i" + plus(part.index) + "]\n";
+            if (part.is(Holds::list)) continue;
+            text += "  local " + part("at") + " = first[" + part("key") + "]\n  if not " + part("at") + " then\n    " +
+                    part("at") + " = i" + plus(part.index) + "\n    first[" + part("key") + "] = " + part("at") +
+                    "\n  end\n  local " + part("state") + " = latest[" + part("at") + "] or loaded[" + part("at") +
+                    "]\n";
+            if (part.is(Holds::number)) {
+                ours += (ours.empty() ? "" : " and ");
+                ours += "tonumber(" + part("state") + " or 0)";
+            }
+        }
+        std::string names;
+        for (const Part& part : parts_) names += (names.empty() ? "" : ", ") + part.results();
+        text += "  local " + names + "\n";
+        const std::string in = ours.empty() ? "  " : "    ";
+        if (!ours.empty()) text += "  if " + ours + " then\n";
+        for (const Part& part : parts_) {
+            text += in + part.results() + " =\n" + in + "  " +
+                    part.call(part.is(Holds::list) ? part("key") : part("state")) + "\n";
+        }
+        if (!ours.empty()) text += "  end\n";
+        text += "  if " + first_replies_missing() + " then\n    out[o + 1] = -1\n    o = o + 1\n  else\n";
+        text += "    if units >= '1' or n < 0 then\n" + choose("      ");
+        for (const Part& part : parts_) {
+            text += "      if " + part("after") + " then\n";
+            if (part.is(Holds::list)) {
+                text += "        " + part.write(part("key")) + "\n";
+            } else {
+                text += "        latest[" + part("at") + "] = " + part("after") + "\n";
+                if (part.part.increments)
+                    text += "        replaced[" + part("at") + "] = replaced[" + part("at") + "] or not " +
+                            part("same") + "\n";
+            }
+            text += "      end\n";
+        }
+        text += "    end\n";
+        const std::vector<std::string> values = replies();
+        std::string targets;
+        for (std::size_t i = 1; i <= values.size(); ++i)
+            targets += (i == 1 ? "out[o + " : ", out[o + ") + std::to_string(i) + "]";
+        text += "    " + targets + " = " + joined(values) + "\n    o = o + " + std::to_string(values.size()) +
+                "\n  end\nend\n";
+        if (has_values()) text += flush(step);
+        return text + "return out\n";
+    }
+
+private:
+    using Holds = ScriptPart::Holds;
+    using Part = PartText;
+
+    static std::string plus(std::size_t number) { return number == 0 ? "" : " + " + std::to_string(number); }
+
+    /// In ARGV before the units.
+    std::size_t arguments() const {
+        std::size_t count = timed_ ? 1 : 0;
+        for (const Part& part : parts_) count += part.arguments().size() + 1;
+        return count;
+    }
+
+    std::string arguments_comment() const {
+        std::string all = timed_ ? "now, " : "";
+        for (const Part& part : parts_) {
+            all += joined(part.arguments()) + ", " + part("life");
+            if (part.index + 1 != parts_.size()) all += ", ";
+        }
+        return all;
+    }
+
+    /// The parts' functions, what the script takes and answers, and its variables.
+    std::string head(const std::string& comment, const std::string& local_globals = "") const {
+        std::string text;
+        for (const Part& part : parts_) {
+            bool is_repeated = false;
+            for (const Part& before : parts_)
+                is_repeated = is_repeated || (before.index < part.index && before.part.function == part.part.function);
+            if (!is_repeated) text += std::string{part.part.lua} + '\n';
+        }
+        text += comment + "local call, KEYS, ARGV" + local_globals + " = redis.call, KEYS, ARGV" + local_globals + "\n";
+        std::size_t a = 1;
+        if (timed_) {
+            text += "local now = ARGV[" + std::to_string(a++) + "] + 0\n";
+        } else {
+            text += "local time = call('TIME')\nlocal now = time[1] * 1000000 + time[2]\n";
+        }
+        for (const Part& part : parts_) {
+            std::string left, right;
+            for (const auto& name : part.arguments()) {
+                left += name + ", ";
+                right += "ARGV[" + std::to_string(a++) + "] + 0, ";
+            }
+            text += "local " + left + part("life") + " = " + right + "ARGV[" + std::to_string(a++) + "]\n";
+        }
+        return text;
+    }
+
+    /// Leaves in each `after` what is to be written.
+    std::string choose(const std::string& in) const {
+        if (parts_.size() == 1) return in + "after = after or repaired\n";
+        std::string all_fit, afters, repaireds, sames, falses;
+        for (const Part& part : parts_) {
+            const std::string comma = part.index == 0 ? "" : ", ";
+            all_fit += (part.index == 0 ? "" : " and ") + part("after");
+            afters += comma + part("after");
+            repaireds += comma + part("repaired");
+            if (!part.part.increments) continue;
+            sames += ", " + part("same");
+            falses += ", false";
+        }
+        return in + "if n > 0 and not (" + all_fit + ") then\n" + in + "  " + afters + sames + " = " + repaireds +
+               falses + "\n" + in + "end\n";
+    }
+
+    /// Writes what the decisions of a batch have made of values. Where a key held none, it may hold no string at all.
+    std::string flush(const std::string& step) const {
+        std::string text = "\nlocal foreign = {}\n";
+        for (const Part& part : parts_) {
+            if (part.is(Holds::list)) continue;
+            text += "for i = " + std::to_string(part.index + 1) + ", #KEYS" + step + " do\n";
+            text += "  local after, before = latest[i], loaded[i]\n  if not after then\n";
+            text += "    -- unchanged, or not the first time that the key comes\n  elseif not before then\n";
+            text += "    foreign[KEYS[i]] = not " + part.set("KEYS[i]", "after", ", 'NX'") + "\n";
+            if (part.part.increments)
+                text +=
+                    "  elseif not replaced[i] then\n    call('INCRBY', KEYS[i], string.format('%d', after - before))\n";
+            text += "  else\n    " + part.set("KEYS[i]", "after") + "\n  end\nend\n";
+        }
+        return text + "for i = 1, #KEYS do\n  if foreign[KEYS[i]] then\n    o = o + 1\n    out[o] = " +
+               (parts_.size() == 1 ? "i" : "math.ceil(i / " + std::to_string(parts_.size()) + ")") + "\n  end\nend\n";
+    }
+
+    bool any(bool ScriptPart::*what) const {
+        for (const Part& part : parts_) {
+            if (part.part.*what) return true;
+        }
+        return false;
+    }
+    bool has_values() const {
+        for (const Part& part : parts_) {
+            if (!part.is(Holds::list)) return true;
+        }
+        return false;
+    }
+
+    /// That a function has found a key to hold something else. Numbers fail by themselves.
+    std::string any_foreign() const {
+        std::string all;
+        for (const Part& part : parts_) {
+            if (part.is(Holds::number)) continue;
+            all += (all.empty() ? "" : " or ") + part.is_foreign();
+        }
+        return all;
+    }
+    std::string first_replies_missing() const {
+        std::string all;
+        for (const Part& part : parts_) all += (all.empty() ? "" : " or ") + part.is_foreign();
+        return all;
+    }
+
+    bool packs_reply() const { return parts_.size() == 1 && !parts_[0].part.reply.empty(); }
+
+    /// With several policies the reply starts with the time that all of them used.
+    std::vector<std::string> replies() const {
+        if (packs_reply()) return {std::string{parts_[0].part.reply}};
+        std::vector<std::string> all;
+        if (parts_.size() != 1) all.push_back("now");
+        for (const Part& part : parts_) {
+            for (const auto& name : part.replies()) all.push_back(name);
+        }
+        return all;
+    }
+    std::string reply_names() const { return joined(replies()); }
+
+    /// Several as a text, which takes Redis less time than an array.
+    std::string reply() const {
+        const std::vector<std::string> values = replies();
+        if (values.size() == 1) return values[0];
+        std::string format = "%d";
+        for (std::size_t i = 1; i != values.size(); ++i) format += " %d";
+        return "string.format('" + format + "', " + joined(values) + ')';
+    }
+
+    bool timed_;
+    std::vector<Part> parts_;
+};
+
+}  // namespace sluice::redis
+
+#endif

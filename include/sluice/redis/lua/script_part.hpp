@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LUA_SCRIPT_PART_HPP
+#define SLUICE_REDIS_LUA_SCRIPT_PART_HPP
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+namespace sluice::redis {
+
+/// A list of Lua names.
+struct LuaNames {
+    static constexpr std::size_t most = 8;
+    std::array<std::string_view, most> names{};  ///< empty ones behind the last
+};
+
+/// A policy's part of a script: a Lua function that decides about one key, and what the frame has to know to call it.
+///
+///     <replies>, after, repaired, same = <function>(state, n, now, <arguments>)
+///
+/// state      what the key holds, or false; of a list the key's name
+/// n          units to consume; below 0 to give back
+/// now        us since the epoch
+/// replies    the state as it is at now, as integers from 0; nil where the key holds something else
+/// after      the state with the units consumed or given back; nil where they do not fit, or nothing changes
+/// repaired   what a denial writes: the state used up, where the clock was set back; else nil
+/// same       true where the number in the key may be incremented by n, which costs less than to set it
+///
+/// It writes nothing itself: several parts of an AllOf look before any writes.
+struct ScriptPart {
+    /// What the key holds. A list's `after` is for `<function>_write(key, after, life)`.
+    enum class Holds { number, text, list };
+
+    std::string_view function{};  ///< its name
+    std::string_view lua{};       ///< its text
+    LuaNames arguments{};         ///< numbers in ARGV, before the key's life in ms
+    LuaNames replies{};
+    std::string_view reply{};  ///< an expression for all of them in one, or empty
+    Holds holds = Holds::number;
+    bool increments = false;  ///< whether there is a `same`
+};
+
+}  // namespace sluice::redis
+
+#endif

@@ -1,0 +1,132 @@
+-- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
+-- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
+local function sliding_window_counter(state, n, now, size, limit, skew)
+  local gone = now % size
+  local window, left, old, new = (now - gone) / size, size - gone, 0, 0
+  if state then
+    local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
+    if not at then return end
+    local ahead = at - window
+    if ahead == 0 then
+      old, new = was_old + 0, was_new + 0
+    elseif ahead == -1 then
+      old = was_new + 0
+    elseif ahead > 0 and left + (ahead - 1) * size > skew then
+      local after
+      if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
+      return 0, limit, left, after, string.format('%d 0 %d', window, limit)
+    elseif ahead > 0 then
+      window, left, old, new = at, left + ahead * size, was_old + 0, was_new + 0
+    end
+  end
+  if n < 0 then
+    if old + new == 0 then return old, new, left end
+    local from_old = math.max(0, -n - new)
+    return old, new, left, string.format('%d %d %d', window, math.max(0, old - from_old), math.max(0, new + n))
+  end
+  -- The previous count weighs old * rest of the window / size, rounded up; where the product exceeds a double's 53 bits,
+  -- it is multiplied bit by bit, reduced after each.
+  local rest = math.min(left, size)
+  local weight = old * rest
+  if weight <= 9007199254740992 then
+    weight = math.ceil(weight / size)
+  else
+    local count, over, bit = old, 0, 9007199254740992
+    weight = 0
+    while bit >= 1 do
+      weight, over = weight * 2, over * 2
+      if count >= bit then count, over = count - bit, over + rest end
+      while over >= size do weight, over = weight + 1, over - size end
+      bit = bit / 2
+    end
+    if over > 0 then weight = weight + 1 end
+  end
+  if new + n + weight <= limit then
+    return old, new, left, string.format('%d %d %d', window, old, new + n)
+  end
+  return old, new, left
+end
+
+-- KEYS   one for each policy, for each decision
+-- ARGV   size_1, limit_1, skew_1, life_1, size_2, limit_2, skew_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
+-- reply  for each decision now, old_1, new_1, left_1, old_2, new_2, left_2, or a single -1 where a key holds something else;
+--        then the numbers of decisions for which that was noticed only when the key was to be written
+local call, KEYS, ARGV, tonumber = redis.call, KEYS, ARGV, tonumber
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
+local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8]
+
+-- By where in KEYS a key comes first: what it held, and holds now if that has changed.
+local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}
+local out, o, a, units, n = {}, 0, 8, nil, nil
+for i = 1, #KEYS, 2 do
+  a = a + 1
+  if ARGV[a] then units, n = ARGV[a], ARGV[a] + 0 end
+  local key_1 = KEYS[i]
+  local at_1 = first[key_1]
+  if not at_1 then
+    at_1 = i
+    first[key_1] = at_1
+  end
+  local state_1 = latest[at_1] or loaded[at_1]
+  local key_2 = KEYS[i + 1]
+  local at_2 = first[key_2]
+  if not at_2 then
+    at_2 = i + 1
+    first[key_2] = at_2
+  end
+  local state_2 = latest[at_2] or loaded[at_2]
+  local old_1, new_1, left_1, after_1, repaired_1, old_2, new_2, left_2, after_2, repaired_2
+  old_1, new_1, left_1, after_1, repaired_1 =
+    sliding_window_counter(state_1, n, now, size_1, limit_1, skew_1)
+  old_2, new_2, left_2, after_2, repaired_2 =
+    sliding_window_counter(state_2, n, now, size_2, limit_2, skew_2)
+  if not old_1 or not old_2 then
+    out[o + 1] = -1
+    o = o + 1
+  else
+    if units >= '1' or n < 0 then
+      if n > 0 and not (after_1 and after_2) then
+        after_1, after_2 = repaired_1, repaired_2
+      end
+      if after_1 then
+        latest[at_1] = after_1
+      end
+      if after_2 then
+        latest[at_2] = after_2
+      end
+    end
+    out[o + 1], out[o + 2], out[o + 3], out[o + 4], out[o + 5], out[o + 6], out[o + 7] = now, old_1, new_1, left_1, old_2, new_2, left_2
+    o = o + 7
+  end
+end
+
+local foreign = {}
+for i = 1, #KEYS, 2 do
+  local after, before = latest[i], loaded[i]
+  if not after then
+    -- unchanged, or not the first time that the key comes
+  elseif not before then
+    foreign[KEYS[i]] = not call('SET', KEYS[i], after, 'PX', life_1, 'NX')
+  else
+    call('SET', KEYS[i], after, 'PX', life_1)
+  end
+end
+for i = 2, #KEYS, 2 do
+  local after, before = latest[i], loaded[i]
+  if not after then
+    -- unchanged, or not the first time that the key comes
+  elseif not before then
+    foreign[KEYS[i]] = not call('SET', KEYS[i], after, 'PX', life_2, 'NX')
+  else
+    call('SET', KEYS[i], after, 'PX', life_2)
+  end
+end
+for i = 1, #KEYS do
+  if foreign[KEYS[i]] then
+    o = o + 1
+    out[o] = math.ceil(i / 2)
+  end
+end
+return out

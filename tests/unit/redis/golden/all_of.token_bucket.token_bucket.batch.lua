@@ -1,0 +1,109 @@
+-- A bucket's key holds the tick at which it is full; its debt is the ticks until then. More than `most` means that the
+-- clock was set back; above `full` the state is later than now, and nothing fits. A tick is whole + step / denominator us.
+local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, whole, step)
+  local periods = math.floor(now / denominator)
+  local rest = now - periods * denominator
+  local tick = now * whole + periods * step + math.floor(rest * step / denominator)
+  local debt = (state or 0) - tick
+  if not (debt > 0) then
+    debt = 0
+  elseif debt > most then
+    local after
+    if n < 0 then after = tick + math.max(0, full + n * unit) end
+    return full, after, tick + full
+  end
+  local after = debt + n * unit
+  if n < 0 then
+    if debt == 0 then return debt end
+    return debt, tick + math.max(0, after)
+  elseif after <= full then
+    return debt, tick + after
+  end
+  return debt
+end
+
+-- KEYS   one for each policy, for each decision
+-- ARGV   unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1, unit_2, full_2, most_2, denominator_2, whole_2, step_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
+-- reply  for each decision now, debt_1, debt_2, or a single -1 where a key holds something else;
+--        then the numbers of decisions for which that was noticed only when the key was to be written
+local call, KEYS, ARGV, tonumber = redis.call, KEYS, ARGV, tonumber
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+local unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7]
+local unit_2, full_2, most_2, denominator_2, whole_2, step_2, life_2 = ARGV[8] + 0, ARGV[9] + 0, ARGV[10] + 0, ARGV[11] + 0, ARGV[12] + 0, ARGV[13] + 0, ARGV[14]
+
+-- By where in KEYS a key comes first: what it held, and holds now if that has changed.
+local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}
+local out, o, a, units, n = {}, 0, 14, nil, nil
+for i = 1, #KEYS, 2 do
+  a = a + 1
+  if ARGV[a] then units, n = ARGV[a], ARGV[a] + 0 end
+  local key_1 = KEYS[i]
+  local at_1 = first[key_1]
+  if not at_1 then
+    at_1 = i
+    first[key_1] = at_1
+  end
+  local state_1 = latest[at_1] or loaded[at_1]
+  local key_2 = KEYS[i + 1]
+  local at_2 = first[key_2]
+  if not at_2 then
+    at_2 = i + 1
+    first[key_2] = at_2
+  end
+  local state_2 = latest[at_2] or loaded[at_2]
+  local debt_1, after_1, repaired_1, debt_2, after_2, repaired_2
+  if tonumber(state_1 or 0) and tonumber(state_2 or 0) then
+    debt_1, after_1, repaired_1 =
+      bucket_on_any_grid(state_1, n, now, unit_1, full_1, most_1, denominator_1, whole_1, step_1)
+    debt_2, after_2, repaired_2 =
+      bucket_on_any_grid(state_2, n, now, unit_2, full_2, most_2, denominator_2, whole_2, step_2)
+  end
+  if not debt_1 or not debt_2 then
+    out[o + 1] = -1
+    o = o + 1
+  else
+    if units >= '1' or n < 0 then
+      if n > 0 and not (after_1 and after_2) then
+        after_1, after_2 = repaired_1, repaired_2
+      end
+      if after_1 then
+        latest[at_1] = after_1
+      end
+      if after_2 then
+        latest[at_2] = after_2
+      end
+    end
+    out[o + 1], out[o + 2], out[o + 3] = now, debt_1, debt_2
+    o = o + 3
+  end
+end
+
+local foreign = {}
+for i = 1, #KEYS, 2 do
+  local after, before = latest[i], loaded[i]
+  if not after then
+    -- unchanged, or not the first time that the key comes
+  elseif not before then
+    foreign[KEYS[i]] = not call('SET', KEYS[i], string.format('%d', after), 'PX', life_1, 'NX')
+  else
+    call('SET', KEYS[i], string.format('%d', after), 'PX', life_1)
+  end
+end
+for i = 2, #KEYS, 2 do
+  local after, before = latest[i], loaded[i]
+  if not after then
+    -- unchanged, or not the first time that the key comes
+  elseif not before then
+    foreign[KEYS[i]] = not call('SET', KEYS[i], string.format('%d', after), 'PX', life_2, 'NX')
+  else
+    call('SET', KEYS[i], string.format('%d', after), 'PX', life_2)
+  end
+end
+for i = 1, #KEYS do
+  if foreign[KEYS[i]] then
+    o = o + 1
+    out[o] = math.ceil(i / 2)
+  end
+end
+return out

@@ -1,0 +1,39 @@
+-- A bucket's key holds the time at which it is full; its debt is the us until then. More than `most` means that the
+-- clock was set back; above `full` the state is later than now, and nothing fits.
+local function bucket(state, n, now, unit, full, most)
+  local debt = (state or 0) - now
+  if not (debt > 0) then
+    debt = 0
+  elseif debt > most then
+    local after
+    if n < 0 then after = now + math.max(0, full + n * unit) end
+    return full, after, now + full
+  end
+  local after = debt + n * unit
+  if n < 0 then
+    if debt == 0 then return debt end
+    return debt, now + math.max(0, after)
+  elseif after <= full then
+    return debt, now + after
+  end
+  return debt
+end
+
+-- KEYS   one for each policy
+-- ARGV   now, unit, full, most, life, units (below 0 to give back, behind a 0 only to look)
+-- reply  debt; -1 where a key holds something else
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
+local now = ARGV[1] + 0
+local unit, full, most, life = ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5]
+local units = ARGV[6]
+local n = units + 0
+local debt, after, repaired =
+  bucket(call('GET', KEYS[1]), n, now, unit, full, most)
+
+if units >= '1' or n < 0 then
+  after = after or repaired
+  if after then
+    call('SET', KEYS[1], string.format('%d', after), 'PX', life)
+  end
+end
+return debt
