@@ -18,7 +18,7 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/detail/script.hpp>
+#include <sluice/redis/wire/script.hpp>
 #include <sluice/redis/link/topology.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_policy.hpp>

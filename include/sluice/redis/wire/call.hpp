@@ -8,7 +8,7 @@
 #include <string_view>
 #include <system_error>
 
-#include <sluice/redis/detail/script.hpp>
+#include <sluice/redis/wire/script.hpp>
 #include <sluice/redis/wire/resp.hpp>
 
 namespace sluice::redis {

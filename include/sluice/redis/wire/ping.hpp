@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/detail/script.hpp>
+#include <sluice/redis/wire/script.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/wire/resp.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_DETAIL_SCRIPT_HPP
-#define SLUICE_REDIS_DETAIL_SCRIPT_HPP
+#ifndef SLUICE_REDIS_WIRE_SCRIPT_HPP
+#define SLUICE_REDIS_WIRE_SCRIPT_HPP
 
 #include <string>
 #include <string_view>
