@@ -19,6 +19,9 @@ namespace sluice {
 /// Times may be late: a thread can be held up between the reading and the decision, while others go on. Policies take a time
 /// that is up to 5 s older than the latest one of a key as that latest one. A clock that is set back by more gives no units,
 /// either: the key then starts anew at the earlier time, with all of its limit used.
+///
+/// Optional: `static constexpr bool is_steady = true` of a clock that never goes back. Of any other, the memory store keeps
+/// states for 5 s after they expired, in case it does.
 template <class C>
 concept Clock = std::copyable<C> && requires(const C& clock) {
     { clock.now() }
@@ -48,6 +51,7 @@ concept Clock = std::copyable<C> && requires(const C& clock) {
 /// not set back between their first uses.
 class TscClock {
 public:
+    static constexpr bool is_steady = true;
     std::chrono::nanoseconds now() const noexcept {
 #if defined(__x86_64__)
         return std::chrono::nanoseconds{detail::AnchoredClock<detail::CycleCounter>::now()};
@@ -60,6 +64,7 @@ public:
 /// The same on std::chrono::steady_clock alone: monotonic across threads without exception.
 class SteadyClock {
 public:
+    static constexpr bool is_steady = true;
     std::chrono::nanoseconds now() const noexcept {
         return std::chrono::nanoseconds{detail::WallAnchor<detail::SystemClocks>::now()};
     }
@@ -67,9 +72,11 @@ public:
 
 using DefaultClock = TscClock;
 
-/// A clock that moves only when told to, for tests and simulations. Copies share one time; thread-safe.
+/// A clock that moves only when told to, for tests and simulations. Copies share one time; thread-safe. It counts as steady,
+/// so that a store uses the slots of expired states at once; set back, it may find states gone.
 class ManualClock {
 public:
+    static constexpr bool is_steady = true;
     explicit ManualClock(std::chrono::nanoseconds start = std::chrono::nanoseconds{0})
         : ns_(std::make_shared<std::atomic<std::int64_t>>(start.count())) {}
 

@@ -3,6 +3,7 @@
 #define SLUICE_UNITS_HPP
 
 #include <cstdint>
+#include <type_traits>
 
 #include <sluice/detail/validate.hpp>
 
@@ -14,7 +15,13 @@ class Units {
 public:
     template <detail::Integer I>
     constexpr Units(I count) noexcept
-        : count_(count < 0 ? 0 : static_cast<std::uint64_t>(count)), is_negative_(count < 0) {}
+        : count_(count < 0 ? 0 : detail::saturated_units(count)), is_negative_(count < 0) {}
+
+    /// What converts to a number by itself: an unscoped enumerator, a std::atomic.
+    template <class T>
+    requires(!std::is_arithmetic_v<T> &&
+             std::is_convertible_v<const T&, std::int64_t>) constexpr Units(const T& count) noexcept
+        : Units(static_cast<std::int64_t>(count)) {}
 
     constexpr bool is_negative() const noexcept { return is_negative_; }
     /// 0 where they are negative.

@@ -158,3 +158,23 @@ TEST_CASE("a wait that is over by the time of the answer is not announced") {
     clock.be_late(20ms);  // 10 ms too early, as it was read
     CHECK(limiter.try_consume("hot").allowed);
 }
+
+TEST_CASE("a clock that goes back a little finds the states that had expired") {
+    const HeldUpClock clock;
+    const sluice::RateLimiter limiter{sluice::FixedWindow{10, 1s},
+                                      sluice::MemoryStore<sluice::FixedWindow, HeldUpClock>{{.max_keys = 64}, clock}};
+    clock.set(edge + 900ms);
+    REQUIRE(limiter.try_consume("hot", 10).allowed);
+    clock.set(edge + 2s);
+    for (int i = 0; i != 1'000; ++i) static_cast<void>(limiter.try_consume(std::to_string(i)));
+    clock.set(edge + 950ms);
+    CHECK_FALSE(limiter.try_consume("hot").allowed);
+}
+
+TEST_CASE("a denial by one of several policies takes nothing from the others, for late calls neither") {
+    const sluice::AllOf both{sluice::SlidingWindow{4, 1s}, sluice::FixedWindow{5, 24h}};
+    const sluice::RateLimiter limiter{both, sluice::MemoryStore<std::decay_t<decltype(both)>>{}};
+    for (const auto time : {0ms, 100ms, 200ms, 300ms}) REQUIRE(limiter.try_consume_at(edge + time, "hot").allowed);
+    REQUIRE_FALSE(limiter.try_consume_at(edge + 1'250ms, "hot", 3).allowed);
+    CHECK_FALSE(limiter.try_consume_at(edge + 350ms, "hot").allowed);
+}

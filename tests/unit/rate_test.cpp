@@ -69,3 +69,9 @@ TEST_CASE("a value out of range throws and is named") {
     CHECK(has(message_of([] { Rate{2, 1ns}; }), "2 per 1 ns"));
     CHECK(has(message_of([] { Rate{1'000'000'001, 1s}; }), "at most 1 per nanosecond"));
 }
+
+TEST_CASE("periods of exotic units are converted exactly or refused, without overflow") {
+    using Odd = std::chrono::duration<long long, std::ratio<1'000'000'000'000'000'000, 999'999'999'999'999'999>>;
+    CHECK(sluice::Rate{1, Odd{1}}.period() == std::chrono::seconds{1});
+    CHECK_THROWS_AS((sluice::Rate{1, Odd{1'000'000'000'000'000'000}}), std::invalid_argument);
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <type_traits>
@@ -17,6 +18,13 @@ TEST_CASE("units are made from any integral type") {
     CHECK_FALSE(Units{std::numeric_limits<std::uint64_t>::max()}.is_negative());
     CHECK_FALSE(std::is_convertible_v<bool, Units>);
     CHECK_FALSE(std::is_convertible_v<double, Units>);
+    CHECK_FALSE(std::is_convertible_v<const char*, Units>);
+    enum Cost { cheap = 1, dear = 5 };
+    CHECK(Units{dear}.count() == 5);
+    const std::atomic<int> shared{7};
+    CHECK(Units{shared}.count() == 7);
+    __extension__ using Wide = __int128;
+    if constexpr (sluice::detail::Integer<Wide>) CHECK(Units{Wide{1} << 64}.count() == ~std::uint64_t{0});
 }
 
 TEST_CASE("negative units stay negative") {

@@ -20,10 +20,12 @@ template <class R>
 concept KeyRange = std::ranges::sized_range<R> && std::ranges::forward_range<R> &&
     std::convertible_to<std::ranges::range_reference_t<R>, std::string_view>;
 
-/// Whether a view of a key outlives the look at it: not so where the range makes each std::string anew.
+/// Whether a view of a key outlives the look at it: not so where the range makes each key anew, unless what it makes is
+/// itself a view of or a pointer to characters that live elsewhere.
 template <class R>
 inline constexpr bool has_lasting_keys = std::is_lvalue_reference_v<std::ranges::range_reference_t<R>> ||
-    std::is_trivially_destructible_v<std::remove_cvref_t<std::ranges::range_reference_t<R>>>;
+                                         std::is_pointer_v<std::remove_cvref_t<std::ranges::range_reference_t<R>>> ||
+                                         std::ranges::view<std::remove_cvref_t<std::ranges::range_reference_t<R>>>;
 
 /// limiter.try_consume_many(views of the keys, out); makes the views in one allocation unless the keys are such already,
 /// and without memory for that asks for one key after the other.

@@ -27,11 +27,25 @@ inline constexpr std::int64_t max_period_ns = std::int64_t{36525} * 86400 * 1'00
     throw_or_abort(std::invalid_argument("sluice: " + what + " must be " + range + ", not " + value));
 }
 
+/// A value of any integral type that is not negative, 128 bits wide perhaps, as 64 bits.
+template <Integer I>
+constexpr std::uint64_t saturated_units(I value) noexcept {
+    constexpr auto most = ~std::uint64_t{0};
+    if constexpr (sizeof(I) > sizeof most) {
+        if (static_cast<uint128>(value) > most) return most;
+    }
+    return static_cast<std::uint64_t>(value);
+}
+
 /// `value` as units (limit, capacity, count), from 1 to `most`.
 template <Integer I>
 constexpr std::uint64_t checked_units(const char* what, I value, std::uint64_t most = max_units) {
-    if (value < 1 || static_cast<std::uint64_t>(value) > most) {
-        throw_invalid(what, std::to_string(value), "from 1 to " + std::to_string(most));
+    if (value < 1 || saturated_units(value) > most) {
+        if constexpr (sizeof(I) > sizeof most) {
+            throw_invalid(what, value < 1 ? "less" : "more", "from 1 to " + std::to_string(most));
+        } else {
+            throw_invalid(what, std::to_string(value), "from 1 to " + std::to_string(most));
+        }
     }
     return static_cast<std::uint64_t>(value);
 }
@@ -55,7 +69,7 @@ constexpr std::int64_t checked_period(const char* what, std::chrono::duration<Re
         return static_cast<std::int64_t>(std::llround(ns));
     } else {
         const auto count = static_cast<int128>(value.count());
-        constexpr auto limit = static_cast<int128>(max_period_ns) * Period::den;
+        constexpr auto limit = static_cast<int128>(max_period_ns / 1'000'000'000) * Period::den;
         // Compared before it is multiplied: num * 1e9 may itself exceed 64 bits (std::chrono::years of a wide Rep).
         const bool fits = count > 0 && count <= limit / Period::num;
         const int128 ns = fits ? count * Period::num * 1'000'000'000 / Period::den : 0;

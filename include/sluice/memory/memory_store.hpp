@@ -77,13 +77,14 @@ public:
                                       std::span<Decision> out) const noexcept {
         constexpr std::size_t batch = 16;
         std::array<typename States::Place, batch> places;
+        std::chrono::nanoseconds now = std::chrono::nanoseconds::min();  // never goes back: keys may occur twice
         for (std::size_t done = 0; done < keys.size(); done += batch) {
             const std::size_t count = std::min(batch, keys.size() - done);
             for (std::size_t i = 0; i != count; ++i) {
                 places[i] = states_->locate({request.scope, keys[done + i]});
                 __builtin_prefetch(places[i].home, 1);
             }
-            std::chrono::nanoseconds now = clock_.now();  // each key's decision may make it later for the next
+            now = std::max(now, clock_.now());  // each key's decision may make it later for the next
             for (std::size_t i = 0; i != count; ++i) {
                 const Request<P> one{request.scope, keys[done + i], request.units, request.operation};
                 // Made in place: a copy of a decision would wait for the stores of its members.

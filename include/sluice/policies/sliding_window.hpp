@@ -24,7 +24,7 @@ namespace sluice {
 ///
 /// Limit 1 .. 2^20, window 1 ns .. 100 years, else std::invalid_argument. State: 12 bytes per admission whatever its cost,
 /// allocated as it fills (13 at times, 12 once at the limit), and a head of 56 bytes. A decision costs a binary search.
-/// A reading of the clock that comes late is decided as at the newest admission; where the clock was set back by more
+/// A reading of the clock that comes late is decided as at the newest admission that was not given back; where the clock was set back by more
 /// than 5 s, the key is used up from then on.
 class SlidingWindow {
 public:
@@ -46,14 +46,14 @@ public:
         return {limit_, static_cast<std::uint64_t>(window_ns_)};
     }
 
-    /// Makes room for the time of an admission, in place of those that have left the window.
+    /// Makes room for the time of an admission, unless those that have left the window make it. They stay until the
+    /// step: it may yet be denied, by another part of an AllOf.
     void reserve(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const {
         detail::TimeLog& log = state.log;
         if (log.size() < log.capacity() && !log.is_mostly_unused()) return;
         const std::size_t gone = log.count_before(visible_from(time_of(state, now.count())));
         if (cost == 0 || cost > limit_ - (log.units() - log.units_before(gone))) return;
-        log.drop_oldest(gone);
-        log.reserve(log.size() + 1, limit_);
+        if (gone == 0 || log.is_mostly_unused()) log.reserve(log.size() + 1, limit_);
     }
 
     /// Times that have left the window are let go of by an admission alone, whose own time is then the newest: whoever is

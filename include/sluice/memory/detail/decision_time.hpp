@@ -30,10 +30,13 @@ public:
         if (clock_ != nullptr) now_ = std::max(now_, clock_->now());
     }
 
-    /// Before this time states have expired for everybody. A caller's times may be late, so that a state which has
-    /// expired by one of them may be asked for by another.
+    /// Before this time states have expired for everybody. A caller's times, and those of a clock that may be set back, may
+    /// be late, so that a state which has expired by one of them may be asked for by another.
     std::chrono::nanoseconds expired_before() const noexcept {
-        return clock_ != nullptr ? now_ : std::chrono::nanoseconds{add(now_.count(), -tolerated_skew.count())};
+        if constexpr (requires { requires C::is_steady; }) {
+            if (clock_ != nullptr) return now_;
+        }
+        return std::chrono::nanoseconds{add(now_.count(), -tolerated_skew.count())};
     }
 
     /// `step(state, now)` on a state that is in hand: the clock is read again if the state is of a later time, and once

@@ -198,7 +198,7 @@ private:
                                          [] { return Placed::no_memory; });  // for a state
             if (placed == Placed::done) return decision;
             if (placed == Placed::no_memory) return failure(Errc::no_memory);
-            if (!table_.reclaim(time.expired_before().count())) break;
+            if (attempt != 0 || !table_.reclaim(time.expired_before().count())) break;
         }
         if (!is_overflow(place.owner)) overflowed_.fetch_add(1, std::memory_order_relaxed);
         // Where other scopes have taken all overflow states, this one has to be refused.

@@ -160,7 +160,8 @@ bool Table<Words>::reclaim(std::int64_t now) noexcept {
     const std::size_t most_looks = std::min<std::size_t>(shard_count_, 8);
     for (std::size_t look = 0; look != most_looks; ++look) {
         const std::size_t index = next_sweep_.load(std::memory_order_relaxed) % shard_count_;
-        if (shards_[index].earliest.load(std::memory_order_relaxed) <= now) {
+        const std::int64_t earliest = shards_[index].earliest.load(std::memory_order_relaxed);
+        if (earliest <= now && earliest != int64_max) {  // a shard never used has nothing, not even at the end of time
             const std::lock_guard lock{shards_[index].mutex};
             const bool is_found = sweep(index, now);
             if (shards_[index].next_swept == 0) next_sweep_.store(index + 1, std::memory_order_relaxed);
