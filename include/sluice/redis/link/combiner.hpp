@@ -108,7 +108,9 @@ private:
         for (;;) {
             const auto stage = group.stage.get();
             switch (stage) {
-                case Group::over: return Ending::answered;
+                case Group::over:
+                    if (lock.owns_lock()) lock.unlock();
+                    return Ending::answered;
                 case Group::led:
                     if (lock.owns_lock()) lock.unlock();
                     if (deadline.has_passed()) return Ending::too_late;
@@ -159,7 +161,11 @@ private:
     }
 
     std::shared_ptr<Group> group_for(std::span<const ScriptCall> calls, const Deadline& deadline) {
-        if (groups_.empty() || !groups_.back()->accepts(calls, deadline)) groups_.push_back(std::make_shared<Group>());
+        if (groups_.empty() || !groups_.back()->accepts(calls, deadline)) {
+            auto group = std::make_shared<Group>();
+            group->reserve(32);  // what joins does so under the lock
+            groups_.push_back(std::move(group));
+        }
         return groups_.back();
     }
 

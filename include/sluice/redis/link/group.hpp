@@ -46,6 +46,11 @@ struct Group {
     static constexpr std::size_t max_members = 256;
     static constexpr std::size_t max_decisions = 1'024;  ///< some milliseconds of the server's time
 
+    void reserve(std::size_t count) {
+        members.reserve(count);
+        calls.reserve(count);
+    }
+
     static std::size_t decisions_of(std::span<const ScriptCall> calls) noexcept {
         return std::accumulate(calls.begin(), calls.end(), std::size_t{0},
                                [](std::size_t sum, const ScriptCall& call) { return sum + call.decisions; });

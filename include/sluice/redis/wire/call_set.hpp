@@ -22,6 +22,14 @@ class CallSet {
 public:
     using Ticket = std::size_t;
 
+    /// Room for usual calls, so that adding them takes no allocation of its own.
+    void reserve(std::size_t count) {
+        bytes_.reserve(count * 128);
+        calls_.reserve(count);
+        runs_.reserve(8);
+        values_.reserve(count * 2);
+    }
+
     void clear() noexcept {
         bytes_.clear();
         calls_.clear();
