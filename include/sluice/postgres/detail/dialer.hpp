@@ -63,7 +63,7 @@ public:
     void retire(const Route& route) {
         std::size_t place = route.place;
         preferred_.compare_exchange_strong(place, (place + 1) % books_.size(), std::memory_order_relaxed);
-        if (auto& book = books_[route.place]) book->retire(route.address);
+        if (auto& book = books_[route.place]) book->retire(route.address, route.dialled);
     }
     /// Whether that has happened to a connection's server since it was made.
     bool is_retired(const Route& route) {
