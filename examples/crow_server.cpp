@@ -57,7 +57,8 @@ int serve(const demo::Options& options) {
     demo::Service service{options};
 
     Listener main{service.guard()};
-    CROW_ROUTE(main.app, "/")([] {
+    CROW_ROUTE(main.app, "/")
+    ([] {
         auto response = answer(200, "text/html; charset=utf-8", demo::page);
         response.set_header("Content-Security-Policy", demo::page_policy);
         return response;
@@ -72,9 +73,8 @@ int serve(const demo::Options& options) {
     });
 
     Listener metrics{service.guard()};
-    CROW_ROUTE(metrics.app, "/metrics")([&] {
-        return answer(200, sluice::metrics::prometheus_content_type, service.metrics());
-    });
+    CROW_ROUTE(metrics.app, "/metrics")
+    ([&] { return answer(200, sluice::metrics::prometheus_content_type, service.metrics()); });
 
     const int metrics_port = metrics.listen(options.metrics_port);
     const int port = main.listen(options.port);

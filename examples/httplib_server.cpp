@@ -43,8 +43,9 @@ public:
 
     /// Returns the port.
     int listen(int port) {
-        const int bound = port == 0 ? server.bind_to_any_port(demo::address)
-                                    : server.bind_to_port(demo::address, port) ? port : -1;
+        const int bound = port == 0                                  ? server.bind_to_any_port(demo::address)
+                          : server.bind_to_port(demo::address, port) ? port
+                                                                     : -1;
         if (bound <= 0) demo::Options::port_is_taken(port);
         thread_ = std::thread{[this] { server.listen_after_bind(); }};
         while (!server.is_running()) std::this_thread::yield();

@@ -33,11 +33,16 @@ struct Options {
             }
             if (i + 1 == argc) throw std::invalid_argument(std::string{name} + ": unknown, or without its value");
             const std::string value = argv[++i];
-            if (name == "--port") options.port = port_number(value);
-            else if (name == "--metrics-port") options.metrics_port = port_number(value);
-            else if (name == "--store") options.store = value;
-            else if (name == "--rules") options.rules = value;
-            else throw std::invalid_argument("unknown option " + std::string{name});
+            if (name == "--port")
+                options.port = port_number(value);
+            else if (name == "--metrics-port")
+                options.metrics_port = port_number(value);
+            else if (name == "--store")
+                options.store = value;
+            else if (name == "--rules")
+                options.rules = value;
+            else
+                throw std::invalid_argument("unknown option " + std::string{name});
         }
         return options;
     }

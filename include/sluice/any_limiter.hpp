@@ -27,9 +27,7 @@ public:
     [[nodiscard]] Decision peek(std::string_view key, Units cost = 1) const noexcept {
         return limiter_->peek(key, cost);
     }
-    std::error_code refund(std::string_view key, Units units) const noexcept {
-        return limiter_->refund(key, units);
-    }
+    std::error_code refund(std::string_view key, Units units) const noexcept { return limiter_->refund(key, units); }
     std::error_code reset(std::string_view key) const noexcept { return limiter_->reset(key); }
     void try_consume_many(std::span<const std::string_view> keys, std::span<Decision> out) const noexcept {
         limiter_->try_consume_many(keys, out);
@@ -62,9 +60,7 @@ private:
         Decision try_consume(std::string_view key, Units cost) const noexcept override {
             return limiter.try_consume(key, cost);
         }
-        Decision peek(std::string_view key, Units cost) const noexcept override {
-            return limiter.peek(key, cost);
-        }
+        Decision peek(std::string_view key, Units cost) const noexcept override { return limiter.peek(key, cost); }
         std::error_code refund(std::string_view key, Units units) const noexcept override {
             return limiter.refund(key, units);
         }

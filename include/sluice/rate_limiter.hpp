@@ -43,9 +43,10 @@ struct LimiterOptions {
 /// What the caller or the operator did wrong (is_rejected) is denied whatever on_failure says.
 template <Policy P, class S>
 class RateLimiter {
-    static_assert(Store<S, P>,
-                  "sluice: the second argument is no store that can run this policy. A store has `Decision decide(const "
-                  "Request<Policy>&) const noexcept`; a name or another option goes into LimiterOptions: {.name = \"api\"}");
+    static_assert(
+        Store<S, P>,
+        "sluice: the second argument is no store that can run this policy. A store has `Decision decide(const "
+        "Request<Policy>&) const noexcept`; a name or another option goes into LimiterOptions: {.name = \"api\"}");
 
 public:
     /// Throws what a CheckingStore throws that cannot run the policy.

@@ -15,8 +15,9 @@ using namespace std::chrono_literals;
 TEST_CASE("a request that meets the takeover of its slot is counted all the same") {
     const int rounds = slow_build ? 20'000 : 100'000;
     const sluice::ManualClock clock{1h};
-    const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::per_second(1)},
-                                      sluice::MemoryStore<sluice::TokenBucket, sluice::ManualClock>{{.max_keys = 2}, clock}};
+    const sluice::RateLimiter limiter{
+        sluice::TokenBucket{1, sluice::per_second(1)},
+        sluice::MemoryStore<sluice::TokenBucket, sluice::ManualClock>{{.max_keys = 2}, clock}};
     std::atomic<int> arrived{0};
     std::atomic<int> admitted{0};
     std::atomic<int> too_many{0};

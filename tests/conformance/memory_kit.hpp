@@ -14,7 +14,7 @@ namespace conformance {
 struct MemoryKit {
     static constexpr std::chrono::nanoseconds resolution{1};  ///< of the store's time; at most a microsecond
     static constexpr std::size_t longest_key = 65'536;
-    static constexpr int sequences = 2'000;                   ///< of 50 operations, compared with the bare policy
+    static constexpr int sequences = 2'000;  ///< of 50 operations, compared with the bare policy
     static constexpr int requests_per_thread = 5'000;
 
     sluice::ManualClock clock;

@@ -165,8 +165,27 @@ inline void takes_any_key(const Subject& subject) {
     std::string nearly = longest;
     nearly.back() = 'y';
     const std::vector<std::string_view> keys = {
-        "", "\0"sv, "\0\0"sv, "a", "a\0"sv, "a\0b"sv, " a", "a ", "{a}", "{a}b", "\r\n", "\xff\xfe", "%s%n", "key:1", "key",
-        "1234567", "12345678", "123456789", "0123456789abcdef", longest, nearly,
+        "",
+        "\0"sv,
+        "\0\0"sv,
+        "a",
+        "a\0"sv,
+        "a\0b"sv,
+        " a",
+        "a ",
+        "{a}",
+        "{a}b",
+        "\r\n",
+        "\xff\xfe",
+        "%s%n",
+        "key:1",
+        "key",
+        "1234567",
+        "12345678",
+        "123456789",
+        "0123456789abcdef",
+        longest,
+        nearly,
     };
     for (const auto key : keys) {
         const auto decision = subject.limiter.try_consume(key, 2);
@@ -178,7 +197,8 @@ inline void takes_any_key(const Subject& subject) {
 
 inline void decides_many_in_order(const Subject& subject) {
     std::vector<std::string> names;
-    for (int i = 0; i != 100; ++i) names.push_back("key" + std::to_string(i % 20 == 0 ? 0 : i));  // one comes five times
+    for (int i = 0; i != 100; ++i)
+        names.push_back("key" + std::to_string(i % 20 == 0 ? 0 : i));  // one comes five times
     const std::vector<std::string_view> keys{names.begin(), names.end()};
     std::vector<sluice::Decision> decisions(keys.size());
     subject.limiter.try_consume_many(keys, decisions);
@@ -253,7 +273,8 @@ void equals_the_bare_policy(Kit& kit) {
         const auto store = kit.template store<P>();
         const std::string run = name + std::to_string(random.bits());
         for (int i = 0; i != sequences; ++i) {
-            const sluice::AnyLimiter limiter = sluice::RateLimiter{policy, store, {.name = run + "/" + std::to_string(i)}};
+            const sluice::AnyLimiter limiter =
+                sluice::RateLimiter{policy, store, {.name = run + "/" + std::to_string(i)}};
             std::map<std::string, typename P::State> states;
             nanoseconds now = start + std::chrono::microseconds{random.between(0, 20'000'000)};
             nanoseconds latest = now;
@@ -277,7 +298,8 @@ void equals_the_bare_policy(Kit& kit) {
                     case 2: {
                         const auto expected = sluice::peek(policy, state, now, units);
                         const auto peeked = limiter.peek(key, units);
-                        if (peeked != expected) FAIL("peek differs in sequence " << i << ": " << peeked << "; " << expected);
+                        if (peeked != expected)
+                            FAIL("peek differs in sequence " << i << ": " << peeked << "; " << expected);
                         break;
                     }
                     default: {
@@ -285,9 +307,9 @@ void equals_the_bare_policy(Kit& kit) {
                         const auto expected = policy.step(state, now, units);
                         const auto decision = limiter.try_consume(key, units);
                         if (decision != expected)
-                            FAIL("a decision differs in sequence " << i << ", operation " << operation << ", "
-                                                                   << (latest - now).count() << " ns late, cost " << units
-                                                                   << ": " << decision << "; the policy: " << expected);
+                            FAIL("a decision differs in sequence "
+                                 << i << ", operation " << operation << ", " << (latest - now).count()
+                                 << " ns late, cost " << units << ": " << decision << "; the policy: " << expected);
                     }
                 }
             }
@@ -321,7 +343,8 @@ void admits_exactly_the_capacity(Kit& kit) {
     run(sluice::FixedWindow{limit, 10s}, "threads/fixed_window");
     run(sluice::SlidingWindow{limit, 10s}, "threads/sliding_window");
     run(sluice::SlidingWindowCounter{limit, 1h}, "threads/sliding_window_counter");
-    run(sluice::AllOf{sluice::TokenBucket{limit, sluice::per_second(2)}, sluice::FixedWindow{limit + 1, 10s}}, "threads/all_of");
+    run(sluice::AllOf{sluice::TokenBucket{limit, sluice::per_second(2)}, sluice::FixedWindow{limit + 1, 10s}},
+        "threads/all_of");
 }
 
 /// Keys that occur twice in a batch are decided one after the other, whatever the clock did meanwhile.
@@ -343,8 +366,8 @@ void default_clock_suite(std::size_t longest_key, MakeStore make_store) {
     const auto check_each_slow = [&](const std::string& test, void (*check)(const Subject&)) {
         for_each_slow_policy(test, [&](const auto& policy, const std::string& name) {
             INFO(name);
-            check({sluice::RateLimiter{policy, make_store(policy), {.name = name}}, nullptr, nanoseconds{1}, longest_key,
-                   false});
+            check({sluice::RateLimiter{policy, make_store(policy), {.name = name}}, nullptr, nanoseconds{1},
+                   longest_key, false});
         });
     };
     SECTION("knows never and nothing") { check_each_slow("never", knows_never_and_nothing); }

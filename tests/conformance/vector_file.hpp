@@ -106,11 +106,26 @@ inline AnyPolicy parse_policy(const std::string& line) {
     };
     const auto window = [&] { return nanoseconds{fields.take("window")}; };
     const std::map<std::string, std::function<AnyPolicy()>> known = {
-        {"token_bucket", [&] { return sluice::TokenBucket{fields.take("capacity"), rate()}; }},
-        {"leaky_bucket", [&] { return sluice::LeakyBucket{fields.take("queue", "capacity"), rate()}; }},
-        {"fixed_window", [&] { return sluice::FixedWindow{fields.take("limit"), window()}; }},
-        {"sliding_window", [&] { return sluice::SlidingWindow{fields.take("limit"), window()}; }},
-        {"sliding_window_counter", [&] { return sluice::SlidingWindowCounter{fields.take("limit"), window()}; }},
+        {"token_bucket",
+         [&] {
+             return sluice::TokenBucket{fields.take("capacity"), rate()};
+         }},
+        {"leaky_bucket",
+         [&] {
+             return sluice::LeakyBucket{fields.take("queue", "capacity"), rate()};
+         }},
+        {"fixed_window",
+         [&] {
+             return sluice::FixedWindow{fields.take("limit"), window()};
+         }},
+        {"sliding_window",
+         [&] {
+             return sluice::SlidingWindow{fields.take("limit"), window()};
+         }},
+        {"sliding_window_counter",
+         [&] {
+             return sluice::SlidingWindowCounter{fields.take("limit"), window()};
+         }},
     };
     const auto found = known.find(name);
     if (found == known.end()) throw std::runtime_error("unknown policy '" + name + "'");

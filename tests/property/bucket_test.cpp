@@ -22,7 +22,8 @@ Parameters random_parameters(Random& random) {
     Parameters p;
     if (random.one_in(16)) {
         return random.pick(Parameters{1, 1, 1}, Parameters{most_units, 1, 1}, Parameters{1, 1, most_ns},
-                           Parameters{most_units, most_units, most_ns}, Parameters{most_units, 1'000'000'000, 1'000'000'000},
+                           Parameters{most_units, most_units, most_ns},
+                           Parameters{most_units, 1'000'000'000, 1'000'000'000},
                            Parameters{1, most_units, static_cast<std::int64_t>(most_units)});
     }
     if (random.one_in(2)) {

@@ -277,7 +277,9 @@ public:
         return answer.allowed ? combine(first_.consume(now, cost), second_.consume(now, cost)) : answer;
     }
 
-    Answer peek(std::int64_t now, std::uint64_t cost) { return combine(first_.peek(now, cost), second_.peek(now, cost)); }
+    Answer peek(std::int64_t now, std::uint64_t cost) {
+        return combine(first_.peek(now, cost), second_.peek(now, cost));
+    }
 
     void refund(std::int64_t now, std::uint64_t units) {
         first_.refund(now, units);

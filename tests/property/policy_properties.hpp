@@ -41,8 +41,8 @@ void expect(bool holds, const char* what, Describe describe) {
 
 inline std::string text(const sluice::Decision& d) {
     std::ostringstream out;
-    out << (d.allowed ? "allowed" : "denied") << " limit " << d.limit << " remaining " << d.remaining << " retry_after " << d.retry_after.count()
-        << " reset_after " << d.reset_after.count() << " delay " << d.delay.count();
+    out << (d.allowed ? "allowed" : "denied") << " limit " << d.limit << " remaining " << d.remaining << " retry_after "
+        << d.retry_after.count() << " reset_after " << d.reset_after.count() << " delay " << d.delay.count();
     return out.str();
 }
 
@@ -124,7 +124,8 @@ void check_decision(const P& policy, const typename P::State& state, std::int64_
     expect(idle.allowed && idle.retry_after == nanoseconds{0}, "cost 0 is allowed", describe);
     expect(idle.remaining <= limit && answer.remaining <= limit, "remaining is at most the limit", describe);
     expect((answer.retry_after == nanoseconds{0}) == answer.allowed, "a wait exactly where it is denied", describe);
-    expect((answer.retry_after == sluice::Decision::never) == (cost > limit), "never exactly where cost > limit", describe);
+    expect((answer.retry_after == sluice::Decision::never) == (cost > limit), "never exactly where cost > limit",
+           describe);
     expect(answer.reset_after >= nanoseconds{0} && answer.reset_after != sluice::Decision::never, "resets", describe);
     expect(answer.delay >= nanoseconds{0} && (answer.allowed || answer.delay == nanoseconds{0}), "delay", describe);
 
@@ -135,7 +136,8 @@ void check_decision(const P& policy, const typename P::State& state, std::int64_
         expect(cost <= idle.remaining && answer.remaining == idle.remaining - cost, "the cost is taken", describe);
         if (cost > 0) expect(ask(policy, state, now, cost - 1).allowed, "less cost passes too", describe);
     } else {
-        expect(answer.remaining == idle.remaining && answer.reset_after == idle.reset_after, "a denial reports", describe);
+        expect(answer.remaining == idle.remaining && answer.reset_after == idle.reset_after, "a denial reports",
+               describe);
         if (cost < limit) expect(!ask(policy, state, now, cost + 1).allowed, "more cost is denied too", describe);
         if (cost <= limit && representable(now, answer.retry_after)) {
             const auto then = now + answer.retry_after.count();
@@ -165,7 +167,8 @@ void check_decision(const P& policy, const typename P::State& state, std::int64_
     const auto fresh_from = policy.expires_at(state).count();
     if (fresh_from > now) {
         expect_alike(policy, state, typename P::State{}, fresh_from, "an expired state is a fresh one");
-        expect(!representable(now, idle.reset_after) || now + idle.reset_after.count() <= fresh_from, "expiry", describe);
+        expect(!representable(now, idle.reset_after) || now + idle.reset_after.count() <= fresh_from, "expiry",
+               describe);
     }
     if (representable(now, idle.reset_after)) {
         const auto then = now + idle.reset_after.count();
@@ -190,7 +193,8 @@ void check_refund(const P& policy, const typename P::State& state, std::int64_t 
     after = copy_of(state);
     policy.refund(after, nanoseconds{now}, units);
     const auto remaining = ask(policy, after, now, 0).remaining;
-    expect(remaining >= before.remaining && remaining <= policy.quota().limit, "a refund gives, up to the limit", describe);
+    expect(remaining >= before.remaining && remaining <= policy.quota().limit, "a refund gives, up to the limit",
+           describe);
     expect(remaining - before.remaining <= units, "a refund gives no more than it says", describe);
     auto fresh = typename P::State{};
     policy.refund(fresh, nanoseconds{now}, units);
@@ -205,23 +209,26 @@ struct Step {
 
 inline std::string text(const std::vector<Step>& trace) {
     std::ostringstream out;
-    for (const Step& step : trace) out << "\n  " << step.time << ' ' << "cpr"[static_cast<int>(step.kind)] << step.units;
+    for (const Step& step : trace)
+        out << "\n  " << step.time << ' ' << "cpr"[static_cast<int>(step.kind)] << step.units;
     return out.str();
 }
 
 /// Times that matter to a policy come often: none at all, a nanosecond, a unit's share, the window, all give or take.
 inline std::int64_t random_pause(Random& random, std::int64_t window, std::uint64_t limit) {
     const auto unit = std::max<std::int64_t>(1, window / static_cast<std::int64_t>(limit));
-    const auto pause = random.pick(std::int64_t{0}, std::int64_t{0}, std::int64_t{1}, unit, unit * 2, random.between<std::int64_t>(0, unit),
-                                   window / 2, window, random.between<std::int64_t>(0, window),
-                                   random.between<std::int64_t>(0, window / 8), window * 2);
+    const auto pause =
+        random.pick(std::int64_t{0}, std::int64_t{0}, std::int64_t{1}, unit, unit * 2,
+                    random.between<std::int64_t>(0, unit), window / 2, window, random.between<std::int64_t>(0, window),
+                    random.between<std::int64_t>(0, window / 8), window * 2);
     return std::max<std::int64_t>(0, pause + random.pick(-1, 0, 0, 0, 1));
 }
 
 inline std::uint64_t random_cost(Random& random, std::uint64_t limit) {
     if (random.one_in(2)) return 1;
-    return random.pick(std::uint64_t{0}, std::uint64_t{2}, limit, limit + 1, limit - 1, random.between<std::uint64_t>(0, limit),
-                       random.between<std::uint64_t>(1, limit / 4 + 1), random.magnitude<std::uint64_t>(1, ~std::uint64_t{0}));
+    return random.pick(std::uint64_t{0}, std::uint64_t{2}, limit, limit + 1, limit - 1,
+                       random.between<std::uint64_t>(0, limit), random.between<std::uint64_t>(1, limit / 4 + 1),
+                       random.magnitude<std::uint64_t>(1, ~std::uint64_t{0}));
 }
 
 /// Requests at times that never go back and stay far from the ends of their range.
@@ -245,7 +252,8 @@ inline std::vector<Step> random_trace(Random& random, sluice::Quota quota, std::
 /// Every answer along the trace is the model's.
 /// `check_pair(model, step, decision, answer)` compares and may correct the model.
 template <class P, class Model, class CheckPair>
-typename P::State run_against_model(const P& policy, Model& model, const std::vector<Step>& trace, CheckPair&& check_pair) {
+typename P::State run_against_model(const P& policy, Model& model, const std::vector<Step>& trace,
+                                    CheckPair&& check_pair) {
     typename P::State state{};
     for (const Step& now : trace) {
         if (now.kind == Step::Kind::refund) {
@@ -267,8 +275,8 @@ model::Answer answer_of(Model& model, const Step& step) {
 
 /// Equal in all but `delay`, which only a LeakyBucket has.
 inline bool equal(const sluice::Decision& d, const model::Answer& a) {
-    return d.allowed == a.allowed && d.limit == a.limit && d.remaining == a.remaining && d.retry_after.count() == a.retry_after &&
-           d.reset_after.count() == a.reset_after;
+    return d.allowed == a.allowed && d.limit == a.limit && d.remaining == a.remaining &&
+           d.retry_after.count() == a.retry_after && d.reset_after.count() == a.reset_after;
 }
 
 /// A policy and its model, which must agree exactly along a random trace; then all that check_decision and
@@ -281,7 +289,8 @@ void check_against_exact_model(Random& random, const P& policy, Model model) {
         const auto answer = answer_of(model, step);
         expect(equal(decision, answer), "as the model answers", [&] {
             return text(decision) + " against " + text(answer) + " at " + std::to_string(step.time) + " limit " +
-                   std::to_string(quota.limit) + " window " + std::to_string(quota.window.count()) + " trace" + text(trace);
+                   std::to_string(quota.limit) + " window " + std::to_string(quota.window.count()) + " trace" +
+                   text(trace);
         });
     });
     const auto now = trace.back().time + random_pause(random, quota.window.count(), quota.limit);
@@ -303,7 +312,8 @@ void check_jumping_clock(Random& random, const P& policy, std::int64_t longest_w
     const auto describe = [&] {
         std::ostringstream out;
         out << "limit " << limit << " window " << window;
-        for (std::size_t i = 0; i != times.size(); ++i) out << "\n  " << times[i] - times[0] << " admitted " << static_cast<std::uint64_t>(admitted[i]);
+        for (std::size_t i = 0; i != times.size(); ++i)
+            out << "\n  " << times[i] - times[0] << " admitted " << static_cast<std::uint64_t>(admitted[i]);
         return out.str();
     };
     for (int i = 0; i != 16; ++i) {
@@ -364,8 +374,8 @@ void check_extremes(Random& random, const P& policy) {
         const auto units = random.pick(std::uint64_t{0}, std::uint64_t{1}, limit - 1, limit, limit + 1,
                                        std::uint64_t{1} << 53, (std::uint64_t{1} << 63) - 1, ~std::uint64_t{0});
         const auto describe = [&] {
-            return "limit " + std::to_string(limit) + " window " + std::to_string(policy.quota().window.count()) + " now " +
-                   std::to_string(now) + " units " + std::to_string(units);
+            return "limit " + std::to_string(limit) + " window " + std::to_string(policy.quota().window.count()) +
+                   " now " + std::to_string(now) + " units " + std::to_string(units);
         };
         if (random.one_in(5)) policy.refund(state, nanoseconds{now}, units);
         for (const auto& d : {sluice::peek(policy, state, nanoseconds{now}, units), step(policy, state, now, units)}) {
@@ -373,7 +383,8 @@ void check_extremes(Random& random, const P& policy) {
             expect(!d.allowed || units <= limit, "allowed", describe);
             expect((d.retry_after == sluice::Decision::never) == (units > limit), "never", describe);
             expect(d.retry_after >= nanoseconds{0} && d.reset_after >= nanoseconds{0} && d.delay >= nanoseconds{0} &&
-                       d.reset_after != sluice::Decision::never, "waits", describe);
+                       d.reset_after != sluice::Decision::never,
+                   "waits", describe);
         }
         static_cast<void>(policy.expires_at(state));
     }

@@ -113,7 +113,7 @@ private:
 inline std::string raw_request(const std::string& method, const std::string& path, const std::string& headers = {},
                                const std::string& body = {}) {
     return method + " " + path + " HTTP/1.1\r\nHost: localhost\r\n" + headers +
-        (body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n") + "\r\n" + body;
+           (body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n") + "\r\n" + body;
 }
 
 #endif

@@ -12,7 +12,8 @@
 using namespace std::chrono_literals;
 
 TEST_CASE("an AnyLimiter does what its limiter does") {
-    const sluice::AnyLimiter limiter = sluice::RateLimiter{sluice::FixedWindow{3, 24h}, sluice::LimiterOptions{.name = "daily"}};
+    const sluice::AnyLimiter limiter =
+        sluice::RateLimiter{sluice::FixedWindow{3, 24h}, sluice::LimiterOptions{.name = "daily"}};
     CHECK(limiter.name() == "daily");
     CHECK(limiter.quota() == sluice::Quota{3, 24h});
     CHECK(limiter.try_consume("key", 2).remaining == 1);

@@ -60,7 +60,8 @@ const sluice::TokenBucket bucket{5, sluice::per_second(1)};
 TEST_CASE("the failure mode answers where the store cannot") {
     const auto mode = GENERATE(sluice::FailureMode::allow, sluice::FailureMode::deny);
     ScriptedStore store;
-    *store.answer = sluice::Decision{.allowed = true, .limit = 7, .remaining = 3, .retry_after = 1s, .reset_after = 2s, .delay = 3s};
+    *store.answer = sluice::Decision{
+        .allowed = true, .limit = 7, .remaining = 3, .retry_after = 1s, .reset_after = 2s, .delay = 3s};
     store.answer->error = sluice::Errc::timeout;
     const sluice::RateLimiter limiter{bucket, store, {.on_failure = mode}};
     for (const auto& decision : {limiter.try_consume("key"), limiter.peek("key"), limiter.try_consume("key", 5),
@@ -86,7 +87,8 @@ TEST_CASE("a degraded answer and that of a full store stand") {
     ScriptedStore store;
     *store.answer = sluice::Decision{.allowed = false, .limit = 5, .remaining = 1, .retry_after = 1s};
     store.answer->error = error;
-    const auto decision = sluice::RateLimiter{bucket, store, {.on_failure = sluice::FailureMode::allow}}.try_consume("key");
+    const auto decision =
+        sluice::RateLimiter{bucket, store, {.on_failure = sluice::FailureMode::allow}}.try_consume("key");
     CHECK_FALSE(decision);
     CHECK(decision.error == error);
     CHECK(decision.remaining == 1);
@@ -149,7 +151,8 @@ TEST_CASE("every way to make a limiter") {
     CHECK(plain.name().empty());
     CHECK(plain.quota() == sluice::Quota{3, 3s});
     CHECK(plain.policy().capacity() == 3);
-    const sluice::RateLimiter named{bucket, sluice::LimiterOptions{.name = "n", .on_failure = sluice::FailureMode::deny}};
+    const sluice::RateLimiter named{bucket,
+                                    sluice::LimiterOptions{.name = "n", .on_failure = sluice::FailureMode::deny}};
     CHECK(named.name() == "n");
     Store store{{.max_keys = 10}};
     sluice::RateLimiter moved{bucket, std::move(store)};

@@ -63,8 +63,14 @@ TEST_CASE("a value out of range throws and is named") {
     CHECK(has(message_of([] { Rate{1, 36525 * 24h + 1h}; }), "876601"));
     CHECK(has(message_of([] { Rate{1, std::chrono::hours::max()}; }), "100 years"));
     CHECK(has(message_of([] { Rate{1, std::chrono::duration<double>{-0.5}}; }), "100 years"));
-    CHECK(has(message_of([] { Rate{1, std::chrono::duration<double>{std::numeric_limits<double>::quiet_NaN()}}; }), "nan"));
-    CHECK(has(message_of([] { Rate{1, std::chrono::duration<double>{std::numeric_limits<double>::infinity()}}; }), "inf"));
+    CHECK(has(message_of([] {
+                  Rate{1, std::chrono::duration<double>{std::numeric_limits<double>::quiet_NaN()}};
+              }),
+              "nan"));
+    CHECK(has(message_of([] {
+                  Rate{1, std::chrono::duration<double>{std::numeric_limits<double>::infinity()}};
+              }),
+              "inf"));
     CHECK(has(message_of([] { Rate{1, std::chrono::duration<std::int64_t, std::pico>{999}}; }), "999"));
     CHECK(has(message_of([] { Rate{2, 1ns}; }), "2 per 1 ns"));
     CHECK(has(message_of([] { Rate{1'000'000'001, 1s}; }), "at most 1 per nanosecond"));

@@ -24,7 +24,7 @@ struct ClientAddressOptions {
     /// the peer is the client and no header is read.
     std::vector<Network> trusted_proxies{};
     ForwardedBy header = ForwardedBy::x_forwarded_for;
-    unsigned v6_prefix = 64;                               ///< bits that make one IPv6 client, 1 .. 128
+    unsigned v6_prefix = 64;  ///< bits that make one IPv6 client, 1 .. 128
 };
 
 /// Finds out who a request comes from: the socket's peer, or what trusted proxies say.

@@ -109,9 +109,8 @@ private:
     template <class Response>
     void write_headers(const Verdict& verdict, Response& response) const noexcept {
         try {
-            guard_.write_headers(verdict, [&](const char* name, std::string value) {
-                response.set_header(name, std::move(value));
-            });
+            guard_.write_headers(
+                verdict, [&](const char* name, std::string value) { response.set_header(name, std::move(value)); });
         } catch (...) {  // no memory for a header: the answer is worth more
         }
     }

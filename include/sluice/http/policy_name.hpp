@@ -17,7 +17,7 @@ inline constexpr std::size_t max_policy_name = 64;
 /// True for 1 to 64 printable ASCII characters: what a header, a JSON text and a metric's label can carry.
 constexpr bool is_policy_name(std::string_view name) noexcept {
     return !name.empty() && name.size() <= max_policy_name &&
-        std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c <= 0x7e; });
+           std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c <= 0x7e; });
 }
 
 /// Returns the name, or throws std::invalid_argument. To be called where names are configured, not per request.

@@ -27,7 +27,7 @@ enum class KeyPart : std::uint8_t {
     address,  ///< the client's address, IPv6 cut to its prefix
     user,
     api_key,
-    rule,     ///< the rule's name: where several rules share a limiter, each counts for itself
+    rule,  ///< the rule's name: where several rules share a limiter, each counts for itself
 };
 
 /// One limit of a rule.
@@ -40,8 +40,8 @@ struct Limit {
 /// The limits of one kind of caller. A request is charged to all of them or to none.
 struct Tier {
     std::vector<Limit> limits{};  ///< none: no limit
-    bool authenticated = false;  ///< only callers with a user
-    std::string plan{};          ///< only callers with this plan; empty for any
+    bool authenticated = false;   ///< only callers with a user
+    std::string plan{};           ///< only callers with this plan; empty for any
 
     bool takes(const Caller& caller) const noexcept {
         return (!authenticated || !caller.user.empty()) && (plan.empty() || plan == caller.plan);
@@ -52,16 +52,16 @@ struct Tier {
 struct Rule {
     std::string name;
     std::vector<RoutePattern> routes{};
-    std::vector<std::string> methods{};         ///< empty: all. "GET" stands for HEAD too
-    std::vector<Tier> tiers{};                  ///< the first that takes the caller; none: no limit
-    std::vector<Network> exempt_networks{};     ///< Network{"unix"}: callers that have no address
+    std::vector<std::string> methods{};      ///< empty: all. "GET" stands for HEAD too
+    std::vector<Tier> tiers{};               ///< the first that takes the caller; none: no limit
+    std::vector<Network> exempt_networks{};  ///< Network{"unix"}: callers that have no address
     std::vector<std::string> exempt_users{};
-    unsigned enforce_percent = 100;             ///< of clients, chosen by hash; 0 is shadow mode: count, never deny
+    unsigned enforce_percent = 100;  ///< of clients, chosen by hash; 0 is shadow mode: count, never deny
     std::shared_ptr<metrics::RuleCounters> counters{};
 
     bool matches(std::string_view method, std::string_view path) const noexcept {
-        return takes_method(method) &&
-            std::any_of(routes.begin(), routes.end(), [&](const RoutePattern& route) { return route.matches(path); });
+        return takes_method(method) && std::any_of(routes.begin(), routes.end(),
+                                                   [&](const RoutePattern& route) { return route.matches(path); });
     }
     bool takes_method(std::string_view method) const noexcept {
         const auto same = [&](const std::string& wanted) {

@@ -20,8 +20,9 @@ class LimiterCounters final : public Observer {
 public:
     /// Upper edges of the latency histogram in nanoseconds; one more bucket holds the rest.
     static constexpr std::array<std::int64_t, 20> edges_ns{
-        100, 250, 500, 1'000, 2'500, 5'000, 10'000, 25'000, 50'000, 100'000, 250'000, 500'000,
-        1'000'000, 2'500'000, 5'000'000, 10'000'000, 25'000'000, 50'000'000, 100'000'000, 1'000'000'000};
+        100,       250,        500,        1'000,      2'500,       5'000,        10'000,
+        25'000,    50'000,     100'000,    250'000,    500'000,     1'000'000,    2'500'000,
+        5'000'000, 10'000'000, 25'000'000, 50'000'000, 100'000'000, 1'000'000'000};
 
     void on_decision(const DecisionEvent& event) noexcept override {
         counters_.add(event.decision.allowed ? allowed_at : denied_at);

@@ -63,9 +63,8 @@ public:
 
     bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
         bool is_any = false;
-        for_each(state, [&](const auto& policy, const auto& part) {
-            is_any = is_any || detail::is_ahead(policy, part, now);
-        });
+        for_each(state,
+                 [&](const auto& policy, const auto& part) { is_any = is_any || detail::is_ahead(policy, part, now); });
         return is_any;
     }
 

@@ -18,7 +18,6 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/wire/script.hpp>
 #include <sluice/redis/link/topology.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_policy.hpp>
@@ -27,6 +26,7 @@
 #include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/redis/wire/key.hpp>
 #include <sluice/redis/wire/scope_cache.hpp>
+#include <sluice/redis/wire/script.hpp>
 #include <sluice/remote/deadline.hpp>
 #include <sluice/store.hpp>
 

@@ -95,8 +95,9 @@ private:
 int status(const std::optional<RawResponse>& response) { return response ? response->status : -1; }
 
 std::string upgrade(const std::string& path) {
-    return raw_request("GET", path, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    return raw_request("GET", path,
+                       "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
 }
 
 }  // namespace

@@ -95,8 +95,7 @@ TEST_CASE("a fallback whose Redis is down all the time decides as its memory alo
                     }
                     break;
                 }
-                default:
-                    REQUIRE(both.try_consume(key, units) == degraded(alone.try_consume(key, units)));
+                default: REQUIRE(both.try_consume(key, units) == degraded(alone.try_consume(key, units)));
             }
         }
     });

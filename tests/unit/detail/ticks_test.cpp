@@ -42,7 +42,8 @@ TEST_CASE("ticks count time exactly") {
         const auto tick = ticks.at(ns);
         if (tick != floor_div(wide{ns} * in_period, period)) FAIL("at " << ns << " for " << units << " in " << period);
         const auto start = ticks.start_of(tick);
-        if (start != ceil_div(wide{tick} * period, in_period)) FAIL("start of " << tick << " for " << units << " in " << period);
+        if (start != ceil_div(wide{tick} * period, in_period))
+            FAIL("start of " << tick << " for " << units << " in " << period);
         if (start > ns || ticks.at(start) != tick || ticks.at(start - 1) != tick - 1) {
             FAIL("the first nanosecond of a tick: " << ns << " for " << units << " in " << period);
         }

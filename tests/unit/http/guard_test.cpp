@@ -32,8 +32,9 @@ std::map<std::string, std::string> headers(const Guard& guard, const Verdict& ve
 }  // namespace
 
 TEST_CASE("a guard finds the client, charges it and writes the answer", "[http][guard]") {
-    const Guard guard{one_rule(1), {.headers = {HeaderStyle::ratelimit, 0},
-                                    .client_address = ClientAddress{{.trusted_proxies = {Network{"10.0.0.0/8"}}}}}};
+    const Guard guard{one_rule(1),
+                      {.headers = {HeaderStyle::ratelimit, 0},
+                       .client_address = ClientAddress{{.trusted_proxies = {Network{"10.0.0.0/8"}}}}}};
     CHECK(guard.address_header() == "X-Forwarded-For");
     const std::vector<std::string_view> lines{"9.9.9.9, 203.0.113.7"};
     const auto first = guard.check("GET", "/a", "10.0.0.1", lines);

@@ -22,9 +22,8 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 
 Fields write(const std::vector<PolicyAnswer>& answers, const HeaderOptions& options = {HeaderStyle::both, 0}) {
     Fields fields;
-    HeaderWriter{options}.write(answers, [&](const char* name, std::string value) {
-        fields.emplace_back(name, std::move(value));
-    });
+    HeaderWriter{options}.write(
+        answers, [&](const char* name, std::string value) { fields.emplace_back(name, std::move(value)); });
     return fields;
 }
 
@@ -68,9 +67,8 @@ TEST_CASE("Retry-After is a whole number of seconds, at least 1, absent when nev
 
 TEST_CASE("a denied answer carries the fields of the draft", "[http][headers]") {
     const auto fields = write({{"burst", {10, 1s}, denied(10, 0, 4200ms, 5s)}}, {HeaderStyle::ratelimit, 0});
-    CHECK(fields == Fields{{"RateLimit", "\"burst\";r=0;t=5"},
-                           {"RateLimit-Policy", "\"burst\";q=10;w=1"},
-                           {"Retry-After", "5"}});
+    CHECK(fields ==
+          Fields{{"RateLimit", "\"burst\";r=0;t=5"}, {"RateLimit-Policy", "\"burst\";q=10;w=1"}, {"Retry-After", "5"}});
 }
 
 TEST_CASE("the draft's own examples come out of matching decisions", "[http][headers]") {
@@ -110,8 +108,10 @@ TEST_CASE("X-RateLimit fields describe the limit that binds", "[http][headers]")
     CHECK(field(fields, "X-RateLimit-Limit") == "5");
     CHECK(field(fields, "X-RateLimit-Reset") == "4");
     CHECK(field(fields, "Retry-After") == "(none)");
-    fields = write({{"a", {10, 10s}, denied(10, 0, 1s, 9s)}, {"b", {5, 10s}, denied(5, 0, 8s, 9s)},
-                    {"c", {3, 10s}, allowed(3, 0, 9s)}}, x);
+    fields = write({{"a", {10, 10s}, denied(10, 0, 1s, 9s)},
+                    {"b", {5, 10s}, denied(5, 0, 8s, 9s)},
+                    {"c", {3, 10s}, allowed(3, 0, 9s)}},
+                   x);
     CHECK(field(fields, "X-RateLimit-Limit") == "5");
     CHECK(field(fields, "Retry-After") == "8");
 }

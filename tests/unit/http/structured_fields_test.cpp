@@ -33,7 +33,8 @@ public:
             Item item;
             if (!string(item.name)) return std::nullopt;
             while (accept(';')) {
-                while (accept(' ')) {}
+                while (accept(' ')) {
+                }
                 std::string key;
                 if (at_ >= text_.size() || !(std::islower(byte()) || byte() == '*')) return std::nullopt;
                 while (at_ < text_.size() && (std::islower(byte()) || std::isdigit(byte()))) key += text_[at_++];
@@ -43,9 +44,11 @@ public:
             }
             items.push_back(item);
             if (at_ == text_.size()) return items;
-            while (accept(' ') || accept('\t')) {}
+            while (accept(' ') || accept('\t')) {
+            }
             if (!accept(',')) return std::nullopt;
-            while (accept(' ') || accept('\t')) {}
+            while (accept(' ') || accept('\t')) {
+            }
             if (at_ == text_.size()) return std::nullopt;
         }
     }

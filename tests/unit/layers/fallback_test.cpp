@@ -74,7 +74,8 @@ TEST_CASE("a denial of the primary is no reason to ask the secondary") {
 TEST_CASE("what the caller or the operator did wrong is denied without asking the secondary") {
     const auto primary = new_store();
     const auto secondary = new_store();
-    const sluice::RateLimiter limiter{Bucket{1, sluice::per_second(1)}, sluice::Fallback{primary, secondary},
+    const sluice::RateLimiter limiter{Bucket{1, sluice::per_second(1)},
+                                      sluice::Fallback{primary, secondary},
                                       {.on_failure = sluice::FailureMode::allow}};
     for (const auto error : {Errc::invalid_argument, Errc::misconfigured}) {
         primary.fail(error);

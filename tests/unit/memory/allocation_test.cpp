@@ -29,8 +29,9 @@ void* allocate(std::size_t size, std::size_t alignment) {
         allowed_allocations = 0;
         return nullptr;
     }
-    return alignment <= alignof(std::max_align_t) ? std::malloc(size)
-                                                  : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    return alignment <= alignof(std::max_align_t)
+               ? std::malloc(size)
+               : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
 
 void* allocate_or_throw(std::size_t size, std::size_t alignment) {
@@ -48,8 +49,12 @@ void* allocate_or_throw(std::size_t size, std::size_t alignment) {
 
 void* operator new(std::size_t size) { return allocate_or_throw(size, 1); }
 void* operator new[](std::size_t size) { return allocate_or_throw(size, 1); }
-void* operator new(std::size_t size, std::align_val_t a) { return allocate_or_throw(size, static_cast<std::size_t>(a)); }
-void* operator new[](std::size_t size, std::align_val_t a) { return allocate_or_throw(size, static_cast<std::size_t>(a)); }
+void* operator new(std::size_t size, std::align_val_t a) {
+    return allocate_or_throw(size, static_cast<std::size_t>(a));
+}
+void* operator new[](std::size_t size, std::align_val_t a) {
+    return allocate_or_throw(size, static_cast<std::size_t>(a));
+}
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, 1); }
 void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, 1); }
 void operator delete(void* memory) noexcept { release(memory); }
@@ -65,8 +70,8 @@ namespace {
 
 template <class P>
 auto make_limiter(const P& policy, const sluice::ManualClock& clock, sluice::MemoryOptions options = {}) {
-    return sluice::RateLimiter{policy, sluice::MemoryStore<P, sluice::ManualClock>{options, clock},
-                               {.on_failure = sluice::FailureMode::deny}};
+    return sluice::RateLimiter{
+        policy, sluice::MemoryStore<P, sluice::ManualClock>{options, clock}, {.on_failure = sluice::FailureMode::deny}};
 }
 
 template <class P>
@@ -80,7 +85,8 @@ void allocates_nothing(const P& policy, sluice::MemoryOptions options = {}) {
     const auto before = allocations.load();
     bool all_well = true;
     for (int i = 0; i != 100; ++i) {
-        all_well = all_well && !limiter.try_consume(key).error && !limiter.peek(key, 2).error && !limiter.refund(key, 1);
+        all_well =
+            all_well && !limiter.try_consume(key).error && !limiter.peek(key, 2).error && !limiter.refund(key, 1);
         limiter.try_consume_many(keys, decisions);
         clock.advance(100ms);
     }
@@ -176,7 +182,8 @@ TEST_CASE("a table that cannot grow serves the keys it has") {
     REQUIRE(limiter.try_consume("first"));
     allowed_allocations = 0;
     int known = 1;
-    for (int i = 0; i != 2'000; ++i) known += limiter.try_consume(std::string_view{reinterpret_cast<const char*>(&i), sizeof i}).error ? 0 : 1;
+    for (int i = 0; i != 2'000; ++i)
+        known += limiter.try_consume(std::string_view{reinterpret_cast<const char*>(&i), sizeof i}).error ? 0 : 1;
     const auto first = limiter.try_consume("first");
     allowed_allocations = -1;
     CHECK(first.remaining == 8);

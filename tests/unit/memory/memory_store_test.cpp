@@ -33,7 +33,8 @@ TEST_CASE("max_keys is checked") {
 
 TEST_CASE("only what is limited now takes a place") {
     const sluice::ManualClock clock{start};
-    const sluice::RateLimiter limiter{sluice::TokenBucket{2, sluice::per_second(1)}, Store<sluice::TokenBucket>{{}, clock}};
+    const sluice::RateLimiter limiter{sluice::TokenBucket{2, sluice::per_second(1)},
+                                      Store<sluice::TokenBucket>{{}, clock}};
     const auto keys = [&] { return limiter.store().keys(); };
     CHECK(keys() == 0);
     static_cast<void>(limiter.peek("a"));
@@ -51,7 +52,8 @@ TEST_CASE("only what is limited now takes a place") {
 
 TEST_CASE("a flood of keys that expire leaves no more memory than live keys need") {
     const sluice::ManualClock clock{start};
-    const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::Rate{1, 1ms}}, Store<sluice::TokenBucket>{{}, clock}};
+    const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::Rate{1, 1ms}},
+                                      Store<sluice::TokenBucket>{{}, clock}};
     std::size_t most = 0;
     for (int i = 0; i != 200'000; ++i) {
         clock.advance(1us);  // a thousand live ones at any time
@@ -80,10 +82,12 @@ TEST_CASE("after a flood of live keys the table shrinks as new keys come") {
 TEST_CASE("max_keys holds exactly") {
     for (const std::size_t max_keys : {1U, 2U, 3U, 63U, 64U, 65U, 1'000U, 4'096U, 10'000U}) {
         const sluice::ManualClock clock{start};
-        const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::per_day(1)},
-                                          Store<sluice::TokenBucket>{{.max_keys = max_keys, .on_full = sluice::OnFull::deny}, clock}};
+        const sluice::RateLimiter limiter{
+            sluice::TokenBucket{1, sluice::per_day(1)},
+            Store<sluice::TokenBucket>{{.max_keys = max_keys, .on_full = sluice::OnFull::deny}, clock}};
         std::size_t admitted = 0;
-        for (std::size_t i = 0; i != 2 * max_keys; ++i) admitted += limiter.try_consume(std::to_string(i)).allowed ? 1 : 0;
+        for (std::size_t i = 0; i != 2 * max_keys; ++i)
+            admitted += limiter.try_consume(std::to_string(i)).allowed ? 1 : 0;
         CHECK(admitted == max_keys);
         CHECK(limiter.store().keys() == max_keys);
         CHECK(limiter.store().overflowed() == max_keys);

@@ -54,7 +54,7 @@ TEST_CASE("the first listed binds on a tie") {
     const AllOf policy{FixedWindow{2, 10s}, FixedWindow{3, 10s}, FixedWindow{3, 20s}};
     decltype(policy)::State state;
     REQUIRE(policy.step(state, 0s, 2).limit == 2);
-    CHECK(policy.step(state, 0s, 2).limit == 3);        // both windows of 3 deny, the one of 20 s longer
+    CHECK(policy.step(state, 0s, 2).limit == 3);  // both windows of 3 deny, the one of 20 s longer
     CHECK(policy.step(state, 0s, 1).limit == 2);
     const AllOf equal{FixedWindow{2, 10s}, FixedWindow{3, 10s}};
     decltype(equal)::State other;

@@ -18,7 +18,7 @@ constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cas
 
 constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
     return a.size() == b.size() &&
-        std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+           std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 constexpr std::string_view trimmed(std::string_view text) noexcept {
@@ -62,7 +62,7 @@ bool walk_x_forwarded_for(std::string_view line, Hop&& hop) noexcept {
 
 constexpr bool is_token_char(char c) noexcept {
     return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
-        std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
+           std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
 }
 
 /// Reads one line of Forwarded, strictly. Left to right, since a quote cannot be understood from the right.
@@ -101,7 +101,8 @@ private:
         return true;
     }
     void spaces() noexcept {
-        while (take(' ') || take('\t')) {}
+        while (take(' ') || take('\t')) {
+        }
     }
     std::string_view token() noexcept {
         std::size_t size = 0;

@@ -40,7 +40,8 @@ public:
     };
 
     explicit States(const MemoryOptions& options)
-        : options_(options), owner_marks_(Slot::owned_bit | (options.full_keys ? Slot::node_bit : 0)), table_(options.max_keys) {}
+        : options_(options), owner_marks_(Slot::owned_bit | (options.full_keys ? Slot::node_bit : 0)),
+          table_(options.max_keys) {}
 
     const auto& table() const noexcept { return table_; }
     std::uint64_t overflowed() const noexcept { return overflowed_.load(std::memory_order_relaxed); }
@@ -213,8 +214,7 @@ private:
 
     /// One attempt under the shard's mutex. Throws std::bad_alloc and leaves everything as it was.
     template <class Step>
-    Placed apply_once_locked(const Request<P>& request, const Place& place, Time& time, Step step,
-                             Decision& decision) {
+    Placed apply_once_locked(const Request<P>& request, const Place& place, Time& time, Step step, Decision& decision) {
         const P& policy = request.scope.policy;
         const std::string_view key = is_overflow(place.owner) ? std::string_view{} : request.key;
         const bool consuming = request.operation == Operation::consume;
@@ -298,7 +298,8 @@ private:
     Place overflow_place(const Request<P>& request, const Place& place) const noexcept {
         constexpr std::uint64_t apart_from_keys = 0x6f766572666c6f77;
         const auto index = static_cast<char>((place.owner >> 3) % table_.overflow_keys());
-        return place_of(hash_(request.scope.id ^ apart_from_keys, {&index, 1}), request.scope.policy, Slot::overflow_bit);
+        return place_of(hash_(request.scope.id ^ apart_from_keys, {&index, 1}), request.scope.policy,
+                        Slot::overflow_bit);
     }
 
     MemoryOptions options_;

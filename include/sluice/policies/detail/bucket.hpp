@@ -165,7 +165,8 @@ private:
             return step.decision;
         }
         debt_before = debt;
-        const std::int64_t retry_after = fits_ever ? grid.until(now, tick, debt - most_before) : Decision::never.count();
+        const std::int64_t retry_after =
+            fits_ever ? grid.until(now, tick, debt - most_before) : Decision::never.count();
         return {false, capacity_, per_unit_.divide(full_ - debt), nanoseconds{retry_after},
                 nanoseconds{grid.until(now, tick, debt)}};
     }
@@ -211,10 +212,10 @@ private:
     Rate rate_;
     std::uint64_t capacity_;
     Ticks ticks_;
-    Divisor per_unit_;                   // ticks that one unit takes
-    std::uint64_t full_ = 0;             // ticks that all units take: below 2^62
-    std::uint64_t no_overflow_before_ = 0;      // from the epoch: the times at which sums of nanoseconds cannot overflow
-    std::uint64_t max_debt_for_one_ = 0;  // the debt with which one unit still fits
+    Divisor per_unit_;                      // ticks that one unit takes
+    std::uint64_t full_ = 0;                // ticks that all units take: below 2^62
+    std::uint64_t no_overflow_before_ = 0;  // from the epoch: the times at which sums of nanoseconds cannot overflow
+    std::uint64_t max_debt_for_one_ = 0;    // the debt with which one unit still fits
     std::int64_t fill_ns_ = 0;
 };
 

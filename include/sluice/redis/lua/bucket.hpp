@@ -31,7 +31,8 @@ struct BucketScript {
     static constexpr std::array<std::size_t, 2> values{1, 1};
     static constexpr ScriptPart general{
         .function = "bucket_on_any_grid",
-        .lua = R"lua(-- A bucket's key holds the tick at which it is full; its debt is the ticks until then. More than `most` means that the
+        .lua =
+            R"lua(-- A bucket's key holds the tick at which it is full; its debt is the ticks until then. More than `most` means that the
 -- clock was set back; above `full` the state is later than now, and nothing fits. A tick is whole + step / denominator us.
 local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, whole, step)
   local periods = math.floor(now / denominator)
@@ -60,7 +61,8 @@ end
     };
     static constexpr ScriptPart microseconds{
         .function = "bucket",
-        .lua = R"lua(-- A bucket's key holds the time at which it is full; its debt is the us until then. More than `most` means that the
+        .lua =
+            R"lua(-- A bucket's key holds the time at which it is full; its debt is the us until then. More than `most` means that the
 -- clock was set back; above `full` the state is later than now, and nothing fits.
 local function bucket(state, n, now, unit, full, most)
   local debt = (state or 0) - now

@@ -22,7 +22,8 @@ struct RedisPolicy<FixedWindow> {
     static constexpr std::array<std::size_t, 2> values{2, 1};
     static constexpr redis::ScriptPart general{
         .function = "fixed_window",
-        .lua = R"lua(-- A key holds window * (limit + 1) + used, so that in the same window it is only incremented. A window to come that
+        .lua =
+            R"lua(-- A key holds window * (limit + 1) + used, so that in the same window it is only incremented. A window to come that
 -- begins within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is
 -- used up.
 local function fixed_window(state, n, now, size, limit, skew)
@@ -61,7 +62,8 @@ end
     static constexpr std::array<std::array<redis::ScriptPart, 1>, 2> parts{{{general}, {packed}}};
 
     static std::size_t form(const FixedWindow& policy) noexcept {
-        const auto most_left = static_cast<std::uint64_t>(policy.window() / redis::resolution + redis::tolerated_skew_us);
+        const auto most_left =
+            static_cast<std::uint64_t>(policy.window() / redis::resolution + redis::tolerated_skew_us);
         return detail::uint128{most_left} * (policy.limit() + 1) < static_cast<detail::uint128>(redis::max_exact) ? 1
                                                                                                                   : 0;
     }

@@ -21,7 +21,8 @@ struct RedisPolicy<SlidingWindowCounter> {
     static constexpr std::array<std::size_t, 1> values{3};
     static constexpr std::array<std::array<redis::ScriptPart, 1>, 1> parts{{{{{
         .function = "sliding_window_counter",
-        .lua = R"lua(-- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
+        .lua =
+            R"lua(-- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
 -- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
 local function sliding_window_counter(state, n, now, size, limit, skew)
   local gone = now % size

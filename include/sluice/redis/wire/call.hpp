@@ -8,8 +8,8 @@
 #include <string_view>
 #include <system_error>
 
-#include <sluice/redis/wire/script.hpp>
 #include <sluice/redis/wire/resp.hpp>
+#include <sluice/redis/wire/script.hpp>
 
 namespace sluice::redis {
 

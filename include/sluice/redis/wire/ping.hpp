@@ -9,9 +9,9 @@
 #include <system_error>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/wire/script.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/wire/resp.hpp>
+#include <sluice/redis/wire/script.hpp>
 
 namespace sluice::redis {
 

@@ -17,9 +17,13 @@
 // Durations and rates as a person writes them.
 namespace sluice::http::detail {
 
-inline constexpr std::array<std::pair<std::string_view, std::int64_t>, 7> duration_units{{
-    {"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000},
-    {"h", 3'600'000'000'000}, {"d", 86'400'000'000'000}}};
+inline constexpr std::array<std::pair<std::string_view, std::int64_t>, 7> duration_units{{{"ns", 1},
+                                                                                          {"us", 1'000},
+                                                                                          {"ms", 1'000'000},
+                                                                                          {"s", 1'000'000'000},
+                                                                                          {"m", 60'000'000'000},
+                                                                                          {"h", 3'600'000'000'000},
+                                                                                          {"d", 86'400'000'000'000}}};
 
 /// Takes digits off the front; false if there are none or too many.
 inline bool take_number(std::string_view& text, std::int64_t& number) noexcept {
