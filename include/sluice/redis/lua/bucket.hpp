@@ -39,24 +39,26 @@ local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, 
   local rest = now - periods * denominator
   local tick = now * whole + periods * step + math.floor(rest * step / denominator)
   local debt = (state or 0) - tick
-  if not (debt > 0) then
+  if n < -2^52 then
+    return 0, state and 0
+  elseif not (debt > 0) then
     debt = 0
-  elseif debt > most then
+  elseif debt > full and debt > most + 0 then
     local after
     if n < 0 then after = tick + math.max(0, full + n * unit) end
     return full, after, tick + full
   end
-  local after = debt + n * unit
   if n < 0 then
     if debt == 0 then return debt end
-    return debt, tick + math.max(0, after)
-  elseif after <= full then
-    return debt, tick + after
+    return debt, tick + math.max(0, debt + math.max(n * unit, -full))
+  elseif debt + n * unit <= full then
+    return debt, tick + debt + n * unit
   end
   return debt
 end
 )lua",
         .arguments = {{"unit", "full", "most", "denominator", "whole", "step"}},
+        .seldom = "most",
         .replies = {{"debt"}},
     };
     static constexpr ScriptPart microseconds{
@@ -66,24 +68,26 @@ end
 -- clock was set back; above `full` the state is later than now, and nothing fits.
 local function bucket(state, n, now, unit, full, most)
   local debt = (state or 0) - now
-  if not (debt > 0) then
+  if n < -2^52 then
+    return 0, state and 0
+  elseif not (debt > 0) then
     debt = 0
-  elseif debt > most then
+  elseif debt > full and debt > most + 0 then
     local after
     if n < 0 then after = now + math.max(0, full + n * unit) end
     return full, after, now + full
   end
-  local after = debt + n * unit
   if n < 0 then
     if debt == 0 then return debt end
-    return debt, now + math.max(0, after)
-  elseif after <= full then
-    return debt, now + after
+    return debt, now + math.max(0, debt + math.max(n * unit, -full))
+  elseif debt + n * unit <= full then
+    return debt, now + debt + n * unit
   end
   return debt
 end
 )lua",
         .arguments = {{"unit", "full", "most"}},
+        .seldom = "most",
         .replies = {{"debt"}},
     };
     static constexpr std::array<std::array<ScriptPart, 1>, 2> parts{{{general}, {microseconds}}};

@@ -30,9 +30,11 @@ local function fixed_window(state, n, now, size, limit, skew)
   local row, gone = limit + 1, now % size
   local first, left = (now - gone) / size * row, size - gone
   local used = (state or 0) - first
-  if used >= row then
+  if n < -2^52 then
+    return 0, left, state and 0
+  elseif used >= row then
     local ahead = math.floor(used / row)
-    if left + (ahead - 1) * size > skew then
+    if left + (ahead - 1) * size > skew + 0 then
       local after
       if n < 0 then after = first + math.max(0, limit + n) end
       return limit, left, after, first + limit
@@ -51,6 +53,7 @@ local function fixed_window(state, n, now, size, limit, skew)
 end
 )lua",
         .arguments = {{"size", "limit", "skew"}},
+        .seldom = "skew",
         .replies = {{"used", "left"}},
         .increments = true,
     };

@@ -61,8 +61,7 @@ public:
     /// Any number of decisions, one after the other.
     std::string batch() const {
         const std::string step = parts_.size() == 1 ? "" : ", " + std::to_string(parts_.size());
-        const auto head_of_batch = [&](const std::string& comment) { return head(comment, ", tonumber"); };
-        std::string text = head_of_batch(
+        std::string text = head(
             "-- KEYS   one for each policy, for each decision\n"
             "-- ARGV   " +
             arguments_comment() +
@@ -73,9 +72,11 @@ public:
             "--        then the numbers of decisions for which that was noticed only when the key was to be written\n");
         if (has_values()) {
             text +=
-                "\n-- By where in KEYS a key comes first: what it held, and holds now if that has changed.\n"
-                "local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}\n";
-            if (any(&ScriptPart::increments)) text += "local replaced = {}  -- changed by more than an increment\n";
+                "\n-- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was "
+                "incremented\n"
+                "-- by; whether it held nothing at first, or a text that is no number.\n"
+                "local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}\n"
+                "local first = {}\n";
         }
         text += "local out, o, a, units, n = {}, 0, " + std::to_string(arguments()) + ", nil, nil\n";
         text += "for i = 1, #KEYS" + step + " do\n";
@@ -84,14 +85,15 @@ public:
         for (const Part& part : parts_) {
             text += "  local " + part("key") + " = KEYS[i" + plus(part.index) + "]\n";
             if (part.is(Holds::list)) continue;
-            text += "  local " + part("at") + " = first[" + part("key") + "]\n  if not " + part("at") + " then\n    " +
-                    part("at") + " = i" + plus(part.index) + "\n    first[" + part("key") + "] = " + part("at") +
-                    "\n  end\n  local " + part("state") + " = latest[" + part("at") + "] or loaded[" + part("at") +
-                    "]\n";
+            const std::string at = part("at");
+            text += "  local " + at + " = first[" + part("key") + "]\n  if not " + at + " then\n    " + at + " = i" +
+                    plus(part.index) + "\n    first[" + part("key") + "] = " + at + "\n";
+            text += "    if not values[" + at + "] then\n      born[" + at + "] = true\n";
             if (part.is(Holds::number)) {
-                ours += (ours.empty() ? "" : " and ");
-                ours += "tonumber(" + part("state") + " or 0)";
+                text += "    elseif not tonumber(values[" + at + "]) then\n      foreign[" + at + "] = true\n";
+                ours += (ours.empty() ? "not foreign[" : " and not foreign[") + at + "]";
             }
+            text += "    end\n  end\n  local " + part("state") + " = values[" + at + "]\n";
         }
         std::string names;
         for (const Part& part : parts_) names += (names.empty() ? "" : ", ") + part.results();
@@ -110,10 +112,13 @@ public:
             if (part.is(Holds::list)) {
                 text += "        " + part.write(part("key")) + "\n";
             } else {
-                text += "        latest[" + part("at") + "] = " + part("after") + "\n";
-                if (part.part.increments)
-                    text += "        replaced[" + part("at") + "] = replaced[" + part("at") + "] or not " +
-                            part("same") + "\n";
+                const std::string change = "changes[" + part("at") + "]";
+                text += "        values[" + part("at") + "] = " + part("after") + "\n        " + change + " = ";
+                if (part.part.increments) {
+                    text += part("same") + " and " + change + " ~= true and (" + change + " and " + change +
+                            " + n or units) or ";
+                }
+                text += "true\n";
             }
             text += "      end\n";
         }
@@ -151,7 +156,7 @@ private:
     }
 
     /// The parts' functions, what the script takes and answers, and its variables.
-    std::string head(const std::string& comment, const std::string& local_globals = "") const {
+    std::string head(const std::string& comment) const {
         std::string text;
         for (const Part& part : parts_) {
             bool is_repeated = false;
@@ -159,7 +164,7 @@ private:
                 is_repeated = is_repeated || (before.index < part.index && before.part.function == part.part.function);
             if (!is_repeated) text += std::string{part.part.lua} + '\n';
         }
-        text += comment + "local call, KEYS, ARGV" + local_globals + " = redis.call, KEYS, ARGV" + local_globals + "\n";
+        text += comment + "local call, KEYS, ARGV = redis.call, KEYS, ARGV\n";
         std::size_t a = 1;
         if (timed_) {
             text += "local now = ARGV[" + std::to_string(a++) + "] + 0\n";
@@ -170,7 +175,7 @@ private:
             std::string left, right;
             for (const auto& name : part.arguments()) {
                 left += name + ", ";
-                right += "ARGV[" + std::to_string(a++) + "] + 0, ";
+                right += "ARGV[" + std::to_string(a++) + (name == part(part.part.seldom) ? "], " : "] + 0, ");
             }
             text += "local " + left + part("life") + " = " + right + "ARGV[" + std::to_string(a++) + "]\n";
         }
@@ -196,34 +201,30 @@ private:
 
     /// Writes what the decisions of a batch have made of values. Where a key held none, it may hold no string at all.
     std::string flush(const std::string& step) const {
-        std::string text = "\nlocal foreign = {}\n";
+        std::string text = "\nlocal not_written\n";
         for (const Part& part : parts_) {
             if (part.is(Holds::list)) continue;
             text += "for i = " + std::to_string(part.index + 1) + ", #KEYS" + step + " do\n";
-            text += "  local after, before = latest[i], loaded[i]\n  if not after then\n";
-            text += "    -- unchanged, or not the first time that the key comes\n  elseif not before then\n";
-            text += "    foreign[KEYS[i]] = not " + part.set("KEYS[i]", "after", ", 'NX'") + "\n";
+            text += "  local change, after = changes[i], values[i]\n  if change and born[i] then\n";
+            text += "    if not " + part.set("KEYS[i]", "after", ", 'NX'") +
+                    " then\n      not_written = not_written or {}\n      not_written[KEYS[i]] = true\n    end\n";
             if (part.part.increments)
-                text +=
-                    "  elseif not replaced[i] then\n    call('INCRBY', KEYS[i], string.format('%d', after - before))\n";
-            text += "  else\n    " + part.set("KEYS[i]", "after") + "\n  end\nend\n";
+                text += "  elseif change and change ~= true then\n    call('INCRBY', KEYS[i], change)\n";
+            text += "  elseif change then\n    " + part.set("KEYS[i]", "after") + "\n  end\nend\n";
         }
-        return text + "for i = 1, #KEYS do\n  if foreign[KEYS[i]] then\n    o = o + 1\n    out[o] = " +
+        return text +
+               "for i = 1, not_written and #KEYS or 0 do\n  if not_written[KEYS[i]] then\n    o = o + 1\n    out[o] "
+               "= " +
                (parts_.size() == 1 ? "i" : "math.ceil(i / " + std::to_string(parts_.size()) + ")") + "\n  end\nend\n";
     }
 
-    bool any(bool ScriptPart::*what) const {
+    bool has(Holds what) const {
         for (const Part& part : parts_) {
-            if (part.part.*what) return true;
+            if (part.is(what)) return true;
         }
         return false;
     }
-    bool has_values() const {
-        for (const Part& part : parts_) {
-            if (!part.is(Holds::list)) return true;
-        }
-        return false;
-    }
+    bool has_values() const { return has(Holds::number) || has(Holds::text); }
 
     /// That a function has found a key to hold something else. Numbers fail by themselves.
     std::string any_foreign() const {

@@ -19,7 +19,7 @@ struct LuaNames {
 ///     <replies>, after, repaired, same = <function>(state, n, now, <arguments>)
 ///
 /// state      what the key holds, or false; of a list the key's name
-/// n          units to consume; below 0 to give back
+/// n          units to consume; below 0 to give back; below -2^52 to forget the key
 /// now        us since the epoch
 /// replies    the state as it is at now, as integers from 0; nil where the key holds something else
 /// after      the state with the units consumed or given back; nil where they do not fit, or nothing changes
@@ -34,6 +34,7 @@ struct ScriptPart {
     std::string_view function{};  ///< its name
     std::string_view lua{};       ///< its text
     LuaNames arguments{};         ///< numbers in ARGV, before the key's life in ms
+    std::string_view seldom{};  ///< that of them which stays a text, because it is seldom needed
     LuaNames replies{};
     std::string_view reply{};  ///< an expression for all of them in one, or empty
     Holds holds = Holds::number;

@@ -5,9 +5,11 @@ local function fixed_window(state, n, now, size, limit, skew)
   local row, gone = limit + 1, now % size
   local first, left = (now - gone) / size * row, size - gone
   local used = (state or 0) - first
-  if used >= row then
+  if n < -2^52 then
+    return 0, left, state and 0
+  elseif used >= row then
     local ahead = math.floor(used / row)
-    if left + (ahead - 1) * size > skew then
+    if left + (ahead - 1) * size > skew + 0 then
       local after
       if n < 0 then after = first + math.max(0, limit + n) end
       return limit, left, after, first + limit
@@ -29,15 +31,16 @@ end
 -- ARGV   size_1, limit_1, skew_1, life_1, size_2, limit_2, skew_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision now, used_1, left_1, used_2, left_2, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
-local call, KEYS, ARGV, tonumber = redis.call, KEYS, ARGV, tonumber
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
-local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8]
+local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
+local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7], ARGV[8]
 
--- By where in KEYS a key comes first: what it held, and holds now if that has changed.
-local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}
-local replaced = {}  -- changed by more than an increment
+-- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was incremented
+-- by; whether it held nothing at first, or a text that is no number.
+local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}
+local first = {}
 local out, o, a, units, n = {}, 0, 8, nil, nil
 for i = 1, #KEYS, 2 do
   a = a + 1
@@ -47,17 +50,27 @@ for i = 1, #KEYS, 2 do
   if not at_1 then
     at_1 = i
     first[key_1] = at_1
+    if not values[at_1] then
+      born[at_1] = true
+    elseif not tonumber(values[at_1]) then
+      foreign[at_1] = true
+    end
   end
-  local state_1 = latest[at_1] or loaded[at_1]
+  local state_1 = values[at_1]
   local key_2 = KEYS[i + 1]
   local at_2 = first[key_2]
   if not at_2 then
     at_2 = i + 1
     first[key_2] = at_2
+    if not values[at_2] then
+      born[at_2] = true
+    elseif not tonumber(values[at_2]) then
+      foreign[at_2] = true
+    end
   end
-  local state_2 = latest[at_2] or loaded[at_2]
+  local state_2 = values[at_2]
   local used_1, left_1, after_1, repaired_1, same_1, used_2, left_2, after_2, repaired_2, same_2
-  if tonumber(state_1 or 0) and tonumber(state_2 or 0) then
+  if not foreign[at_1] and not foreign[at_2] then
     used_1, left_1, after_1, repaired_1, same_1 =
       fixed_window(state_1, n, now, size_1, limit_1, skew_1)
     used_2, left_2, after_2, repaired_2, same_2 =
@@ -72,12 +85,12 @@ for i = 1, #KEYS, 2 do
         after_1, after_2, same_1, same_2 = repaired_1, repaired_2, false, false
       end
       if after_1 then
-        latest[at_1] = after_1
-        replaced[at_1] = replaced[at_1] or not same_1
+        values[at_1] = after_1
+        changes[at_1] = same_1 and changes[at_1] ~= true and (changes[at_1] and changes[at_1] + n or units) or true
       end
       if after_2 then
-        latest[at_2] = after_2
-        replaced[at_2] = replaced[at_2] or not same_2
+        values[at_2] = after_2
+        changes[at_2] = same_2 and changes[at_2] ~= true and (changes[at_2] and changes[at_2] + n or units) or true
       end
     end
     out[o + 1], out[o + 2], out[o + 3], out[o + 4], out[o + 5] = now, used_1, left_1, used_2, left_2
@@ -85,33 +98,35 @@ for i = 1, #KEYS, 2 do
   end
 end
 
-local foreign = {}
+local not_written
 for i = 1, #KEYS, 2 do
-  local after, before = latest[i], loaded[i]
-  if not after then
-    -- unchanged, or not the first time that the key comes
-  elseif not before then
-    foreign[KEYS[i]] = not call('SET', KEYS[i], string.format('%d', after), 'PX', life_1, 'NX')
-  elseif not replaced[i] then
-    call('INCRBY', KEYS[i], string.format('%d', after - before))
-  else
+  local change, after = changes[i], values[i]
+  if change and born[i] then
+    if not call('SET', KEYS[i], string.format('%d', after), 'PX', life_1, 'NX') then
+      not_written = not_written or {}
+      not_written[KEYS[i]] = true
+    end
+  elseif change and change ~= true then
+    call('INCRBY', KEYS[i], change)
+  elseif change then
     call('SET', KEYS[i], string.format('%d', after), 'PX', life_1)
   end
 end
 for i = 2, #KEYS, 2 do
-  local after, before = latest[i], loaded[i]
-  if not after then
-    -- unchanged, or not the first time that the key comes
-  elseif not before then
-    foreign[KEYS[i]] = not call('SET', KEYS[i], string.format('%d', after), 'PX', life_2, 'NX')
-  elseif not replaced[i] then
-    call('INCRBY', KEYS[i], string.format('%d', after - before))
-  else
+  local change, after = changes[i], values[i]
+  if change and born[i] then
+    if not call('SET', KEYS[i], string.format('%d', after), 'PX', life_2, 'NX') then
+      not_written = not_written or {}
+      not_written[KEYS[i]] = true
+    end
+  elseif change and change ~= true then
+    call('INCRBY', KEYS[i], change)
+  elseif change then
     call('SET', KEYS[i], string.format('%d', after), 'PX', life_2)
   end
 end
-for i = 1, #KEYS do
-  if foreign[KEYS[i]] then
+for i = 1, not_written and #KEYS or 0 do
+  if not_written[KEYS[i]] then
     o = o + 1
     out[o] = math.ceil(i / 2)
   end

@@ -5,9 +5,11 @@ local function fixed_window(state, n, now, size, limit, skew)
   local row, gone = limit + 1, now % size
   local first, left = (now - gone) / size * row, size - gone
   local used = (state or 0) - first
-  if used >= row then
+  if n < -2^52 then
+    return 0, left, state and 0
+  elseif used >= row then
     local ahead = math.floor(used / row)
-    if left + (ahead - 1) * size > skew then
+    if left + (ahead - 1) * size > skew + 0 then
       local after
       if n < 0 then after = first + math.max(0, limit + n) end
       return limit, left, after, first + limit
@@ -54,10 +56,12 @@ local function sliding_window_restarted(now, units)
 end
 
 -- A key is a list of admissions, oldest first: time, units before it (modulo 2^32), units. A newest time that is ahead by
--- up to `skew` us is decided at (now is late); further ahead, the clock was set back: the log is full of now.
+-- up to `skew` us is decided at (now is late); further ahead, the clock was set back: the log is full of now. What has
+-- left the window is dropped by an admission alone, whose own time is then the newest.
 local function sliding_window(key, n, now, size, limit, skew)
   local entry = redis.pcall('LINDEX', key, '-1')
   if entry and #entry ~= 15 then return end
+  if n < -2^52 then return 0, 0, 0, { clear = true, units = 0 } end
   local newest, before, units = now - size, 0, 0
   if entry then newest, before, units = struct.unpack('<dI4I3', entry) end
   if newest > now + skew then
@@ -75,9 +79,9 @@ local function sliding_window(key, n, now, size, limit, skew)
   end
   local used, left = (total - base) % 4294967296, newest + size - now
   if n < 0 then
-    if used + n <= 0 then return used, left, 0, { clear = true, units = 0 } end
+    if used + n <= 0 then return used, left, 0, { clear = gone == 0, gone = 0, last = gone - 1, units = 0 } end
     local index, at, b = sliding_window_find(key, gone, edge, base, used + n)
-    return used, left, 0, { gone = gone, last = index, time = at, before = b, units = (base + used + n - b) % 4294967296 }
+    return used, left, 0, { gone = 0, last = index, time = at, before = b, units = (base + used + n - b) % 4294967296 }
   elseif used + n <= limit then
     local prolong = newest < now - now % size
     return used, left, 0, { gone = gone, time = time, before = total % 4294967296, units = n, prolong = prolong }
@@ -102,7 +106,7 @@ end
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
+local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
 local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8]
 local units = ARGV[9]
 local n = units + 0

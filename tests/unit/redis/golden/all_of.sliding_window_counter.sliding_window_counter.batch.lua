@@ -6,12 +6,13 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
   if state then
     local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
     if not at then return end
+    if n < -2^52 then return old, new, left, '0 0 0' end
     local ahead = at - window
     if ahead == 0 then
       old, new = was_old + 0, was_new + 0
     elseif ahead == -1 then
       old = was_new + 0
-    elseif ahead > 0 and left + (ahead - 1) * size > skew then
+    elseif ahead > 0 and left + (ahead - 1) * size > skew + 0 then
       local after
       if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
       return 0, limit, left, after, string.format('%d 0 %d', window, limit)
@@ -51,14 +52,16 @@ end
 -- ARGV   size_1, limit_1, skew_1, life_1, size_2, limit_2, skew_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision now, old_1, new_1, left_1, old_2, new_2, left_2, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
-local call, KEYS, ARGV, tonumber = redis.call, KEYS, ARGV, tonumber
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
-local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8]
+local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
+local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7], ARGV[8]
 
--- By where in KEYS a key comes first: what it held, and holds now if that has changed.
-local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}
+-- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was incremented
+-- by; whether it held nothing at first, or a text that is no number.
+local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}
+local first = {}
 local out, o, a, units, n = {}, 0, 8, nil, nil
 for i = 1, #KEYS, 2 do
   a = a + 1
@@ -68,15 +71,21 @@ for i = 1, #KEYS, 2 do
   if not at_1 then
     at_1 = i
     first[key_1] = at_1
+    if not values[at_1] then
+      born[at_1] = true
+    end
   end
-  local state_1 = latest[at_1] or loaded[at_1]
+  local state_1 = values[at_1]
   local key_2 = KEYS[i + 1]
   local at_2 = first[key_2]
   if not at_2 then
     at_2 = i + 1
     first[key_2] = at_2
+    if not values[at_2] then
+      born[at_2] = true
+    end
   end
-  local state_2 = latest[at_2] or loaded[at_2]
+  local state_2 = values[at_2]
   local old_1, new_1, left_1, after_1, repaired_1, old_2, new_2, left_2, after_2, repaired_2
   old_1, new_1, left_1, after_1, repaired_1 =
     sliding_window_counter(state_1, n, now, size_1, limit_1, skew_1)
@@ -91,10 +100,12 @@ for i = 1, #KEYS, 2 do
         after_1, after_2 = repaired_1, repaired_2
       end
       if after_1 then
-        latest[at_1] = after_1
+        values[at_1] = after_1
+        changes[at_1] = true
       end
       if after_2 then
-        latest[at_2] = after_2
+        values[at_2] = after_2
+        changes[at_2] = true
       end
     end
     out[o + 1], out[o + 2], out[o + 3], out[o + 4], out[o + 5], out[o + 6], out[o + 7] = now, old_1, new_1, left_1, old_2, new_2, left_2
@@ -102,29 +113,31 @@ for i = 1, #KEYS, 2 do
   end
 end
 
-local foreign = {}
+local not_written
 for i = 1, #KEYS, 2 do
-  local after, before = latest[i], loaded[i]
-  if not after then
-    -- unchanged, or not the first time that the key comes
-  elseif not before then
-    foreign[KEYS[i]] = not call('SET', KEYS[i], after, 'PX', life_1, 'NX')
-  else
+  local change, after = changes[i], values[i]
+  if change and born[i] then
+    if not call('SET', KEYS[i], after, 'PX', life_1, 'NX') then
+      not_written = not_written or {}
+      not_written[KEYS[i]] = true
+    end
+  elseif change then
     call('SET', KEYS[i], after, 'PX', life_1)
   end
 end
 for i = 2, #KEYS, 2 do
-  local after, before = latest[i], loaded[i]
-  if not after then
-    -- unchanged, or not the first time that the key comes
-  elseif not before then
-    foreign[KEYS[i]] = not call('SET', KEYS[i], after, 'PX', life_2, 'NX')
-  else
+  local change, after = changes[i], values[i]
+  if change and born[i] then
+    if not call('SET', KEYS[i], after, 'PX', life_2, 'NX') then
+      not_written = not_written or {}
+      not_written[KEYS[i]] = true
+    end
+  elseif change then
     call('SET', KEYS[i], after, 'PX', life_2)
   end
 end
-for i = 1, #KEYS do
-  if foreign[KEYS[i]] then
+for i = 1, not_written and #KEYS or 0 do
+  if not_written[KEYS[i]] then
     o = o + 1
     out[o] = math.ceil(i / 2)
   end

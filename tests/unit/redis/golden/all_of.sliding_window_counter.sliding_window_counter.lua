@@ -6,12 +6,13 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
   if state then
     local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
     if not at then return end
+    if n < -2^52 then return old, new, left, '0 0 0' end
     local ahead = at - window
     if ahead == 0 then
       old, new = was_old + 0, was_new + 0
     elseif ahead == -1 then
       old = was_new + 0
-    elseif ahead > 0 and left + (ahead - 1) * size > skew then
+    elseif ahead > 0 and left + (ahead - 1) * size > skew + 0 then
       local after
       if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
       return 0, limit, left, after, string.format('%d 0 %d', window, limit)
@@ -53,8 +54,8 @@ end
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
-local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8]
+local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
+local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7], ARGV[8]
 local units = ARGV[9]
 local n = units + 0
 local old_1, new_1, left_1, after_1, repaired_1 =

@@ -5,19 +5,20 @@ local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, 
   local rest = now - periods * denominator
   local tick = now * whole + periods * step + math.floor(rest * step / denominator)
   local debt = (state or 0) - tick
-  if not (debt > 0) then
+  if n < -2^52 then
+    return 0, state and 0
+  elseif not (debt > 0) then
     debt = 0
-  elseif debt > most then
+  elseif debt > full and debt > most + 0 then
     local after
     if n < 0 then after = tick + math.max(0, full + n * unit) end
     return full, after, tick + full
   end
-  local after = debt + n * unit
   if n < 0 then
     if debt == 0 then return debt end
-    return debt, tick + math.max(0, after)
-  elseif after <= full then
-    return debt, tick + after
+    return debt, tick + math.max(0, debt + math.max(n * unit, -full))
+  elseif debt + n * unit <= full then
+    return debt, tick + debt + n * unit
   end
   return debt
 end
@@ -51,10 +52,12 @@ local function sliding_window_restarted(now, units)
 end
 
 -- A key is a list of admissions, oldest first: time, units before it (modulo 2^32), units. A newest time that is ahead by
--- up to `skew` us is decided at (now is late); further ahead, the clock was set back: the log is full of now.
+-- up to `skew` us is decided at (now is late); further ahead, the clock was set back: the log is full of now. What has
+-- left the window is dropped by an admission alone, whose own time is then the newest.
 local function sliding_window(key, n, now, size, limit, skew)
   local entry = redis.pcall('LINDEX', key, '-1')
   if entry and #entry ~= 15 then return end
+  if n < -2^52 then return 0, 0, 0, { clear = true, units = 0 } end
   local newest, before, units = now - size, 0, 0
   if entry then newest, before, units = struct.unpack('<dI4I3', entry) end
   if newest > now + skew then
@@ -72,9 +75,9 @@ local function sliding_window(key, n, now, size, limit, skew)
   end
   local used, left = (total - base) % 4294967296, newest + size - now
   if n < 0 then
-    if used + n <= 0 then return used, left, 0, { clear = true, units = 0 } end
+    if used + n <= 0 then return used, left, 0, { clear = gone == 0, gone = 0, last = gone - 1, units = 0 } end
     local index, at, b = sliding_window_find(key, gone, edge, base, used + n)
-    return used, left, 0, { gone = gone, last = index, time = at, before = b, units = (base + used + n - b) % 4294967296 }
+    return used, left, 0, { gone = 0, last = index, time = at, before = b, units = (base + used + n - b) % 4294967296 }
   elseif used + n <= limit then
     local prolong = newest < now - now % size
     return used, left, 0, { gone = gone, time = time, before = total % 4294967296, units = n, prolong = prolong }
@@ -97,14 +100,16 @@ end
 -- ARGV   unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1, size_2, limit_2, skew_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision now, debt_1, used_2, left_2, retry_2, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
-local call, KEYS, ARGV, tonumber = redis.call, KEYS, ARGV, tonumber
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7]
+local unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7]
 local size_2, limit_2, skew_2, life_2 = ARGV[8] + 0, ARGV[9] + 0, ARGV[10] + 0, ARGV[11]
 
--- By where in KEYS a key comes first: what it held, and holds now if that has changed.
-local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}
+-- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was incremented
+-- by; whether it held nothing at first, or a text that is no number.
+local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}
+local first = {}
 local out, o, a, units, n = {}, 0, 11, nil, nil
 for i = 1, #KEYS, 2 do
   a = a + 1
@@ -114,11 +119,16 @@ for i = 1, #KEYS, 2 do
   if not at_1 then
     at_1 = i
     first[key_1] = at_1
+    if not values[at_1] then
+      born[at_1] = true
+    elseif not tonumber(values[at_1]) then
+      foreign[at_1] = true
+    end
   end
-  local state_1 = latest[at_1] or loaded[at_1]
+  local state_1 = values[at_1]
   local key_2 = KEYS[i + 1]
   local debt_1, after_1, repaired_1, used_2, left_2, retry_2, after_2, repaired_2
-  if tonumber(state_1 or 0) then
+  if not foreign[at_1] then
     debt_1, after_1, repaired_1 =
       bucket_on_any_grid(state_1, n, now, unit_1, full_1, most_1, denominator_1, whole_1, step_1)
     used_2, left_2, retry_2, after_2, repaired_2 =
@@ -133,7 +143,8 @@ for i = 1, #KEYS, 2 do
         after_1, after_2 = repaired_1, repaired_2
       end
       if after_1 then
-        latest[at_1] = after_1
+        values[at_1] = after_1
+        changes[at_1] = true
       end
       if after_2 then
         sliding_window_write(key_2, after_2, life_2)
@@ -144,19 +155,20 @@ for i = 1, #KEYS, 2 do
   end
 end
 
-local foreign = {}
+local not_written
 for i = 1, #KEYS, 2 do
-  local after, before = latest[i], loaded[i]
-  if not after then
-    -- unchanged, or not the first time that the key comes
-  elseif not before then
-    foreign[KEYS[i]] = not call('SET', KEYS[i], string.format('%d', after), 'PX', life_1, 'NX')
-  else
+  local change, after = changes[i], values[i]
+  if change and born[i] then
+    if not call('SET', KEYS[i], string.format('%d', after), 'PX', life_1, 'NX') then
+      not_written = not_written or {}
+      not_written[KEYS[i]] = true
+    end
+  elseif change then
     call('SET', KEYS[i], string.format('%d', after), 'PX', life_1)
   end
 end
-for i = 1, #KEYS do
-  if foreign[KEYS[i]] then
+for i = 1, not_written and #KEYS or 0 do
+  if not_written[KEYS[i]] then
     o = o + 1
     out[o] = math.ceil(i / 2)
   end

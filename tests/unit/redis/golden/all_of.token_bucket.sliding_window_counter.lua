@@ -5,19 +5,20 @@ local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, 
   local rest = now - periods * denominator
   local tick = now * whole + periods * step + math.floor(rest * step / denominator)
   local debt = (state or 0) - tick
-  if not (debt > 0) then
+  if n < -2^52 then
+    return 0, state and 0
+  elseif not (debt > 0) then
     debt = 0
-  elseif debt > most then
+  elseif debt > full and debt > most + 0 then
     local after
     if n < 0 then after = tick + math.max(0, full + n * unit) end
     return full, after, tick + full
   end
-  local after = debt + n * unit
   if n < 0 then
     if debt == 0 then return debt end
-    return debt, tick + math.max(0, after)
-  elseif after <= full then
-    return debt, tick + after
+    return debt, tick + math.max(0, debt + math.max(n * unit, -full))
+  elseif debt + n * unit <= full then
+    return debt, tick + debt + n * unit
   end
   return debt
 end
@@ -30,12 +31,13 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
   if state then
     local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
     if not at then return end
+    if n < -2^52 then return old, new, left, '0 0 0' end
     local ahead = at - window
     if ahead == 0 then
       old, new = was_old + 0, was_new + 0
     elseif ahead == -1 then
       old = was_new + 0
-    elseif ahead > 0 and left + (ahead - 1) * size > skew then
+    elseif ahead > 0 and left + (ahead - 1) * size > skew + 0 then
       local after
       if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
       return 0, limit, left, after, string.format('%d 0 %d', window, limit)
@@ -77,8 +79,8 @@ end
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7]
-local size_2, limit_2, skew_2, life_2 = ARGV[8] + 0, ARGV[9] + 0, ARGV[10] + 0, ARGV[11]
+local unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7]
+local size_2, limit_2, skew_2, life_2 = ARGV[8] + 0, ARGV[9] + 0, ARGV[10], ARGV[11]
 local units = ARGV[12]
 local n = units + 0
 local debt_1, after_1, repaired_1 =

@@ -5,19 +5,20 @@ local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, 
   local rest = now - periods * denominator
   local tick = now * whole + periods * step + math.floor(rest * step / denominator)
   local debt = (state or 0) - tick
-  if not (debt > 0) then
+  if n < -2^52 then
+    return 0, state and 0
+  elseif not (debt > 0) then
     debt = 0
-  elseif debt > most then
+  elseif debt > full and debt > most + 0 then
     local after
     if n < 0 then after = tick + math.max(0, full + n * unit) end
     return full, after, tick + full
   end
-  local after = debt + n * unit
   if n < 0 then
     if debt == 0 then return debt end
-    return debt, tick + math.max(0, after)
-  elseif after <= full then
-    return debt, tick + after
+    return debt, tick + math.max(0, debt + math.max(n * unit, -full))
+  elseif debt + n * unit <= full then
+    return debt, tick + debt + n * unit
   end
   return debt
 end
@@ -26,14 +27,16 @@ end
 -- ARGV   unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1, unit_2, full_2, most_2, denominator_2, whole_2, step_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision now, debt_1, debt_2, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
-local call, KEYS, ARGV, tonumber = redis.call, KEYS, ARGV, tonumber
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7]
-local unit_2, full_2, most_2, denominator_2, whole_2, step_2, life_2 = ARGV[8] + 0, ARGV[9] + 0, ARGV[10] + 0, ARGV[11] + 0, ARGV[12] + 0, ARGV[13] + 0, ARGV[14]
+local unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7]
+local unit_2, full_2, most_2, denominator_2, whole_2, step_2, life_2 = ARGV[8] + 0, ARGV[9] + 0, ARGV[10], ARGV[11] + 0, ARGV[12] + 0, ARGV[13] + 0, ARGV[14]
 
--- By where in KEYS a key comes first: what it held, and holds now if that has changed.
-local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}
+-- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was incremented
+-- by; whether it held nothing at first, or a text that is no number.
+local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}
+local first = {}
 local out, o, a, units, n = {}, 0, 14, nil, nil
 for i = 1, #KEYS, 2 do
   a = a + 1
@@ -43,17 +46,27 @@ for i = 1, #KEYS, 2 do
   if not at_1 then
     at_1 = i
     first[key_1] = at_1
+    if not values[at_1] then
+      born[at_1] = true
+    elseif not tonumber(values[at_1]) then
+      foreign[at_1] = true
+    end
   end
-  local state_1 = latest[at_1] or loaded[at_1]
+  local state_1 = values[at_1]
   local key_2 = KEYS[i + 1]
   local at_2 = first[key_2]
   if not at_2 then
     at_2 = i + 1
     first[key_2] = at_2
+    if not values[at_2] then
+      born[at_2] = true
+    elseif not tonumber(values[at_2]) then
+      foreign[at_2] = true
+    end
   end
-  local state_2 = latest[at_2] or loaded[at_2]
+  local state_2 = values[at_2]
   local debt_1, after_1, repaired_1, debt_2, after_2, repaired_2
-  if tonumber(state_1 or 0) and tonumber(state_2 or 0) then
+  if not foreign[at_1] and not foreign[at_2] then
     debt_1, after_1, repaired_1 =
       bucket_on_any_grid(state_1, n, now, unit_1, full_1, most_1, denominator_1, whole_1, step_1)
     debt_2, after_2, repaired_2 =
@@ -68,10 +81,12 @@ for i = 1, #KEYS, 2 do
         after_1, after_2 = repaired_1, repaired_2
       end
       if after_1 then
-        latest[at_1] = after_1
+        values[at_1] = after_1
+        changes[at_1] = true
       end
       if after_2 then
-        latest[at_2] = after_2
+        values[at_2] = after_2
+        changes[at_2] = true
       end
     end
     out[o + 1], out[o + 2], out[o + 3] = now, debt_1, debt_2
@@ -79,29 +94,31 @@ for i = 1, #KEYS, 2 do
   end
 end
 
-local foreign = {}
+local not_written
 for i = 1, #KEYS, 2 do
-  local after, before = latest[i], loaded[i]
-  if not after then
-    -- unchanged, or not the first time that the key comes
-  elseif not before then
-    foreign[KEYS[i]] = not call('SET', KEYS[i], string.format('%d', after), 'PX', life_1, 'NX')
-  else
+  local change, after = changes[i], values[i]
+  if change and born[i] then
+    if not call('SET', KEYS[i], string.format('%d', after), 'PX', life_1, 'NX') then
+      not_written = not_written or {}
+      not_written[KEYS[i]] = true
+    end
+  elseif change then
     call('SET', KEYS[i], string.format('%d', after), 'PX', life_1)
   end
 end
 for i = 2, #KEYS, 2 do
-  local after, before = latest[i], loaded[i]
-  if not after then
-    -- unchanged, or not the first time that the key comes
-  elseif not before then
-    foreign[KEYS[i]] = not call('SET', KEYS[i], string.format('%d', after), 'PX', life_2, 'NX')
-  else
+  local change, after = changes[i], values[i]
+  if change and born[i] then
+    if not call('SET', KEYS[i], string.format('%d', after), 'PX', life_2, 'NX') then
+      not_written = not_written or {}
+      not_written[KEYS[i]] = true
+    end
+  elseif change then
     call('SET', KEYS[i], string.format('%d', after), 'PX', life_2)
   end
 end
-for i = 1, #KEYS do
-  if foreign[KEYS[i]] then
+for i = 1, not_written and #KEYS or 0 do
+  if not_written[KEYS[i]] then
     o = o + 1
     out[o] = math.ceil(i / 2)
   end

@@ -5,19 +5,20 @@ local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, 
   local rest = now - periods * denominator
   local tick = now * whole + periods * step + math.floor(rest * step / denominator)
   local debt = (state or 0) - tick
-  if not (debt > 0) then
+  if n < -2^52 then
+    return 0, state and 0
+  elseif not (debt > 0) then
     debt = 0
-  elseif debt > most then
+  elseif debt > full and debt > most + 0 then
     local after
     if n < 0 then after = tick + math.max(0, full + n * unit) end
     return full, after, tick + full
   end
-  local after = debt + n * unit
   if n < 0 then
     if debt == 0 then return debt end
-    return debt, tick + math.max(0, after)
-  elseif after <= full then
-    return debt, tick + after
+    return debt, tick + math.max(0, debt + math.max(n * unit, -full))
+  elseif debt + n * unit <= full then
+    return debt, tick + debt + n * unit
   end
   return debt
 end
@@ -28,8 +29,8 @@ end
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7]
-local unit_2, full_2, most_2, denominator_2, whole_2, step_2, life_2 = ARGV[8] + 0, ARGV[9] + 0, ARGV[10] + 0, ARGV[11] + 0, ARGV[12] + 0, ARGV[13] + 0, ARGV[14]
+local unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7]
+local unit_2, full_2, most_2, denominator_2, whole_2, step_2, life_2 = ARGV[8] + 0, ARGV[9] + 0, ARGV[10], ARGV[11] + 0, ARGV[12] + 0, ARGV[13] + 0, ARGV[14]
 local units = ARGV[15]
 local n = units + 0
 local debt_1, after_1, repaired_1 =

@@ -5,9 +5,11 @@ local function fixed_window(state, n, now, size, limit, skew)
   local row, gone = limit + 1, now % size
   local first, left = (now - gone) / size * row, size - gone
   local used = (state or 0) - first
-  if used >= row then
+  if n < -2^52 then
+    return 0, left, state and 0
+  elseif used >= row then
     local ahead = math.floor(used / row)
-    if left + (ahead - 1) * size > skew then
+    if left + (ahead - 1) * size > skew + 0 then
       local after
       if n < 0 then after = first + math.max(0, limit + n) end
       return limit, left, after, first + limit
@@ -29,14 +31,15 @@ end
 -- ARGV   size, limit, skew, life, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision used, left, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
-local call, KEYS, ARGV, tonumber = redis.call, KEYS, ARGV, tonumber
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
+local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
 
--- By where in KEYS a key comes first: what it held, and holds now if that has changed.
-local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}
-local replaced = {}  -- changed by more than an increment
+-- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was incremented
+-- by; whether it held nothing at first, or a text that is no number.
+local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}
+local first = {}
 local out, o, a, units, n = {}, 0, 4, nil, nil
 for i = 1, #KEYS do
   a = a + 1
@@ -46,10 +49,15 @@ for i = 1, #KEYS do
   if not at then
     at = i
     first[key] = at
+    if not values[at] then
+      born[at] = true
+    elseif not tonumber(values[at]) then
+      foreign[at] = true
+    end
   end
-  local state = latest[at] or loaded[at]
+  local state = values[at]
   local used, left, after, repaired, same
-  if tonumber(state or 0) then
+  if not foreign[at] then
     used, left, after, repaired, same =
       fixed_window(state, n, now, size, limit, skew)
   end
@@ -60,8 +68,8 @@ for i = 1, #KEYS do
     if units >= '1' or n < 0 then
       after = after or repaired
       if after then
-        latest[at] = after
-        replaced[at] = replaced[at] or not same
+        values[at] = after
+        changes[at] = same and changes[at] ~= true and (changes[at] and changes[at] + n or units) or true
       end
     end
     out[o + 1], out[o + 2] = used, left
@@ -69,21 +77,22 @@ for i = 1, #KEYS do
   end
 end
 
-local foreign = {}
+local not_written
 for i = 1, #KEYS do
-  local after, before = latest[i], loaded[i]
-  if not after then
-    -- unchanged, or not the first time that the key comes
-  elseif not before then
-    foreign[KEYS[i]] = not call('SET', KEYS[i], string.format('%d', after), 'PX', life, 'NX')
-  elseif not replaced[i] then
-    call('INCRBY', KEYS[i], string.format('%d', after - before))
-  else
+  local change, after = changes[i], values[i]
+  if change and born[i] then
+    if not call('SET', KEYS[i], string.format('%d', after), 'PX', life, 'NX') then
+      not_written = not_written or {}
+      not_written[KEYS[i]] = true
+    end
+  elseif change and change ~= true then
+    call('INCRBY', KEYS[i], change)
+  elseif change then
     call('SET', KEYS[i], string.format('%d', after), 'PX', life)
   end
 end
-for i = 1, #KEYS do
-  if foreign[KEYS[i]] then
+for i = 1, not_written and #KEYS or 0 do
+  if not_written[KEYS[i]] then
     o = o + 1
     out[o] = i
   end

@@ -5,9 +5,11 @@ local function fixed_window(state, n, now, size, limit, skew)
   local row, gone = limit + 1, now % size
   local first, left = (now - gone) / size * row, size - gone
   local used = (state or 0) - first
-  if used >= row then
+  if n < -2^52 then
+    return 0, left, state and 0
+  elseif used >= row then
     local ahead = math.floor(used / row)
-    if left + (ahead - 1) * size > skew then
+    if left + (ahead - 1) * size > skew + 0 then
       local after
       if n < 0 then after = first + math.max(0, limit + n) end
       return limit, left, after, first + limit
@@ -31,7 +33,7 @@ end
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
+local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
 local units = ARGV[5]
 local n = units + 0
 local used, left, after, repaired, same =

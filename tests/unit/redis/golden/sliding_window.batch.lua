@@ -27,10 +27,12 @@ local function sliding_window_restarted(now, units)
 end
 
 -- A key is a list of admissions, oldest first: time, units before it (modulo 2^32), units. A newest time that is ahead by
--- up to `skew` us is decided at (now is late); further ahead, the clock was set back: the log is full of now.
+-- up to `skew` us is decided at (now is late); further ahead, the clock was set back: the log is full of now. What has
+-- left the window is dropped by an admission alone, whose own time is then the newest.
 local function sliding_window(key, n, now, size, limit, skew)
   local entry = redis.pcall('LINDEX', key, '-1')
   if entry and #entry ~= 15 then return end
+  if n < -2^52 then return 0, 0, 0, { clear = true, units = 0 } end
   local newest, before, units = now - size, 0, 0
   if entry then newest, before, units = struct.unpack('<dI4I3', entry) end
   if newest > now + skew then
@@ -48,9 +50,9 @@ local function sliding_window(key, n, now, size, limit, skew)
   end
   local used, left = (total - base) % 4294967296, newest + size - now
   if n < 0 then
-    if used + n <= 0 then return used, left, 0, { clear = true, units = 0 } end
+    if used + n <= 0 then return used, left, 0, { clear = gone == 0, gone = 0, last = gone - 1, units = 0 } end
     local index, at, b = sliding_window_find(key, gone, edge, base, used + n)
-    return used, left, 0, { gone = gone, last = index, time = at, before = b, units = (base + used + n - b) % 4294967296 }
+    return used, left, 0, { gone = 0, last = index, time = at, before = b, units = (base + used + n - b) % 4294967296 }
   elseif used + n <= limit then
     local prolong = newest < now - now % size
     return used, left, 0, { gone = gone, time = time, before = total % 4294967296, units = n, prolong = prolong }
@@ -73,7 +75,7 @@ end
 -- ARGV   size, limit, skew, life, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision used, left, retry, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
-local call, KEYS, ARGV, tonumber = redis.call, KEYS, ARGV, tonumber
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]

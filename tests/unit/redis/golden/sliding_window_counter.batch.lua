@@ -6,12 +6,13 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
   if state then
     local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
     if not at then return end
+    if n < -2^52 then return old, new, left, '0 0 0' end
     local ahead = at - window
     if ahead == 0 then
       old, new = was_old + 0, was_new + 0
     elseif ahead == -1 then
       old = was_new + 0
-    elseif ahead > 0 and left + (ahead - 1) * size > skew then
+    elseif ahead > 0 and left + (ahead - 1) * size > skew + 0 then
       local after
       if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
       return 0, limit, left, after, string.format('%d 0 %d', window, limit)
@@ -51,13 +52,15 @@ end
 -- ARGV   size, limit, skew, life, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision old, new, left, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
-local call, KEYS, ARGV, tonumber = redis.call, KEYS, ARGV, tonumber
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
+local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
 
--- By where in KEYS a key comes first: what it held, and holds now if that has changed.
-local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}
+-- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was incremented
+-- by; whether it held nothing at first, or a text that is no number.
+local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}
+local first = {}
 local out, o, a, units, n = {}, 0, 4, nil, nil
 for i = 1, #KEYS do
   a = a + 1
@@ -67,8 +70,11 @@ for i = 1, #KEYS do
   if not at then
     at = i
     first[key] = at
+    if not values[at] then
+      born[at] = true
+    end
   end
-  local state = latest[at] or loaded[at]
+  local state = values[at]
   local old, new, left, after, repaired
   old, new, left, after, repaired =
     sliding_window_counter(state, n, now, size, limit, skew)
@@ -79,7 +85,8 @@ for i = 1, #KEYS do
     if units >= '1' or n < 0 then
       after = after or repaired
       if after then
-        latest[at] = after
+        values[at] = after
+        changes[at] = true
       end
     end
     out[o + 1], out[o + 2], out[o + 3] = old, new, left
@@ -87,19 +94,20 @@ for i = 1, #KEYS do
   end
 end
 
-local foreign = {}
+local not_written
 for i = 1, #KEYS do
-  local after, before = latest[i], loaded[i]
-  if not after then
-    -- unchanged, or not the first time that the key comes
-  elseif not before then
-    foreign[KEYS[i]] = not call('SET', KEYS[i], after, 'PX', life, 'NX')
-  else
+  local change, after = changes[i], values[i]
+  if change and born[i] then
+    if not call('SET', KEYS[i], after, 'PX', life, 'NX') then
+      not_written = not_written or {}
+      not_written[KEYS[i]] = true
+    end
+  elseif change then
     call('SET', KEYS[i], after, 'PX', life)
   end
 end
-for i = 1, #KEYS do
-  if foreign[KEYS[i]] then
+for i = 1, not_written and #KEYS or 0 do
+  if not_written[KEYS[i]] then
     o = o + 1
     out[o] = i
   end

@@ -6,12 +6,13 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
   if state then
     local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
     if not at then return end
+    if n < -2^52 then return old, new, left, '0 0 0' end
     local ahead = at - window
     if ahead == 0 then
       old, new = was_old + 0, was_new + 0
     elseif ahead == -1 then
       old = was_new + 0
-    elseif ahead > 0 and left + (ahead - 1) * size > skew then
+    elseif ahead > 0 and left + (ahead - 1) * size > skew + 0 then
       local after
       if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
       return 0, limit, left, after, string.format('%d 0 %d', window, limit)
@@ -53,7 +54,7 @@ end
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
+local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
 local units = ARGV[5]
 local n = units + 0
 local old, new, left, after, repaired =

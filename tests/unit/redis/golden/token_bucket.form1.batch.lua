@@ -2,19 +2,20 @@
 -- clock was set back; above `full` the state is later than now, and nothing fits.
 local function bucket(state, n, now, unit, full, most)
   local debt = (state or 0) - now
-  if not (debt > 0) then
+  if n < -2^52 then
+    return 0, state and 0
+  elseif not (debt > 0) then
     debt = 0
-  elseif debt > most then
+  elseif debt > full and debt > most + 0 then
     local after
     if n < 0 then after = now + math.max(0, full + n * unit) end
     return full, after, now + full
   end
-  local after = debt + n * unit
   if n < 0 then
     if debt == 0 then return debt end
-    return debt, now + math.max(0, after)
-  elseif after <= full then
-    return debt, now + after
+    return debt, now + math.max(0, debt + math.max(n * unit, -full))
+  elseif debt + n * unit <= full then
+    return debt, now + debt + n * unit
   end
   return debt
 end
@@ -23,13 +24,15 @@ end
 -- ARGV   unit, full, most, life, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision debt, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
-local call, KEYS, ARGV, tonumber = redis.call, KEYS, ARGV, tonumber
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local unit, full, most, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
+local unit, full, most, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
 
--- By where in KEYS a key comes first: what it held, and holds now if that has changed.
-local loaded, latest, first = call('MGET', unpack(KEYS)), {}, {}
+-- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was incremented
+-- by; whether it held nothing at first, or a text that is no number.
+local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}
+local first = {}
 local out, o, a, units, n = {}, 0, 4, nil, nil
 for i = 1, #KEYS do
   a = a + 1
@@ -39,10 +42,15 @@ for i = 1, #KEYS do
   if not at then
     at = i
     first[key] = at
+    if not values[at] then
+      born[at] = true
+    elseif not tonumber(values[at]) then
+      foreign[at] = true
+    end
   end
-  local state = latest[at] or loaded[at]
+  local state = values[at]
   local debt, after, repaired
-  if tonumber(state or 0) then
+  if not foreign[at] then
     debt, after, repaired =
       bucket(state, n, now, unit, full, most)
   end
@@ -53,7 +61,8 @@ for i = 1, #KEYS do
     if units >= '1' or n < 0 then
       after = after or repaired
       if after then
-        latest[at] = after
+        values[at] = after
+        changes[at] = true
       end
     end
     out[o + 1] = debt
@@ -61,19 +70,20 @@ for i = 1, #KEYS do
   end
 end
 
-local foreign = {}
+local not_written
 for i = 1, #KEYS do
-  local after, before = latest[i], loaded[i]
-  if not after then
-    -- unchanged, or not the first time that the key comes
-  elseif not before then
-    foreign[KEYS[i]] = not call('SET', KEYS[i], string.format('%d', after), 'PX', life, 'NX')
-  else
+  local change, after = changes[i], values[i]
+  if change and born[i] then
+    if not call('SET', KEYS[i], string.format('%d', after), 'PX', life, 'NX') then
+      not_written = not_written or {}
+      not_written[KEYS[i]] = true
+    end
+  elseif change then
     call('SET', KEYS[i], string.format('%d', after), 'PX', life)
   end
 end
-for i = 1, #KEYS do
-  if foreign[KEYS[i]] then
+for i = 1, not_written and #KEYS or 0 do
+  if not_written[KEYS[i]] then
     o = o + 1
     out[o] = i
   end

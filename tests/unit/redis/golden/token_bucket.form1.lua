@@ -2,19 +2,20 @@
 -- clock was set back; above `full` the state is later than now, and nothing fits.
 local function bucket(state, n, now, unit, full, most)
   local debt = (state or 0) - now
-  if not (debt > 0) then
+  if n < -2^52 then
+    return 0, state and 0
+  elseif not (debt > 0) then
     debt = 0
-  elseif debt > most then
+  elseif debt > full and debt > most + 0 then
     local after
     if n < 0 then after = now + math.max(0, full + n * unit) end
     return full, after, now + full
   end
-  local after = debt + n * unit
   if n < 0 then
     if debt == 0 then return debt end
-    return debt, now + math.max(0, after)
-  elseif after <= full then
-    return debt, now + after
+    return debt, now + math.max(0, debt + math.max(n * unit, -full))
+  elseif debt + n * unit <= full then
+    return debt, now + debt + n * unit
   end
   return debt
 end
@@ -25,7 +26,7 @@ end
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local unit, full, most, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
+local unit, full, most, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
 local units = ARGV[5]
 local n = units + 0
 local debt, after, repaired =
