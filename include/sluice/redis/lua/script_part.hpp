@@ -34,7 +34,7 @@ struct ScriptPart {
     std::string_view function{};  ///< its name
     std::string_view lua{};       ///< its text
     LuaNames arguments{};         ///< numbers in ARGV, before the key's life in ms
-    std::string_view seldom{};  ///< that of them which stays a text, because it is seldom needed
+    std::string_view seldom{};    ///< that of them which stays a text, because it is seldom needed
     LuaNames replies{};
     std::string_view reply{};  ///< an expression for all of them in one, or empty
     Holds holds = Holds::number;
