@@ -278,13 +278,10 @@ void equals_the_bare_policy(Kit& kit) {
             std::map<std::string, typename P::State> states;
             nanoseconds now = start + std::chrono::microseconds{random.between(0, 20'000'000)};
             nanoseconds latest = now;
-            nanoseconds last_reset = now;
             for (int operation = 0; operation != 50; ++operation) {
                 now += std::chrono::microseconds{random.one_in(2) ? 0 : random.magnitude(1, 5'000'000)};
                 latest = std::max(latest, now);
-                // Late, but not for a reset: to a server it is a refund of everything, as of its time.
-                if (random.one_in(8))
-                    now = std::max(latest - std::chrono::microseconds{random.magnitude(1, 5'000'000)}, last_reset);
+                if (random.one_in(8)) now = latest - std::chrono::microseconds{random.magnitude(1, 5'000'000)};  // late
                 kit.clock.set(now);
                 const std::string key = random.pick("a", "b", "c");
                 const std::uint64_t units = random.between<std::uint64_t>(0, 6);
@@ -297,7 +294,6 @@ void equals_the_bare_policy(Kit& kit) {
                     case 1:
                         if (limiter.reset(key)) FAIL("reset");
                         state = {};
-                        last_reset = now;
                         break;
                     case 2: {
                         const auto expected = sluice::peek(policy, state, now, units);
