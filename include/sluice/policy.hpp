@@ -42,7 +42,8 @@ concept Policy = std::copyable<P> && std::default_initializable<typename P::Stat
     noexcept->std::same_as<std::chrono::nanoseconds>;
 };
 
-/// A policy that can take units back: refund(State&, now, units) noexcept, never above the limit.
+/// A policy that can take units back: refund(State&, now, units) noexcept, never above the limit;
+/// 0 units change nothing.
 template <class P>
 concept RefundablePolicy = Policy<P> &&
     requires(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t units) {

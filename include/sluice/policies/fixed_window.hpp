@@ -76,7 +76,7 @@ public:
 
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
         const State current = at(state, now.count());
-        if (current.used != 0) state = {current.end_ns, current.used - std::min(units, current.used)};
+        if (current.used != 0 && units != 0) state = {current.end_ns, current.used - std::min(units, current.used)};
     }
 
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {

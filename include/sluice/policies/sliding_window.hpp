@@ -80,6 +80,7 @@ public:
     }
 
     void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
+        if (units == 0) return;
         bring_back(state, now.count());
         const detail::TimeLog& log = state.log;
         const std::uint64_t gone = log.units_before(log.count_before(visible_from(time_of(state, now.count()))));

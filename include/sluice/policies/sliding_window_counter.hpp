@@ -78,7 +78,7 @@ public:
 
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
         State seen = at(state, now.count());
-        if (seen.current + seen.previous == 0) return;
+        if (seen.current + seen.previous == 0 || units == 0) return;
         const std::uint64_t from_current = std::min(units, seen.current);
         seen.current -= from_current;
         seen.previous -= std::min(units - from_current, seen.previous);

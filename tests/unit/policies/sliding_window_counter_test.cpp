@@ -103,3 +103,11 @@ TEST_CASE("a sliding window counter out of range is refused") {
     CHECK_THROWS_AS((SlidingWindowCounter{1, 0s}), std::invalid_argument);
     CHECK((SlidingWindowCounter{100, 60s}.quota()) == sluice::Quota{100, 60s});
 }
+
+TEST_CASE("a refund of nothing changes nothing") {
+    const SlidingWindowCounter policy{5, 10s};
+    SlidingWindowCounter::State state;
+    REQUIRE(policy.step(state, 5s, 2).allowed);
+    policy.refund(state, 12s, 0);
+    CHECK(policy.step(state, 9s, 1).reset_after == 11s);  // still in the window that it came to
+}

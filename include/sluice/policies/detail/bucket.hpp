@@ -82,7 +82,7 @@ public:
     constexpr void refund(State& state, std::int64_t now, std::uint64_t units) const noexcept {
         const std::int64_t tick = ticks_.at(now);
         std::uint64_t debt = debt_on(ticks_, state, now, tick);
-        if (debt == 0) return;
+        if (debt == 0 || units == 0) return;
         if (was_clock_set_back(state, now)) debt = full_;
         const std::uint64_t given = units >= capacity_ ? full_ : units * per_unit_.value();
         state.full_at_ns = given >= debt ? now : ticks_.start_of(clamp_to_int64(int128{tick} + (debt - given)));
