@@ -35,7 +35,7 @@ struct TimedPostgresStore {
 struct PostgresKit {
     static constexpr std::chrono::nanoseconds resolution = std::chrono::microseconds{1};
     static constexpr std::size_t longest_key = 1'024;
-    static constexpr int sequences = 500;  // with each of the policies: 3,000
+    static constexpr int sequences = 250;  // with each of the policies: 1,500
     static constexpr int requests_per_thread = slow_build ? 200 : 1'000;
 
     PostgresKit() {

@@ -39,8 +39,8 @@ struct TimedRedisStore {
 struct RedisKit {
     static constexpr std::chrono::nanoseconds resolution = std::chrono::microseconds{1};
     static constexpr std::size_t longest_key = 1'024;
-    static constexpr int sequences = 2'000;
-    static constexpr int requests_per_thread = slow_build ? 5'000 : 50'000;
+    static constexpr int sequences = 500;
+    static constexpr int requests_per_thread = slow_build ? 2'000 : 10'000;
 
     RedisServer server;
     sluice::ManualClock clock;

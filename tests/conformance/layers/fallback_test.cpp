@@ -24,8 +24,8 @@ using Memory = sluice::MemoryStore<P, sluice::ManualClock>;
 
 /// Redis decides; memory takes part in resets alone.
 struct RedisAndMemoryKit : conformance::RedisKit {
-    static constexpr int sequences = conformance::PostgresKit::sequences;
-    static constexpr int requests_per_thread = slow_build ? 1'000 : 10'000;
+    static constexpr int sequences = 150;
+    static constexpr int requests_per_thread = slow_build ? 500 : 3'000;
 
     template <sluice::Policy P>
     auto store() {
