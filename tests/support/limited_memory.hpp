@@ -27,6 +27,14 @@ inline void* allocate(std::size_t size, std::size_t alignment) {
     return memory;
 }
 
+inline void* allocate_or_null(std::size_t size, std::size_t alignment) noexcept {
+    try {
+        return allocate(size, alignment);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
 // Not inlined: GCC would see free() take what came from a new that it did not inline, and warn.
 [[gnu::noinline]] inline void release(void* memory) noexcept { std::free(memory); }
 
@@ -39,6 +47,13 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
 }
 void* operator new[](std::size_t size, std::align_val_t alignment) {
     return limited_memory::allocate(size, static_cast<std::size_t>(alignment));
+}
+// Else a sanitizer's own would be mixed with what releases here.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return limited_memory::allocate_or_null(size, 1);
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+    return limited_memory::allocate_or_null(size, 1);
 }
 void operator delete(void* memory) noexcept { limited_memory::release(memory); }
 void operator delete[](void* memory) noexcept { limited_memory::release(memory); }
