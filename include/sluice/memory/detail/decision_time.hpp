@@ -36,6 +36,11 @@ public:
         if constexpr (requires { requires C::is_steady; }) {
             if (clock_ != nullptr) return now_;
         }
+        return earliest_tolerated();
+    }
+
+    /// The earliest that another's time may be, if it is late by no more than policies tolerate.
+    std::chrono::nanoseconds earliest_tolerated() const noexcept {
         return std::chrono::nanoseconds{add(now_.count(), -tolerated_skew.count())};
     }
 

@@ -221,7 +221,7 @@ private:
         auto& shard = table_.shard(place.shard);
         const std::lock_guard lock{shard.mutex};
         time.refresh();  // others may have gone on while this thread waited, and have freed the state as expired
-        if (is_node(place.owner)) give_memory_back(place.shard, add(time.now().count(), -tolerated_skew.count()));
+        if (is_node(place.owner)) give_memory_back(place.shard, time.earliest_tolerated().count());
 
         const Guard guard = table_.guard(place.shard);
         Slot* const slot = guard.is_closed() ? nullptr : find_locked(place, guard, key);
