@@ -44,14 +44,14 @@ double median(std::vector<double> values) {
 /// The statement of the limiter's single decision, with all that is the same for every key as pgbench's own variables.
 std::string pgbench_command(const sluice::TokenBucket& policy, const std::string& pgbench,
                             const std::string& connection, const std::string& script) {
-    sluice::postgres::Parts parts;
+    sluice::detail::postgres::Parts parts;
     sluice::PostgresPolicy<sluice::TokenBucket>::parts(policy, parts);
-    sluice::postgres::Statement statement{"sluice", sluice::Scope{"pgbench", policy}.id};
+    sluice::detail::postgres::Statement statement{"sluice", sluice::Scope{"pgbench", policy}.id};
     statement.add_key("key");
     statement.finish(parts, sluice::Operation::consume, 1, {});
     // pgbench sends what \\; joins in one message, too.
-    std::string text = sluice::postgres::replaced(statement.text(2s, 5s), ";", "\\;");
-    text = sluice::postgres::replaced(text, "E'\\\\x6b6579'", "int8send(:k)");
+    std::string text = sluice::detail::postgres::replaced(statement.text(2s, 5s), ";", "\\;");
+    text = sluice::detail::postgres::replaced(text, "E'\\\\x6b6579'", "int8send(:k)");
     std::ofstream{script} << "\\set k random(1, " << keys << ")\n" << text << '\n';
     return pgbench + " -n -M simple -c " + std::to_string(clients) + " -j 2 -T " + std::to_string(seconds) + " -f '" +
            script + "' '" + connection + "' 2>&1";

@@ -43,7 +43,7 @@ void server_costs(const RedisServer& server, const Options& options) {
     using server_cost::Contender;
     const auto now = "1767225600.123456";
     const auto recipe = [&](const char* name, std::string_view script, const std::vector<std::string>& arguments) {
-        sluice::redis::Arguments tail;
+        sluice::detail::redis::Arguments tail;
         for (const auto& argument : arguments) tail.add(argument);
         const auto sha = server_cost::load(server, script);
         return Contender{name, 1, [=](std::string& out) {
@@ -58,7 +58,7 @@ void server_costs(const RedisServer& server, const Options& options) {
     auto time = std::make_shared<double>(1.0);
     all.push_back({"recipe: log", 1, [=](std::string& out) {
                        *time += 1;
-                       sluice::redis::Arguments tail;
+                       sluice::detail::redis::Arguments tail;
                        for (const auto& argument : {std::string{"999.5"}, std::string{"1000"}, std::to_string(*time),
                                                     std::to_string(*time) + "-5f2a9c"})
                            tail.add(argument);
@@ -69,11 +69,11 @@ void server_costs(const RedisServer& server, const Options& options) {
         using Script = sluice::RedisPolicy<sluice::SlidingWindow>;
         // With the client's time, so that the log stays at its limit; asking for the server's comes on top, as it would.
         const auto sha = server_cost::load(
-            server, "redis.call('TIME')\n" + sluice::redis::ScriptFrame{Script::parts[0], true}.single());
+            server, "redis.call('TIME')\n" + sluice::detail::redis::ScriptFrame{Script::parts[0], true}.single());
         auto us = std::make_shared<std::int64_t>(1'000'000'000);
         all.push_back({"exact log, 1,000 entries", 1, [=](std::string& out) {
                            *us += 1'000;
-                           sluice::redis::Arguments tail;
+                           sluice::detail::redis::Arguments tail;
                            tail.add(*us);
                            Script::arguments(policy, 0, 3'600'000, tail);
                            tail.add(1);

@@ -53,7 +53,7 @@ inline std::string load(const RedisServer& server, std::string_view text) {
 /// EVALSHA with `keys` and the arguments that follow them, in RESP.
 inline void append_run(std::string& out, const std::string& sha, const std::vector<std::string>& keys,
                        std::size_t arguments, std::string_view tail) {
-    using namespace sluice::redis;
+    using namespace sluice::detail::redis;
     append_head(out, 3 + keys.size() + arguments);
     append_argument(out, std::string_view{"EVALSHA"});
     append_argument(out, sha);
@@ -68,13 +68,13 @@ Contender ours(const RedisServer& server, const std::string& name, const P& poli
                std::size_t distinct) {
     using Script = sluice::RedisPolicy<P>;
     const auto form = Script::form(policy);
-    const sluice::redis::ScriptFrame frame{Script::parts[form], false};
-    sluice::redis::Arguments arguments;
+    const sluice::detail::redis::ScriptFrame frame{Script::parts[form], false};
+    sluice::detail::redis::Arguments arguments;
     Script::arguments(policy, form, 0, arguments);
     arguments.add(1);
     std::vector<std::string> keys;
     for (std::size_t i = 0; i != count; ++i) {
-        keys.push_back(sluice::redis::key_prefix("sluice", "api", std::hash<std::string>{}(name), false) +
+        keys.push_back(sluice::detail::redis::key_prefix("sluice", "api", std::hash<std::string>{}(name), false) +
                        "user:" + std::to_string(100'000 + i % distinct));
     }
     const auto sha = load(server, count == 1 ? frame.single() : frame.batch());

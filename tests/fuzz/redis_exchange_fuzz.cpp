@@ -10,15 +10,15 @@
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 
-using sluice::redis::Arguments;
-using sluice::redis::CallSet;
-using sluice::redis::Exchange;
-using sluice::redis::ScriptCall;
+using sluice::detail::redis::Arguments;
+using sluice::detail::redis::CallSet;
+using sluice::detail::redis::Exchange;
+using sluice::detail::redis::ScriptCall;
 
 // The first byte is how many bytes arrive at a time, and how many integers an answer has; the rest is what a server says.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
-    static const sluice::redis::Scripts scripts{"return 1", "return {}"};
+    static const sluice::detail::redis::Scripts scripts{"return 1", "return {}"};
     const std::size_t step = 1 + data[0] % 16;
     std::string_view rest{reinterpret_cast<const char*>(data) + 1, size - 1};
     const Arguments common;

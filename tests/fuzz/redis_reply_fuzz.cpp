@@ -11,8 +11,8 @@
 #include <sluice/redis/wire/errors.hpp>
 #include <sluice/redis/wire/reply.hpp>
 
-using sluice::redis::Reply;
-using sluice::redis::ReplyReader;
+using sluice::detail::redis::Reply;
+using sluice::detail::redis::ReplyReader;
 
 // The first byte is how many bytes arrive at a time; the rest is what a server says.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -29,7 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             if (reply == nullptr) break;
             if (reply->kind == Reply::Kind::none || reply->integers.size() > ReplyReader::max_elements) std::abort();
             if (reply->text.size() > Reply::max_text) std::abort();
-            if (reply->kind == Reply::Kind::error && sluice::redis::classify(reply->text).code == sluice::Errc{})
+            if (reply->kind == Reply::Kind::error &&
+                sluice::detail::redis::classify(reply->text).code == sluice::Errc{})
                 std::abort();
         }
     }

@@ -25,7 +25,7 @@
 #include <sluice/remote/deadline.hpp>
 #include <sluice/store.hpp>
 
-namespace sluice::postgres {
+namespace sluice::detail::postgres {
 
 /// What RemoteStore runs: requests become calls of decide_2, and what it answers becomes Decisions. Thread-safe.
 class PostgresBackend {
@@ -131,6 +131,6 @@ private:
     Client client_;
 };
 
-}  // namespace sluice::postgres
+}  // namespace sluice::detail::postgres
 
 #endif

@@ -23,7 +23,7 @@
 
 namespace sluice {
 
-namespace postgres {
+namespace detail::postgres {
 
 /// What describes policies to the server, each text as an array's elements: for each policy the function that decides
 /// on it (see sql/decide.hpp) and four numbers.
@@ -71,14 +71,14 @@ void add_window(Parts& parts, std::string_view kind, const P& policy) {
     parts.add(kind, policy.limit(), static_cast<std::uint64_t>(policy.window().count()));
 }
 
-}  // namespace postgres
+}  // namespace detail::postgres
 
 /// How a policy runs in Postgres: specialised for each policy that can. The server answers with the state as it was
 /// before the request, and the policy itself makes the Decision out of it.
 ///
 ///     static std::string_view problem(const P&);              // why it cannot, in the words of "a policy that"; or nothing
-///     static void parts(const P&, postgres::Parts&);          // may throw std::bad_alloc
-///     static State state(const P&, postgres::Seen&);          // the same
+///     static void parts(const P&, detail::postgres::Parts&);          // may throw std::bad_alloc
+///     static State state(const P&, detail::postgres::Seen&);          // the same
 template <Policy P>
 struct PostgresPolicy {
     static_assert(!std::is_same_v<P, P>,
@@ -89,28 +89,28 @@ struct PostgresPolicy {
 template <>
 struct PostgresPolicy<TokenBucket> {
     static std::string_view problem(const TokenBucket&) noexcept { return {}; }
-    static void parts(const TokenBucket& policy, postgres::Parts& parts) {
-        postgres::add_bucket(parts, policy.capacity(), policy.refill());
+    static void parts(const TokenBucket& policy, detail::postgres::Parts& parts) {
+        detail::postgres::add_bucket(parts, policy.capacity(), policy.refill());
     }
-    static TokenBucket::State state(const TokenBucket&, postgres::Seen& seen) { return {seen.time()}; }
+    static TokenBucket::State state(const TokenBucket&, detail::postgres::Seen& seen) { return {seen.time()}; }
 };
 
 template <>
 struct PostgresPolicy<LeakyBucket> {
     static std::string_view problem(const LeakyBucket&) noexcept { return {}; }
-    static void parts(const LeakyBucket& policy, postgres::Parts& parts) {
-        postgres::add_bucket(parts, policy.queue(), policy.drain());
+    static void parts(const LeakyBucket& policy, detail::postgres::Parts& parts) {
+        detail::postgres::add_bucket(parts, policy.queue(), policy.drain());
     }
-    static LeakyBucket::State state(const LeakyBucket&, postgres::Seen& seen) { return {seen.time()}; }
+    static LeakyBucket::State state(const LeakyBucket&, detail::postgres::Seen& seen) { return {seen.time()}; }
 };
 
 template <>
 struct PostgresPolicy<FixedWindow> {
     static std::string_view problem(const FixedWindow&) noexcept { return {}; }
-    static void parts(const FixedWindow& policy, postgres::Parts& parts) {
-        postgres::add_window(parts, "fixed_window", policy);
+    static void parts(const FixedWindow& policy, detail::postgres::Parts& parts) {
+        detail::postgres::add_window(parts, "fixed_window", policy);
     }
-    static FixedWindow::State state(const FixedWindow& policy, postgres::Seen& seen) {
+    static FixedWindow::State state(const FixedWindow& policy, detail::postgres::Seen& seen) {
         const std::int64_t end = seen.time();
         return {end, seen.count(policy.limit())};
     }
@@ -119,10 +119,10 @@ struct PostgresPolicy<FixedWindow> {
 template <>
 struct PostgresPolicy<SlidingWindowCounter> {
     static std::string_view problem(const SlidingWindowCounter&) noexcept { return {}; }
-    static void parts(const SlidingWindowCounter& policy, postgres::Parts& parts) {
-        postgres::add_window(parts, "sliding_window_counter", policy);
+    static void parts(const SlidingWindowCounter& policy, detail::postgres::Parts& parts) {
+        detail::postgres::add_window(parts, "sliding_window_counter", policy);
     }
-    static SlidingWindowCounter::State state(const SlidingWindowCounter& policy, postgres::Seen& seen) {
+    static SlidingWindowCounter::State state(const SlidingWindowCounter& policy, detail::postgres::Seen& seen) {
         const std::int64_t end = seen.time();
         const std::uint64_t previous = seen.count(policy.limit());
         return {end, previous, seen.count(policy.limit())};
@@ -138,10 +138,10 @@ struct PostgresPolicy<SlidingWindow> {
     static std::string_view problem(const SlidingWindow& policy) noexcept {
         return policy.limit() > max_limit ? "remembers more than 10,000 admissions" : "";
     }
-    static void parts(const SlidingWindow& policy, postgres::Parts& parts) {
-        postgres::add_window(parts, "sliding_window", policy);
+    static void parts(const SlidingWindow& policy, detail::postgres::Parts& parts) {
+        detail::postgres::add_window(parts, "sliding_window", policy);
     }
-    static SlidingWindow::State state(const SlidingWindow& policy, postgres::Seen& seen) {
+    static SlidingWindow::State state(const SlidingWindow& policy, detail::postgres::Seen& seen) {
         const std::uint64_t units = seen.count(policy.limit());
         const std::int64_t leaving = seen.time();
         const std::int64_t newest = seen.time();
@@ -165,11 +165,11 @@ struct PostgresPolicy<AllOf<Policies...>> {
             policy.policies());
         return first;
     }
-    static void parts(const AllOf<Policies...>& policy, postgres::Parts& parts) {
+    static void parts(const AllOf<Policies...>& policy, detail::postgres::Parts& parts) {
         std::apply([&](const auto&... part) { (PostgresPolicy<Policies>::parts(part, parts), ...); },
                    policy.policies());
     }
-    static typename AllOf<Policies...>::State state(const AllOf<Policies...>& policy, postgres::Seen& seen) {
+    static typename AllOf<Policies...>::State state(const AllOf<Policies...>& policy, detail::postgres::Seen& seen) {
         // Braces: evaluated from left to right, as the numbers come.
         return std::apply(
             [&](const auto&... part) {

@@ -43,13 +43,13 @@ namespace sluice {
 /// 10,000 cannot be decided in time: the limiter's constructor refuses it, and a call with one is Errc::misconfigured.
 ///
 /// A transaction says itself that it is READ COMMITTED, whatever the database's default is.
-class PostgresStore : public detail::remote::RemoteStore<postgres::PostgresBackend> {
+class PostgresStore : public detail::remote::RemoteStore<detail::postgres::PostgresBackend> {
 public:
     /// A connection string or URI as libpq takes it; with several hosts the one that accepts writes is used. Throws
     /// std::invalid_argument for one that cannot be parsed (the text never shows it) and for bad options.
     explicit PostgresStore(std::string_view connection_string, PostgresOptions options = {})
-        : PostgresStore(
-              std::make_shared<postgres::PostgresBackend>(std::string{connection_string}, std::move(options))) {}
+        : PostgresStore(std::make_shared<detail::postgres::PostgresBackend>(std::string{connection_string},
+                                                                            std::move(options))) {}
 
     /// Creates what is missing of schema_sql(), or not as it is there, in one transaction; many processes may call it at
     /// once. The user has to be allowed to create. Takes a connection of its own for a moment.
@@ -63,10 +63,10 @@ public:
     }
 
 private:
-    explicit PostgresStore(std::shared_ptr<postgres::PostgresBackend> backend)
+    explicit PostgresStore(std::shared_ptr<detail::postgres::PostgresBackend> backend)
         : RemoteStore(backend), postgres_(std::move(backend)) {}
 
-    std::shared_ptr<postgres::PostgresBackend> postgres_;
+    std::shared_ptr<detail::postgres::PostgresBackend> postgres_;
 };
 
 }  // namespace sluice

@@ -16,7 +16,7 @@
 
 namespace sluice {
 
-namespace postgres {
+namespace detail::postgres {
 
 inline constexpr const sql::Function* functions[] = {
     &sql::bucket, &sql::fixed_window, &sql::sliding_window, &sql::sliding_window_counter, &sql::decide, &sql::sweep};
@@ -83,12 +83,12 @@ inline std::string schema_transaction(const std::string& schema, bool logged) {
            schema_text(schema, logged);
 }
 
-}  // namespace postgres
+}  // namespace detail::postgres
 
 /// The SQL that PostgresStore::ensure_schema() runs, for those who keep their schema themselves. It may be run again.
 /// Whoever uses the store then needs USAGE on the schema and SELECT, INSERT, UPDATE and DELETE on the table.
 inline std::string schema_sql(const PostgresOptions& options = {}) {
-    return postgres::schema_text(options.checked().schema, options.logged);
+    return detail::postgres::schema_text(options.checked().schema, options.logged);
 }
 
 }  // namespace sluice

@@ -30,7 +30,7 @@
 #include <sluice/remote/deadline.hpp>
 #include <sluice/store.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// What RemoteStore runs: requests become calls of scripts, and what scripts answer becomes Decisions. Thread-safe.
 class RedisBackend {
@@ -38,7 +38,7 @@ public:
     using Deadline = detail::remote::Deadline;
     using Now = std::optional<std::chrono::nanoseconds>;
 
-    static constexpr std::size_t max_key_bytes = redis::max_key_bytes;
+    static constexpr std::size_t max_key_bytes = detail::redis::max_key_bytes;
     static constexpr std::size_t max_keys = Group::max_decisions;
 
     RedisBackend(std::string_view url, RedisOptions options) : topology_(url, std::move(options)) {}
@@ -170,6 +170,6 @@ private:
     ScopeCache scopes_;
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

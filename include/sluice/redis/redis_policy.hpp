@@ -25,10 +25,10 @@ namespace sluice {
 ///
 ///     static constexpr std::size_t keys;                          // that one decision takes
 ///     static constexpr std::array<std::size_t, forms> values;     // integers in an answer, behind a common now
-///     static constexpr std::array<std::array<redis::ScriptPart, keys>, forms> parts;
+///     static constexpr std::array<std::array<detail::redis::ScriptPart, keys>, forms> parts;
 ///     static std::size_t form(const P&);
 ///     static std::string_view problem(const P&);                  // why it can't be exact in Redis, or empty
-///     static void arguments(const P&, std::size_t form, std::int64_t min_life_ms, redis::Arguments&);
+///     static void arguments(const P&, std::size_t form, std::int64_t min_life_ms, detail::redis::Arguments&);
 ///     static auto view(const P&);                                 // a Policy that steps a state on the grid
 ///     static State state(const P&, std::size_t form, const std::int64_t* answer, std::chrono::nanoseconds now);
 ///     static nanoseconds now(const P&, std::size_t form, const std::int64_t* answer);  // one that suits the answer
@@ -39,7 +39,7 @@ struct RedisPolicy {
                   "FixedWindow, SlidingWindow, SlidingWindowCounter and AllOf of these");
 };
 
-namespace redis {
+namespace detail::redis {
 
 inline constexpr std::chrono::nanoseconds resolution = std::chrono::microseconds{1};
 
@@ -64,7 +64,7 @@ inline std::uint64_t units_within(std::uint64_t limit, std::int64_t told) noexce
     return std::min(limit, static_cast<std::uint64_t>(told));
 }
 
-}  // namespace redis
+}  // namespace detail::redis
 
 }  // namespace sluice
 

@@ -30,7 +30,7 @@ struct RedisStats {
     std::array<std::uint64_t, classes> errors_{};
 };
 
-namespace redis {
+namespace detail::redis {
 
 struct Counters {
     std::atomic<std::uint64_t> decisions{0};
@@ -61,7 +61,7 @@ struct Counters {
     }
 };
 
-}  // namespace redis
+}  // namespace detail::redis
 
 }  // namespace sluice
 

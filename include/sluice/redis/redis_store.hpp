@@ -38,11 +38,11 @@ namespace sluice {
 ///
 /// Use a database without eviction (maxmemory-policy noeviction): an evicted key is a fresh one. ping() looks: it runs
 /// what decisions need, on a connection of its own, with a key prefix:ping of a second's life.
-class RedisStore : public detail::remote::RemoteStore<redis::RedisBackend> {
+class RedisStore : public detail::remote::RemoteStore<detail::redis::RedisBackend> {
 public:
     /// Throws std::invalid_argument for a bad URL (see RedisUrl; the text never shows it) or bad options.
     explicit RedisStore(std::string_view url, RedisOptions options = {})
-        : RemoteStore(std::make_shared<redis::RedisBackend>(url, std::move(options))) {}
+        : RemoteStore(std::make_shared<detail::redis::RedisBackend>(url, std::move(options))) {}
 };
 
 }  // namespace sluice

@@ -316,7 +316,7 @@ TEST_CASE("an edited function is made what it was") {
     REQUIRE_FALSE(store.ensure_schema());
     const sluice::RateLimiter limiter{sluice::FixedWindow{1, 2400h}, store};
     const std::string head = "CREATE OR REPLACE FUNCTION edited.fixed_window_2(";
-    const std::string arguments{sluice::postgres::sql::policy_arguments};
+    const std::string arguments{sluice::detail::postgres::sql::policy_arguments};
     server().command(head + arguments + ") LANGUAGE plpgsql AS $$ BEGIN fits := true; END $$");
     REQUIRE_FALSE(store.ensure_schema());
     CHECK(limiter.try_consume("key"));

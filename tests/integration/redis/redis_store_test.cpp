@@ -20,9 +20,9 @@ using namespace std::chrono_literals;
 using sluice::Errc;
 
 TEST_CASE("SHA-1 is as in its standard") {
-    CHECK(sluice::redis::sha1_hex("abc") == "a9993e364706816aba3e25717850c26c9cd0d89d");
-    CHECK(sluice::redis::sha1_hex("") == "da39a3ee5e6b4b0d3255bfef95601890afd80709");
-    CHECK(sluice::redis::sha1_hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq") ==
+    CHECK(sluice::detail::redis::sha1_hex("abc") == "a9993e364706816aba3e25717850c26c9cd0d89d");
+    CHECK(sluice::detail::redis::sha1_hex("") == "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+    CHECK(sluice::detail::redis::sha1_hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq") ==
           "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
 }
 

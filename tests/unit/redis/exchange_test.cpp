@@ -13,17 +13,17 @@
 #include "support/catch.hpp"
 
 using sluice::Errc;
-using sluice::redis::Arguments;
-using sluice::redis::CallSet;
-using sluice::redis::Exchange;
-using sluice::redis::ScriptCall;
+using sluice::detail::redis::Arguments;
+using sluice::detail::redis::CallSet;
+using sluice::detail::redis::Exchange;
+using sluice::detail::redis::ScriptCall;
 using Integers = std::vector<std::int64_t>;
-using Concerns = sluice::redis::ErrorReply::Concerns;
+using Concerns = sluice::detail::redis::ErrorReply::Concerns;
 
 namespace {
 
-const sluice::redis::Scripts one{"return 1", "return {1}"};
-const sluice::redis::Scripts other{"return 2", "return {2}"};
+const sluice::detail::redis::Scripts one{"return 1", "return {1}"};
+const sluice::detail::redis::Scripts other{"return 2", "return {2}"};
 
 std::string bulk(std::string_view text) {
     return "$" + std::to_string(text.size()) + "\r\n" + std::string{text} + "\r\n";
@@ -31,7 +31,7 @@ std::string bulk(std::string_view text) {
 
 /// A call, and all that it refers to.
 struct Asked {
-    Asked(const sluice::redis::Scripts& scripts, std::vector<std::string> names, std::string_view cost,
+    Asked(const sluice::detail::redis::Scripts& scripts, std::vector<std::string> names, std::string_view cost,
           std::string_view argument = "limit", std::size_t width = 1) {
         for (const auto& name : names) keys += bulk(name);
         units = bulk(cost);
@@ -237,8 +237,8 @@ TEST_CASE("an error reply is one call's or everybody's") {
 }
 
 TEST_CASE("what error replies mean") {
-    const auto code = [](std::string_view line) { return sluice::redis::classify(line).code; };
-    const auto concerns = [](std::string_view line) { return sluice::redis::classify(line).concerns; };
+    const auto code = [](std::string_view line) { return sluice::detail::redis::classify(line).code; };
+    const auto concerns = [](std::string_view line) { return sluice::detail::redis::classify(line).concerns; };
     CHECK(code("MOVED 12182 127.0.0.1:7492") == Errc::misconfigured);
     CHECK(code("CROSSSLOT Keys in request don't hash to the same slot") == Errc::misconfigured);
     CHECK(code("ERR Protocol error: unauthenticated multibulk length") == Errc::authentication);
@@ -263,7 +263,7 @@ TEST_CASE("what error replies mean") {
 }
 
 TEST_CASE("a login says who asks and of which database") {
-    using sluice::redis::Login;
+    using sluice::detail::redis::Login;
     CHECK(Login({}, 0).want() == Exchange::Want::done);
     CHECK(Login({.password = "pw"}, 0).output() == "*2\r\n" + bulk("AUTH") + bulk("pw"));
     CHECK(Login({.user = "app"}, 0).output() == "*3\r\n" + bulk("AUTH") + bulk("app") + bulk(""));

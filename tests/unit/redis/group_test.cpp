@@ -10,14 +10,14 @@
 
 using namespace std::chrono_literals;
 using sluice::Errc;
-using sluice::redis::Arguments;
-using sluice::redis::Group;
-using sluice::redis::ScriptCall;
+using sluice::detail::redis::Arguments;
+using sluice::detail::redis::Group;
+using sluice::detail::redis::ScriptCall;
 using Permit = Group::Permit;
 
 namespace {
 
-const sluice::redis::Scripts scripts{"return 1", "return {1}"};
+const sluice::detail::redis::Scripts scripts{"return 1", "return {1}"};
 const Arguments no_arguments;
 
 ScriptCall call_of(std::size_t decisions) {

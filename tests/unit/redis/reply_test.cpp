@@ -8,8 +8,8 @@
 
 #include "support/catch.hpp"
 
-using sluice::redis::Reply;
-using sluice::redis::ReplyReader;
+using sluice::detail::redis::Reply;
+using sluice::detail::redis::ReplyReader;
 
 namespace {
 

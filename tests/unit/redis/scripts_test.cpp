@@ -26,8 +26,8 @@ namespace fs = std::filesystem;
 const fs::path golden = fs::path{__FILE__}.parent_path() / "golden";
 
 void add(std::map<std::string, std::string>& all, const std::string& name,
-         std::span<const sluice::redis::ScriptPart> parts) {
-    const sluice::redis::ScriptFrame frame{parts, false};
+         std::span<const sluice::detail::redis::ScriptPart> parts) {
+    const sluice::detail::redis::ScriptFrame frame{parts, false};
     all[name + ".lua"] = frame.single();
     all[name + ".batch.lua"] = frame.batch();
 }
@@ -62,7 +62,7 @@ std::map<std::string, std::string> scripts() {
     add_forms<SlidingWindow>(all, "sliding_window");
     add_forms<SlidingWindowCounter>(all, "sliding_window_counter");
     add_pairs<TokenBucket, FixedWindow, SlidingWindow, SlidingWindowCounter>(all);
-    const redis::ScriptFrame timed{RedisPolicy<TokenBucket>::parts[1], true};
+    const detail::redis::ScriptFrame timed{RedisPolicy<TokenBucket>::parts[1], true};
     all["token_bucket.form1.timed.lua"] = timed.single();
     return all;
 }

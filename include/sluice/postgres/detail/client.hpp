@@ -21,7 +21,7 @@
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/per_process.hpp>
 
-namespace sluice::postgres {
+namespace sluice::detail::postgres {
 
 /// What all copies of a PostgresStore share: the connections of this process, the breaker and the counters. Thread-safe.
 class Client {
@@ -183,6 +183,6 @@ private:
     detail::remote::PerProcess<Pool> pool_;
 };
 
-}  // namespace sluice::postgres
+}  // namespace sluice::detail::postgres
 
 #endif

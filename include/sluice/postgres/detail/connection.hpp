@@ -20,7 +20,7 @@
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/descriptor.hpp>
 
-namespace sluice::postgres {
+namespace sluice::detail::postgres {
 
 /// What came of a statement: an error, or the one value that it returned.
 struct Answer {
@@ -181,6 +181,6 @@ private:
     std::atomic<PGconn*> connection_{nullptr};  // atomic for the sake of is_open() in statistics
 };
 
-}  // namespace sluice::postgres
+}  // namespace sluice::detail::postgres
 
 #endif

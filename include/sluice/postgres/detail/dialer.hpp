@@ -21,7 +21,7 @@
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/endpoints.hpp>
 
-namespace sluice::postgres {
+namespace sluice::detail::postgres {
 
 /// Dials the servers of a target, the one that answered last first, each address with its share of the time. Looks
 /// names up itself: libpq would, without any deadline. Thread-safe.
@@ -102,6 +102,6 @@ private:
     std::atomic<std::size_t> preferred_{0};
 };
 
-}  // namespace sluice::postgres
+}  // namespace sluice::detail::postgres
 
 #endif

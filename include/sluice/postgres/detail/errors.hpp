@@ -7,7 +7,7 @@
 
 #include <sluice/error.hpp>
 
-namespace sluice::postgres {
+namespace sluice::detail::postgres {
 
 /// What an error that the server reports means, and for whom.
 struct ErrorReport {
@@ -70,6 +70,6 @@ inline std::string_view sqlstate_in(std::string_view message) noexcept {
     return {};
 }
 
-}  // namespace sluice::postgres
+}  // namespace sluice::detail::postgres
 
 #endif

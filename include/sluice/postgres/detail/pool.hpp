@@ -16,7 +16,7 @@
 #include <sluice/postgres/detail/target.hpp>
 #include <sluice/remote/deadline.hpp>
 
-namespace sluice::postgres {
+namespace sluice::detail::postgres {
 
 /// A connection, and what the pool remembers of it.
 struct Lane {
@@ -124,6 +124,6 @@ private:
     std::atomic<std::size_t> waiting_count_{0};  // for statistics, which a forked child asks for without the mutex
 };
 
-}  // namespace sluice::postgres
+}  // namespace sluice::detail::postgres
 
 #endif

@@ -15,7 +15,7 @@
 #include <sluice/postgres/schema.hpp>
 #include <sluice/store.hpp>
 
-namespace sluice::postgres {
+namespace sluice::detail::postgres {
 
 /// The settings of the transaction that a statement is, whatever the database's defaults are. Several statements in one
 /// message are one transaction, which an error ends, and go through a pooler that lends each transaction another
@@ -101,6 +101,6 @@ private:
     bool is_valid_ = false;
 };
 
-}  // namespace sluice::postgres
+}  // namespace sluice::detail::postgres
 
 #endif

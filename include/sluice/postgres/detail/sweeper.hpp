@@ -13,7 +13,7 @@
 #include <sluice/postgres/detail/statement.hpp>
 #include <sluice/postgres/schema.hpp>
 
-namespace sluice::postgres {
+namespace sluice::detail::postgres {
 
 /// When this process removes rows that are due, and where: every 100 ms at most, a few pages of the table in a
 /// transaction of its own whose answer nobody waits for. For each page of new keys at least two are looked through, so
@@ -61,6 +61,6 @@ private:
     std::atomic<Clock::rep> next_{0};
 };
 
-}  // namespace sluice::postgres
+}  // namespace sluice::detail::postgres
 
 #endif

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace sluice::postgres {
+namespace sluice::detail::postgres {
 
 /// One server of a connection string.
 struct Place {
@@ -119,6 +119,6 @@ private:
     std::vector<std::pair<std::string, std::string>> common_;
 };
 
-}  // namespace sluice::postgres
+}  // namespace sluice::detail::postgres
 
 #endif

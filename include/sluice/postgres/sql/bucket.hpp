@@ -4,7 +4,7 @@
 
 #include <sluice/postgres/sql/function.hpp>
 
-namespace sluice::postgres::sql {
+namespace sluice::detail::postgres::sql {
 
 /// TokenBucket and LeakyBucket, see policies/detail/bucket.hpp.
 ///   rule   capacity, the rate's period in ns, ticks that one unit takes, ticks in the period
@@ -56,6 +56,6 @@ BEGIN
 END
 )"};
 
-}  // namespace sluice::postgres::sql
+}  // namespace sluice::detail::postgres::sql
 
 #endif

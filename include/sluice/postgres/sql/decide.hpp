@@ -4,7 +4,7 @@
 
 #include <sluice/postgres/sql/function.hpp>
 
-namespace sluice::postgres::sql {
+namespace sluice::detail::postgres::sql {
 
 /// One decision for each key, by one policy or several: all allow it, or none consumes. A key is read without a lock; a
 /// denial ends there and writes nothing. What is to be written is written if the state is still the one that was read,
@@ -98,6 +98,6 @@ BEGIN
 END
 )"};
 
-}  // namespace sluice::postgres::sql
+}  // namespace sluice::detail::postgres::sql
 
 #endif

@@ -6,7 +6,7 @@
 
 // What PostgresStore needs in a database, as one would write it for a schema called sluice. The names end with a
 // version: a release that changes one of these brings new names, and both can run side by side.
-namespace sluice::postgres::sql {
+namespace sluice::detail::postgres::sql {
 
 /// In PL/pgSQL. Every function runs with search_path = pg_catalog, pg_temp, whatever the caller's is: else an operator or
 /// a function that somebody has put into `public` might fit better than the one that is meant, and would run with the
@@ -40,6 +40,6 @@ inline constexpr std::string_view policy_arguments =
     "    OUT rebased boolean";
 inline constexpr std::string_view policy_kind = "IMMUTABLE";
 
-}  // namespace sluice::postgres::sql
+}  // namespace sluice::detail::postgres::sql
 
 #endif

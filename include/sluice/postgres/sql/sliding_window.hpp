@@ -4,7 +4,7 @@
 
 #include <sluice/postgres/sql/function.hpp>
 
-namespace sluice::postgres::sql {
+namespace sluice::detail::postgres::sql {
 
 /// SlidingWindow, the exact log. Units admitted at the same time are one entry, however many they are.
 ///   rule   limit, window in ns
@@ -76,6 +76,6 @@ BEGIN
 END
 )"};
 
-}  // namespace sluice::postgres::sql
+}  // namespace sluice::detail::postgres::sql
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <sluice/postgres/sql/function.hpp>
 
-namespace sluice::postgres::sql {
+namespace sluice::detail::postgres::sql {
 
 /// SlidingWindowCounter.
 ///   rule   limit, window in ns
@@ -54,6 +54,6 @@ BEGIN
 END
 )"};
 
-}  // namespace sluice::postgres::sql
+}  // namespace sluice::detail::postgres::sql
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <sluice/postgres/sql/function.hpp>
 
-namespace sluice::postgres::sql {
+namespace sluice::detail::postgres::sql {
 
 /// Removes the rows that are due in a few pages of the table, from page `hand` on, and returns the page after these. Bounded
 /// by what it visits: an index on due would have to be walked past all that was removed before, which stays in it while
@@ -32,6 +32,6 @@ BEGIN
 END
 )"};
 
-}  // namespace sluice::postgres::sql
+}  // namespace sluice::detail::postgres::sql
 
 #endif

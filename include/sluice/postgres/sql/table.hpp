@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-namespace sluice::postgres::sql {
+namespace sluice::detail::postgres::sql {
 
 /// A row for each key.
 ///   state  what the policies know of the key, one after the other; {} is a key never seen
@@ -24,6 +24,6 @@ CREATE UNLOGGED TABLE IF NOT EXISTS sluice.state_2 (
 ALTER TABLE sluice.state_2 ALTER COLUMN state SET STORAGE EXTERNAL;
 )";
 
-}  // namespace sluice::postgres::sql
+}  // namespace sluice::detail::postgres::sql
 
 #endif

@@ -22,7 +22,7 @@
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// A few connections ("lanes") and the calls that wait for one. While a lane is free a call takes it and goes alone.
 /// Else it joins the group of those that wait; the thread that gives a lane back offers it to the first group, and
@@ -209,6 +209,6 @@ private:
     std::size_t waiting_ = 0;                    // threads in groups that nobody leads yet
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

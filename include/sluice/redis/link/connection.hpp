@@ -19,7 +19,7 @@
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/socket_stream.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// One connection to the server: dialled when needed, given up at the first error. A connection on which something went
 /// wrong is never used again, so that a reply that comes late is never taken for another request's. One thread
@@ -194,6 +194,6 @@ private:
     std::array<char, 16'384> buffer_;
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

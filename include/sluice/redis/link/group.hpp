@@ -18,7 +18,7 @@
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/wake_word.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// Threads that wait for a lane together, and their calls. Changed under the combiner's mutex until it is led; then the
 /// calls are the leader's, until it has set the stage to `over`.
@@ -118,6 +118,6 @@ private:
     }
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

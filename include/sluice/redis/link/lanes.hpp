@@ -13,7 +13,7 @@
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/remote/deadline.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// A connection, and what the combiner remembers of it.
 struct Lane {
@@ -90,6 +90,6 @@ private:
     std::vector<Lane*> free_;  // room for all lanes from the beginning
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -11,7 +11,7 @@
 #include <sluice/redis/redis_url.hpp>
 #include <sluice/remote/endpoints.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// What connections have to know of the server that they go to. Thread-safe.
 struct Server {
@@ -32,6 +32,6 @@ struct Server {
     }
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -23,7 +23,7 @@
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/per_process.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// One server, and how this process talks to it.
 class Node {
@@ -93,6 +93,6 @@ private:
     detail::remote::PerProcess<Node> node_;
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -24,8 +24,8 @@ struct RedisPolicy<AllOf<Policies...>> {
     static constexpr std::array<std::size_t, 1> values{(RedisPolicy<Policies>::values[0] + ...)};
     static_assert(keys <= 9, "sluice: RedisStore runs an AllOf of nine policies at most");
 
-    static constexpr std::array<std::array<redis::ScriptPart, keys>, 1> parts = [] {
-        std::array<std::array<redis::ScriptPart, keys>, 1> all{};
+    static constexpr std::array<std::array<detail::redis::ScriptPart, keys>, 1> parts = [] {
+        std::array<std::array<detail::redis::ScriptPart, keys>, 1> all{};
         std::size_t count = 0;
         const auto append = [&](const auto& more) {
             for (std::size_t i = 0; i != more.size(); ++i) all[0][count++] = more[i];
@@ -43,7 +43,7 @@ struct RedisPolicy<AllOf<Policies...>> {
         return first;
     }
 
-    static void arguments(const All& policy, std::size_t, std::int64_t min_life_ms, redis::Arguments& out) {
+    static void arguments(const All& policy, std::size_t, std::int64_t min_life_ms, detail::redis::Arguments& out) {
         for_each(policy, [&]<class P>(const P& part) { RedisPolicy<P>::arguments(part, 0, min_life_ms, out); });
     }
 

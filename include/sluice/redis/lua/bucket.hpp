@@ -16,7 +16,7 @@
 
 namespace sluice {
 
-namespace redis {
+namespace detail::redis {
 
 /// TokenBucket and LeakyBucket. The key is one integer: the tick (detail::Ticks at 1 us, counted from the epoch) at
 /// which the bucket is full. The answer is the debt: the ticks until then.
@@ -173,12 +173,12 @@ private:
     };
 };
 
-}  // namespace redis
+}  // namespace detail::redis
 
 template <>
-struct RedisPolicy<TokenBucket> : redis::BucketScript<TokenBucket> {};
+struct RedisPolicy<TokenBucket> : detail::redis::BucketScript<TokenBucket> {};
 template <>
-struct RedisPolicy<LeakyBucket> : redis::BucketScript<LeakyBucket> {};
+struct RedisPolicy<LeakyBucket> : detail::redis::BucketScript<LeakyBucket> {};
 
 }  // namespace sluice
 

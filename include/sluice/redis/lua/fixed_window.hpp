@@ -20,7 +20,7 @@ template <>
 struct RedisPolicy<FixedWindow> {
     static constexpr std::size_t keys = 1;
     static constexpr std::array<std::size_t, 2> values{2, 1};
-    static constexpr redis::ScriptPart general{
+    static constexpr detail::redis::ScriptPart general{
         .function = "fixed_window",
         .lua =
             R"lua(-- A key holds window * (limit + 1) + used, so that in the same window it is only incremented. A window to come that
@@ -57,48 +57,52 @@ end
         .replies = {{"used", "left"}},
         .increments = true,
     };
-    static constexpr redis::ScriptPart packed = [] {
-        redis::ScriptPart part = general;
+    static constexpr detail::redis::ScriptPart packed = [] {
+        detail::redis::ScriptPart part = general;
         part.reply = "left * (limit + 1) + used";
         return part;
     }();
-    static constexpr std::array<std::array<redis::ScriptPart, 1>, 2> parts{{{general}, {packed}}};
+    static constexpr std::array<std::array<detail::redis::ScriptPart, 1>, 2> parts{{{general}, {packed}}};
 
     static std::size_t form(const FixedWindow& policy) noexcept {
         const auto most_left =
-            static_cast<std::uint64_t>(policy.window() / redis::resolution + redis::tolerated_skew_us);
-        return detail::uint128{most_left} * (policy.limit() + 1) < static_cast<detail::uint128>(redis::max_exact) ? 1
-                                                                                                                  : 0;
+            static_cast<std::uint64_t>(policy.window() / detail::redis::resolution + detail::redis::tolerated_skew_us);
+        return detail::uint128{most_left} * (policy.limit() + 1) <
+                       static_cast<detail::uint128>(detail::redis::max_exact)
+                   ? 1
+                   : 0;
     }
 
     static std::string_view problem(const FixedWindow& policy) noexcept {
-        if (policy.window() % redis::resolution != std::chrono::nanoseconds{0})
+        if (policy.window() % detail::redis::resolution != std::chrono::nanoseconds{0})
             return "has a window that is no whole number of microseconds";
-        const auto windows =
-            redis::max_time_us / std::chrono::duration_cast<std::chrono::microseconds>(policy.window()).count() + 2;
-        if (detail::uint128{policy.limit() + 1} * static_cast<std::uint64_t>(windows) > redis::max_exact) {
+        const auto windows = detail::redis::max_time_us /
+                                 std::chrono::duration_cast<std::chrono::microseconds>(policy.window()).count() +
+                             2;
+        if (detail::uint128{policy.limit() + 1} * static_cast<std::uint64_t>(windows) > detail::redis::max_exact) {
             return "takes more than two million units a second";
         }
         return {};
     }
 
-    static void arguments(const FixedWindow& policy, std::size_t, std::int64_t min_life_ms, redis::Arguments& out) {
-        out.add(policy.window() / redis::resolution);
+    static void arguments(const FixedWindow& policy, std::size_t, std::int64_t min_life_ms,
+                          detail::redis::Arguments& out) {
+        out.add(policy.window() / detail::redis::resolution);
         out.add(policy.limit());
-        out.add(redis::tolerated_skew_us);
-        out.add(redis::life_ms(policy.window() + detail::tolerated_skew, min_life_ms));
+        out.add(detail::redis::tolerated_skew_us);
+        out.add(detail::redis::life_ms(policy.window() + detail::tolerated_skew, min_life_ms));
     }
 
     static const FixedWindow& view(const FixedWindow& policy) noexcept { return policy; }
     static std::chrono::nanoseconds now(const FixedWindow& policy, std::size_t form,
                                         const std::int64_t* answer) noexcept {
-        return policy.window() - redis::from_us(left(policy, form, answer));
+        return policy.window() - detail::redis::from_us(left(policy, form, answer));
     }
     static FixedWindow::State state(const FixedWindow& policy, std::size_t form, const std::int64_t* answer,
                                     std::chrono::nanoseconds now) noexcept {
         const auto used = form == 0 ? answer[0] : answer[0] % most(policy);
-        return {detail::add(now.count(), redis::from_us(left(policy, form, answer)).count()),
-                redis::units_within(policy.limit(), used)};
+        return {detail::add(now.count(), detail::redis::from_us(left(policy, form, answer)).count()),
+                detail::redis::units_within(policy.limit(), used)};
     }
 
 private:

@@ -9,7 +9,7 @@
 
 #include <sluice/redis/lua/script_part.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 inline std::string joined(const std::vector<std::string>& texts) {
     std::string all;
@@ -59,6 +59,6 @@ struct PartText {
     }
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -11,7 +11,7 @@
 #include <sluice/redis/lua/part_text.hpp>
 #include <sluice/redis/lua/script_part.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// Writes the scripts of a policy, around the functions of its parts (one, or several of an AllOf, whose variables have
 /// the part's number behind their names). tests/unit/redis/golden holds what comes out.
@@ -268,6 +268,6 @@ private:
     std::vector<Part> parts_;
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// A list of Lua names.
 struct LuaNames {
@@ -41,6 +41,6 @@ struct ScriptPart {
     bool increments = false;  ///< whether there is a `same`
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

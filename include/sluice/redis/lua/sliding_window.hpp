@@ -13,7 +13,7 @@
 
 namespace sluice {
 
-namespace redis {
+namespace detail::redis {
 
 /// SlidingWindow's decisions out of what the script tells of a log.
 class LogSummary {
@@ -50,7 +50,7 @@ private:
     SlidingWindow policy_;
 };
 
-}  // namespace redis
+}  // namespace detail::redis
 
 /// The key is a list of admissions, oldest first: time in us, units before it (modulo 2^32) and its units, 15 bytes each
 /// whatever the cost. The answer is the number of units in the window, the us until the newest leaves, and, where `n`
@@ -62,7 +62,7 @@ template <>
 struct RedisPolicy<SlidingWindow> {
     static constexpr std::size_t keys = 1;
     static constexpr std::array<std::size_t, 1> values{3};
-    static constexpr std::array<std::array<redis::ScriptPart, 1>, 1> parts{{{{{
+    static constexpr std::array<std::array<detail::redis::ScriptPart, 1>, 1> parts{{{{{
         .function = "sliding_window",
         .lua = R"lua(-- An entry's time, units before it and units.
 local function sliding_window_entry(key, index)
@@ -139,30 +139,34 @@ end
 )lua",
         .arguments = {{"size", "limit", "skew"}},
         .replies = {{"used", "left", "retry"}},
-        .holds = redis::ScriptPart::Holds::list,
+        .holds = detail::redis::ScriptPart::Holds::list,
     }}}}};
 
     static constexpr std::size_t form(const SlidingWindow&) noexcept { return 0; }
     static std::string_view problem(const SlidingWindow& policy) noexcept {
-        if (policy.window() % redis::resolution != std::chrono::nanoseconds{0})
+        if (policy.window() % detail::redis::resolution != std::chrono::nanoseconds{0})
             return "has a window that is no whole number of microseconds";
         return {};
     }
 
-    static void arguments(const SlidingWindow& policy, std::size_t, std::int64_t min_life_ms, redis::Arguments& out) {
-        out.add(policy.window() / redis::resolution);
+    static void arguments(const SlidingWindow& policy, std::size_t, std::int64_t min_life_ms,
+                          detail::redis::Arguments& out) {
+        out.add(policy.window() / detail::redis::resolution);
         out.add(policy.limit());
-        out.add(redis::tolerated_skew_us);
-        out.add(redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
+        out.add(detail::redis::tolerated_skew_us);
+        out.add(detail::redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
     }
 
-    static redis::LogSummary view(const SlidingWindow& policy) noexcept { return redis::LogSummary{policy}; }
+    static detail::redis::LogSummary view(const SlidingWindow& policy) noexcept {
+        return detail::redis::LogSummary{policy};
+    }
     static constexpr std::chrono::nanoseconds now(const SlidingWindow&, std::size_t, const std::int64_t*) noexcept {
         return {};
     }
-    static redis::LogSummary::State state(const SlidingWindow& policy, std::size_t, const std::int64_t* answer,
-                                          std::chrono::nanoseconds) noexcept {
-        return {redis::units_within(policy.limit(), answer[0]), redis::from_us(answer[1]), redis::from_us(answer[2])};
+    static detail::redis::LogSummary::State state(const SlidingWindow& policy, std::size_t, const std::int64_t* answer,
+                                                  std::chrono::nanoseconds) noexcept {
+        return {detail::redis::units_within(policy.limit(), answer[0]), detail::redis::from_us(answer[1]),
+                detail::redis::from_us(answer[2])};
     }
 };
 

@@ -19,7 +19,7 @@ template <>
 struct RedisPolicy<SlidingWindowCounter> {
     static constexpr std::size_t keys = 1;
     static constexpr std::array<std::size_t, 1> values{3};
-    static constexpr std::array<std::array<redis::ScriptPart, 1>, 1> parts{{{{{
+    static constexpr std::array<std::array<detail::redis::ScriptPart, 1>, 1> parts{{{{{
         .function = "sliding_window_counter",
         .lua =
             R"lua(-- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
@@ -75,35 +75,36 @@ end
         .arguments = {{"size", "limit", "skew"}},
         .seldom = "skew",
         .replies = {{"old", "new", "left"}},
-        .holds = redis::ScriptPart::Holds::text,
+        .holds = detail::redis::ScriptPart::Holds::text,
     }}}}};
 
     static constexpr std::size_t form(const SlidingWindowCounter&) noexcept { return 0; }
     static std::string_view problem(const SlidingWindowCounter& policy) noexcept {
-        if (policy.window() % redis::resolution != std::chrono::nanoseconds{0})
+        if (policy.window() % detail::redis::resolution != std::chrono::nanoseconds{0})
             return "has a window that is no whole number of microseconds";
         if (policy.window() > std::chrono::hours{24 * 365 * 90}) return "has a window of more than 90 years";
-        if (policy.limit() > redis::max_exact / 4) return "has a limit above 2^51";
+        if (policy.limit() > detail::redis::max_exact / 4) return "has a limit above 2^51";
         return {};
     }
 
     static void arguments(const SlidingWindowCounter& policy, std::size_t, std::int64_t min_life_ms,
-                          redis::Arguments& out) {
-        out.add(policy.window() / redis::resolution);
+                          detail::redis::Arguments& out) {
+        out.add(policy.window() / detail::redis::resolution);
         out.add(policy.limit());
-        out.add(redis::tolerated_skew_us);
-        out.add(redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
+        out.add(detail::redis::tolerated_skew_us);
+        out.add(detail::redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
     }
 
     static const SlidingWindowCounter& view(const SlidingWindowCounter& policy) noexcept { return policy; }
     static std::chrono::nanoseconds now(const SlidingWindowCounter& policy, std::size_t,
                                         const std::int64_t* answer) noexcept {
-        return policy.window() - redis::from_us(answer[2]);
+        return policy.window() - detail::redis::from_us(answer[2]);
     }
     static SlidingWindowCounter::State state(const SlidingWindowCounter& policy, std::size_t,
                                              const std::int64_t* answer, std::chrono::nanoseconds now) noexcept {
-        return {detail::add(now.count(), redis::from_us(answer[2]).count()),
-                redis::units_within(policy.limit(), answer[0]), redis::units_within(policy.limit(), answer[1])};
+        return {detail::add(now.count(), detail::redis::from_us(answer[2]).count()),
+                detail::redis::units_within(policy.limit(), answer[0]),
+                detail::redis::units_within(policy.limit(), answer[1])};
     }
 };
 

@@ -11,7 +11,7 @@
 #include <sluice/redis/wire/resp.hpp>
 #include <sluice/redis/wire/script.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// Some decisions of one policy for one run of a script, in RESP but for the frame around them, and where to put the
 /// answers.
@@ -33,6 +33,6 @@ struct ScriptCall {
     static constexpr std::int64_t max_value = std::int64_t{1} << 53;  // scripts answer with exact doubles
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -14,7 +14,7 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/wire/call.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// Calls that go to the server together, and their answers. Those that can share a run of a script do. The set keeps a
 /// copy of all that it needs of a call, so that whoever asked need not stay for the answer.
@@ -152,6 +152,6 @@ private:
     std::size_t decisions_ = 0;
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -14,7 +14,7 @@
 #include <sluice/redis/wire/resp.hpp>
 #include <sluice/store.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// What a call asks of each of its keys, as the RESP arguments that scripts take: the keys, and the units of each.
 class EncodedKeys {
@@ -54,6 +54,6 @@ private:
     std::string units_;
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <sluice/error.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// What an error reply means, and for whom.
 struct ErrorReply {
@@ -80,6 +80,6 @@ inline bool is_tls_record(std::string_view first_bytes) noexcept {
     return first_bytes.starts_with("\x15\x03") || first_bytes.starts_with("\x16\x03");
 }
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -18,7 +18,7 @@
 #include <sluice/redis/wire/reply.hpp>
 #include <sluice/redis/wire/resp.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// The protocol of one connection without the connection: what to send for a set of calls, and what the bytes mean that
 /// come back. All runs are written before the first reply is read. What a request did is unknown once its first byte
@@ -207,6 +207,6 @@ private:
     std::size_t decisions_ = 0;
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

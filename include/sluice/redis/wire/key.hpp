@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 inline constexpr std::size_t max_key_bytes = 1'024;
 
@@ -49,6 +49,6 @@ inline std::string key_prefix(std::string_view prefix, std::string_view limiter,
 /// The user's key without braces: they would choose the hash slot, and many users could be made to share one.
 inline void append_user_key(std::string& out, std::string_view key) { append_escaped(out, key, "{}"); }
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

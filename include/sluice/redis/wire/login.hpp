@@ -16,7 +16,7 @@
 #include <sluice/redis/wire/reply.hpp>
 #include <sluice/redis/wire/resp.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// What is said on a new connection before the first call: who asks, and of which database. Used as an Exchange.
 class Login {
@@ -68,6 +68,6 @@ private:
     ReplyReader reader_;
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -13,7 +13,7 @@
 #include <sluice/redis/wire/resp.hpp>
 #include <sluice/redis/wire/script.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// Asks for what every decision needs: to run a script, to read the server's clock, to store a new key. So a replica, a
 /// full server and a user without rights are found out. Where the user may see it, also whether the server evicts
@@ -59,6 +59,6 @@ return is_bounded and evicts and 1 or 0
     std::array<std::int64_t, 1> answer_{};
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

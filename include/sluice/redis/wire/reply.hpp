@@ -17,7 +17,7 @@
 
 #include <sluice/error.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// A reply as our commands get it: integers (one, a flat array of them, or a text), a status, or an error.
 struct Reply {
@@ -151,6 +151,6 @@ private:
     std::unique_ptr<redisReader, Free> reader_;
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 inline void append_number(std::string& out, std::integral auto number) {
     char digits[24];
@@ -58,6 +58,6 @@ struct Arguments {
     }
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

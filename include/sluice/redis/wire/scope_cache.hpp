@@ -11,7 +11,7 @@
 
 #include <sluice/redis/wire/resp.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// What all requests of one limiter and policy have in common, for the first scopes that a store is asked for: to write
 /// it takes half of what a request takes to write. That of others, where two scopes have the same slot, is made for each
@@ -50,6 +50,6 @@ private:
     std::array<std::atomic<const Entry*>, slot_count> slots_{};
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

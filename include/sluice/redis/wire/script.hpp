@@ -8,7 +8,7 @@
 #include <sluice/redis/wire/resp.hpp>
 #include <sluice/redis/wire/sha1.hpp>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// The first two arguments, in RESP, of a request that runs a script.
 struct Script {
@@ -31,6 +31,6 @@ struct Scripts {
     Script batch;
 };
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif

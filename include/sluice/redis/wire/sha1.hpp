@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace sluice::redis {
+namespace sluice::detail::redis {
 
 /// SHA-1 (FIPS 180-4) in lower-case hexadecimal: the name by which Redis knows a script. Not for security.
 inline std::string sha1_hex(std::string_view text) {
@@ -47,6 +47,6 @@ inline std::string sha1_hex(std::string_view text) {
     return hex;
 }
 
-}  // namespace sluice::redis
+}  // namespace sluice::detail::redis
 
 #endif
