@@ -18,7 +18,7 @@ struct Server {
     const RedisUrl& url;
     const RedisOptions& options;
     Counters& counters;
-    detail::remote::Endpoints endpoints{url.endpoint, options.resolve};
+    detail::remote::Endpoints endpoints{url.endpoints.front(), options.resolve};
 
     std::error_code find_credentials(RedisCredentials& who) const {
         who = {url.user, url.password};

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -48,7 +49,7 @@ public:
     using Breaker = detail::remote::Breaker;
 
     SingleTopology(std::string_view url, RedisOptions options)
-        : url_(RedisUrl::parse(url)), options_(std::move(options)), breaker_(options_.checked().breaker) {}
+        : url_(checked(RedisUrl::parse(url))), options_(std::move(options)), breaker_(options_.checked().breaker) {}
 
     const RedisOptions& options() const noexcept { return options_; }
     Counters& counters() noexcept { return counters_; }
@@ -82,6 +83,13 @@ public:
     }
 
 private:
+    static RedisUrl checked(RedisUrl url) {
+        if (url.kind != RedisUrl::Kind::single)
+            throw std::invalid_argument("sluice: redis+sentinel:// and redis+cluster:// are not supported yet");
+        if (url.uses_tls) throw std::invalid_argument("sluice: rediss:// (TLS) is not supported yet");
+        return url;
+    }
+
     Node& node() {
         return node_.get([&] { return std::make_unique<Node>(url_, options_, counters_, breaker_); });
     }
