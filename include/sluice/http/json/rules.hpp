@@ -38,7 +38,7 @@
 // The first rule that matches applies, and of its tiers the first that takes the caller. A rule without limits and
 // tiers, and requests that no rule and no default take, have no limit.
 //
-// Policies: token_bucket (capacity, refill), leaky_bucket (queue, drain), fixed_window, sliding_window and
+// Policies: token_bucket (capacity, refill), leaky_bucket (queue, drain, burst or none), fixed_window, sliding_window and
 // sliding_window_counter (limit, window). Rates are "10/s" or "1/5m", durations "500ms". A leaky_bucket paces only
 // where the guard may hold requests (GuardOptions::max_hold) or a handler minds Verdict::delay(); else it only counts.
 //
@@ -196,15 +196,22 @@ private:
         if constexpr (requires(const P& p) { p.window(); })
             return window<P>(node);
         else if constexpr (requires(const P& p) { p.drain(); })
-            return bucket<P>(node, "queue", "drain");
+            return leaky_bucket(node);
         else
-            return bucket<P>(node, "capacity", "refill");
+            return bucket<P>(node);
+    }
+    static AnyPolicy leaky_bucket(const JsonNode& node) {
+        node.check_object({"kind", "queue", "drain", "burst"});
+        const auto units = node.at("queue").integer(1, sluice::detail::max_units);
+        const auto per = node.at("drain").checked([&] { return parse_rate(node.at("drain").string()); });
+        const auto burst = node.has("burst") ? node.at("burst").integer(1, units) : 1;
+        return node.checked([&] { return LeakyBucket{units, per, burst}; });
     }
     template <class Bucket>
-    static AnyPolicy bucket(const JsonNode& node, const char* size, const char* rate) {
-        node.check_object({"kind", size, rate});
-        const auto units = node.at(size).integer(1, sluice::detail::max_units);
-        const auto per = node.at(rate).checked([&] { return parse_rate(node.at(rate).string()); });
+    static AnyPolicy bucket(const JsonNode& node) {
+        node.check_object({"kind", "capacity", "refill"});
+        const auto units = node.at("capacity").integer(1, sluice::detail::max_units);
+        const auto per = node.at("refill").checked([&] { return parse_rate(node.at("refill").string()); });
         return node.checked([&] { return Bucket{units, per}; });
     }
     template <class Window>
