@@ -3,21 +3,21 @@
 #define SLUICE_REDIS_LINK_CONNECTION_HPP
 
 #include <array>
-#include <chrono>
-#include <cstdint>
+#include <cstddef>
+#include <optional>
 #include <system_error>
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/connection_record.hpp>
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/wire/call_set.hpp>
-#include <sluice/redis/wire/errors.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/login.hpp>
 #include <sluice/remote/address.hpp>
-#include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/socket_stream.hpp>
+#include <sluice/remote/stream.hpp>
 
 namespace sluice::detail::redis {
 
@@ -27,136 +27,156 @@ namespace sluice::detail::redis {
 class Connection {
 public:
     using Deadline = detail::remote::Deadline;
-    using Evidence = detail::remote::Breaker::Evidence;
+    using Outcome = ConnectionRecord::Outcome;
 
-    struct Outcome {
-        Evidence evidence = Evidence::nothing;
-        bool is_useless = false;  ///< it could not be dialled, or what was dialled did not serve
-    };
-
-    explicit Connection(Server& server) : server_(server) {}
+    explicit Connection(Server& server) : record_(server) {}
 
     bool is_open() const noexcept { return stream_.is_open(); }
     void close() noexcept { stream_.close(); }
 
     /// Every call is answered afterwards, by values or by an error.
     Outcome perform(CallSet& calls, const Deadline& deadline) noexcept {
-        try {
-            return try_perform(calls, deadline);
-        } catch (...) {
-            close();
-            exchange_.fail(Errc::no_memory);
-            return {};
+        if (begin(calls, deadline)) {
+            try {
+                error_ = drive(exchange_, deadline);
+            } catch (...) {
+                break_off();
+            }
         }
+        return end(deadline);
+    }
+
+    // The same in steps, for one thread that has several connections to attend to:
+    //     if (c.begin(calls, deadline)) while (!c.advance()) ... wait until it can be read or written, as c.wanted() says
+    //     outcome = c.end(deadline);
+
+    /// Dials if it has to, and writes. False where that was all.
+    bool begin(CallSet& calls, const Deadline& deadline) noexcept {
+        asked_ = Clock::now();
+        error_.clear();
+        ended_.reset();
+        try {
+            try_begin(calls, deadline);
+        } catch (...) {
+            break_off();
+        }
+        return !ended_ && !error_;
+    }
+
+    /// All that can be done without waiting. True when nothing is left to do.
+    bool advance() noexcept {
+        try {
+            return try_advance();
+        } catch (...) {
+            break_off();
+            return true;
+        }
+    }
+    detail::remote::Stream::Status wanted() const noexcept { return wanted_; }
+    int descriptor() const noexcept { return stream_.descriptor(); }
+
+    /// Every call is answered afterwards; what has not been answered by now has no time left.
+    Outcome end(const Deadline& deadline) noexcept {
+        try {
+            if (!ended_) {
+                if (!error_ && exchange_.want() != Exchange::Want::done) error_ = Errc::timeout;
+                ended_ = record_.conclude(exchange_, error_, asked_, sent_, deadline);
+            }
+        } catch (...) {
+            break_off();
+        }
+        if (ended_->is_over) close();
+        return *ended_;
+    }
+
+    /// For what is not made of calls, used as a Login: dials, and returns when the protocol is done. May throw
+    /// std::bad_alloc.
+    template <class Protocol>
+    std::error_code ask(Protocol& protocol, const Deadline& deadline) {
+        if (const auto error = dial(deadline)) return error;
+        return drive(protocol, deadline);
     }
 
 private:
     using Clock = Deadline::Clock;
 
-    Outcome try_perform(CallSet& calls, const Deadline& deadline) {
-        const auto asked = Clock::now();
+    void try_begin(CallSet& calls, const Deadline& deadline) {
         exchange_.begin(calls);
-        if (is_open() && !is_trusted()) close();
+        if (is_open() && !record_.is_trusted(stream_)) close();
         const bool is_new = !is_open();
-        if (is_new) {
-            if (const auto error = dial(deadline)) return could_not_dial(error, asked, deadline);
-        }
-        const auto start = Clock::now();
-        if (is_too_late(deadline.at() - start)) {
+        if (is_new && !dial_or_end(deadline)) return;
+        sent_ = Clock::now();
+        if (record_.is_too_late(deadline.at() - sent_)) {
             exchange_.fail(Errc::timeout);
-            return {};
+            ended_.emplace();
+            return;
         }
-        auto error = drive(exchange_, deadline);
-        if (error && exchange_.is_unsent() && !is_new && error != Errc::timeout) {
+        error_ = send(deadline);
+        if (error_ && exchange_.is_unsent() && !is_new && error_ != Errc::timeout) {
             close();
-            if (const auto failed = dial(deadline)) return could_not_dial(failed, asked, deadline);
-            error = drive(exchange_, deadline);
+            if (dial_or_end(deadline)) error_ = send(deadline);
         }
-        last_used_ = Clock::now();
-        return conclude(error, asked, start, deadline);
+    }
+    bool dial_or_end(const Deadline& deadline) {
+        const auto error = dial(deadline);
+        if (error) ended_ = ConnectionRecord::could_not_dial(exchange_, error, asked_, deadline);
+        return !error;
+    }
+    std::error_code send(const Deadline& deadline) {
+        std::size_t count = 0;
+        const auto error = stream_.write(exchange_.output(), deadline, count);
+        exchange_.sent(count);
+        return error;
     }
 
-    Outcome conclude(std::error_code error, Clock::time_point asked, Clock::time_point start,
-                     const Deadline& deadline) {
-        auto& counters = server_.counters;
-        Counters::add(counters.scripts, exchange_.scripts());
-        Counters::add(counters.decisions, exchange_.decisions());
-        const auto& trouble = exchange_.trouble();
-        if (error) {
-            exchange_.fail(error);
-        } else {
-            round_trip_ = last_used_ - start;
-            Counters::add(counters.round_trips, 1);
-        }
-        if (error || (trouble && trouble->concerns >= ErrorReply::Concerns::connection)) {
-            close();
-            if (trouble && trouble->concerns == ErrorReply::Concerns::endpoint) {
-                server_.endpoints.retire(address_, opened_);
-            } else {
-                server_.endpoints.doubt(address_);
+    bool try_advance() {
+        using Status = detail::remote::Stream::Status;
+        while (!error_ && exchange_.want() != Exchange::Want::done) {
+            const bool sends = exchange_.want() == Exchange::Want::send;
+            const auto result = sends ? stream_.try_write(exchange_.output()) : stream_.try_read(buffer_);
+            if (result.status == Status::wants_read || result.status == Status::wants_write) {
+                wanted_ = result.status;
+                return false;
             }
-            return {trouble ? Evidence::failure : evidence_of(error, asked, deadline), !has_served_};
+            if (result.status == Status::closed) {
+                error_ = Errc::disconnected;
+            } else if (sends) {
+                exchange_.sent(result.bytes);
+            } else {
+                error_ = exchange_.feed({buffer_.data(), result.bytes});
+            }
         }
-        if (!has_served_) server_.endpoints.prefer(address_);
-        has_served_ = true;
-        if (trouble) return {Evidence::failure};
-        return {round_trip_ > deadline.budget() / 2 ? Evidence::slow_answer : Evidence::answer};
-    }
-
-    Outcome could_not_dial(std::error_code error, Clock::time_point asked, const Deadline& deadline) {
-        close();
-        exchange_.fail(error);
-        return {evidence_of(error, asked, deadline), true};
-    }
-
-    /// A server that was given less than half of the time is not silent. Nor does it fail where this process lacks memory
-    /// or descriptors, or where the program has to be changed, which has to show in every answer.
-    static Evidence evidence_of(std::error_code error, Clock::time_point asked, const Deadline& deadline) {
-        const bool is_short = error == Errc::timeout && deadline.at() - asked < deadline.budget() / 2;
-        const bool is_ours = error == Errc::no_memory || error == Errc::misconfigured;
-        return is_short || is_ours ? Evidence::nothing : Evidence::failure;
-    }
-
-    /// What is sent now would be charged, but not be answered in time.
-    bool is_too_late(std::chrono::nanoseconds left) noexcept {
-        if (left > round_trip_) return false;
-        round_trip_ -= round_trip_ / 4;  // should it have been an exception, or else nothing would be sent any more
         return true;
     }
 
-    bool is_trusted() {
-        const auto idle = Clock::now() - last_used_;
-        if (idle > server_.options.max_idle) return false;
-        if (idle > std::chrono::milliseconds{5} && stream_.is_stale()) return false;
-        const auto retirements = server_.endpoints.retirements();
-        if (retirements == retirements_) return true;
-        retirements_ = retirements;
-        return !server_.endpoints.is_retired(address_, opened_);
+    /// There is no memory left to go on with.
+    void break_off() noexcept {
+        close();
+        exchange_.fail(Errc::no_memory);
+        ended_.emplace();
     }
 
     /// Tries the addresses one after another, each with its share of the time that is left.
     std::error_code dial(const Deadline& deadline) {
-        Counters::add(server_.counters.dials, 1);
-        if (const auto error = server_.endpoints.find(addresses_, deadline)) return error;
+        Server& server = record_.server();
+        Counters::add(server.counters.dials, 1);
+        if (const auto error = server.endpoints.find(addresses_, deadline)) return error;
         RedisCredentials who;
-        if (const auto error = server_.find_credentials(who)) return error;
+        if (const auto error = server.find_credentials(who)) return error;
         std::error_code error;
         for (std::size_t i = 0; i != addresses_.size(); ++i) {
-            address_ = addresses_[i];
-            opened_ = Clock::now();
-            retirements_ = server_.endpoints.retirements();
+            record_.begin_dialling(addresses_[i]);
             error = dial(who, deadline.share(static_cast<int>(addresses_.size() - i)));
             if (!error || error == Errc::no_memory) return error;
             close();
-            server_.endpoints.doubt(address_);
+            server.endpoints.doubt(addresses_[i]);
         }
         return error;
     }
     std::error_code dial(const RedisCredentials& who, const Deadline& deadline) {
-        if (const auto error = stream_.connect(address_, deadline)) return error;
+        if (const auto error = stream_.connect(record_.address(), deadline)) return error;
         exchange_.reset();
-        has_served_ = false;
-        Login login{who, server_.url.database};
+        Login login{who, record_.server().url.database};
         return drive(login, deadline);
     }
 
@@ -181,15 +201,14 @@ private:
         }
     }
 
-    Server& server_;
+    ConnectionRecord record_;
     detail::remote::SocketStream stream_;
     Exchange exchange_;
-    detail::remote::Address address_{};
-    Clock::time_point opened_{};
-    bool has_served_ = false;
-    Clock::time_point last_used_{};
-    std::uint64_t retirements_ = 0;  // that were known when it was last looked whether ours is among them
-    std::chrono::nanoseconds round_trip_{0};
+    // Of the exchange that is under way.
+    Clock::time_point asked_{}, sent_{};
+    std::error_code error_{};
+    std::optional<Outcome> ended_{};
+    detail::remote::Stream::Status wanted_ = detail::remote::Stream::Status::wants_read;
     std::vector<detail::remote::Address> addresses_;
     std::array<char, 16'384> buffer_;
 };

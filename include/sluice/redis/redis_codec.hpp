@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_REDIS_CODEC_HPP
+#define SLUICE_REDIS_REDIS_CODEC_HPP
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sluice/error.hpp>
+#include <sluice/redis/redis_policy.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/wire/encoded_keys.hpp>
+#include <sluice/redis/wire/key.hpp>
+#include <sluice/redis/wire/scope_cache.hpp>
+#include <sluice/redis/wire/script.hpp>
+#include <sluice/store.hpp>
+
+namespace sluice::detail::redis {
+
+/// How requests become calls of scripts, and what scripts answer becomes Decisions: the same for blocking and for
+/// event-driven clients. Thread-safe.
+class RedisCodec {
+public:
+    using Now = std::optional<std::chrono::nanoseconds>;
+
+    explicit RedisCodec(std::string key_prefix) : key_prefix_(std::move(key_prefix)) {}
+
+    /// The integers of one answer, at most.
+    template <Policy P>
+    static constexpr std::size_t most_values = *std::max_element(RedisPolicy<P>::values.begin(),
+                                                                 RedisPolicy<P>::values.end()) +
+                                               (RedisPolicy<P>::keys == 1 ? 0 : 1);
+
+    /// Throws std::invalid_argument where the store cannot run the policy.
+    template <Policy P>
+    static void check(const Scope<P>& scope, const char* store) {
+        if (const std::string_view problem = RedisPolicy<P>::problem(scope.policy); !problem.empty()) {
+            throw std::invalid_argument("sluice: " + std::string{store} + " cannot run a " + std::string{P::kind} +
+                                        " exactly that " + std::string{problem});
+        }
+        scripts<P>();  // not by the first decision: a child forked while a thread makes them would wait for ever
+    }
+
+    /// All that the calls of one request have in common. Lives as long as the codec and itself.
+    class Prepared {
+    public:
+        const std::string& key_prefix() const noexcept { return scope_->key_prefix; }
+        std::size_t keys_each() const noexcept { return keys_each_; }
+        /// Integers in one answer.
+        std::size_t width() const noexcept { return width_; }
+
+        /// Refers to `this`, the keys and the values.
+        ScriptCall call(const EncodedKeys& keys, std::size_t decisions, std::span<std::int64_t> values) const noexcept {
+            ScriptCall call;
+            call.scripts = scripts_;
+            call.common = &scope_->common;
+            call.keys = keys.keys();
+            call.units = keys.units();
+            call.keys_each = keys_each_;
+            call.values_each = width_;
+            call.decisions = decisions;
+            call.values = values;
+            return call;
+        }
+
+    private:
+        friend class RedisCodec;
+        std::unique_ptr<const ScopeCache::Entry> made_{};
+        const ScopeCache::Entry* scope_ = nullptr;
+        const Scripts* scripts_ = nullptr;
+        std::size_t keys_each_ = 1;
+        std::size_t width_ = 1;
+    };
+
+    /// Errc::misconfigured where Redis cannot run the policy. `now` is the caller's time, or nothing: then it is the
+    /// server's. May throw std::bad_alloc.
+    template <Policy P>
+    std::error_code prepare(const Scope<P>& scope, Now now, Prepared& prepared) {
+        using Traits = RedisPolicy<P>;
+        const std::size_t variant = Traits::variant(scope.policy);
+        prepared.scope_ = now ? nullptr : scopes_.find(scope.id);
+        if (prepared.scope_ == nullptr) {
+            if (!Traits::problem(scope.policy).empty()) return Errc::misconfigured;
+            prepared.made_ = describe(scope, variant, now);
+            prepared.scope_ = now ? prepared.made_.get() : scopes_.keep(prepared.made_);
+        }
+        prepared.scripts_ = &scripts<P>()[variant][now ? 1 : 0];
+        prepared.keys_each_ = Traits::keys;
+        prepared.width_ = Traits::values[variant] + shared_time_values<P>;
+        return {};
+    }
+
+    /// `stepping` is RedisPolicy<P>::at_server_resolution of the request's policy, `answer` what the script said of one key.
+    template <Policy P, class Stepping>
+    static Decision decode(const Request<P>& request, const Stepping& stepping, const std::int64_t* answer) noexcept {
+        if (*answer == ScriptCall::wrong_type) return failure(Errc::wrong_type);
+        const bool has_decision = request.operation == Operation::consume || request.operation == Operation::peek;
+        if (!has_decision) return Decision{};
+        const P& policy = request.scope.policy;
+        const std::size_t variant = RedisPolicy<P>::variant(policy);
+        std::chrono::nanoseconds now{0};
+        if constexpr (shared_time_values<P> == 0) {
+            now = RedisPolicy<P>::now(policy, variant, answer);
+        } else {
+            now = from_us(*answer++);
+        }
+        auto state = RedisPolicy<P>::state(policy, variant, answer, now);
+        if (request.operation == Operation::peek) return sluice::peek(stepping, state, now, request.units);
+        return stepping.step(state, now, request.units);
+    }
+
+private:
+    static constexpr std::int64_t min_replay_life_ms = 3'600'000;
+
+    /// The integers in front of an answer that tell its time: what has several parts cannot do with times of each.
+    template <Policy P>
+    static constexpr std::size_t shared_time_values = RedisPolicy<P>::keys == 1 ? 0 : 1;
+
+    template <Policy P>
+    std::unique_ptr<const ScopeCache::Entry> describe(const Scope<P>& scope, std::size_t variant, Now now) const {
+        using Traits = RedisPolicy<P>;
+        auto entry = std::make_unique<ScopeCache::Entry>();
+        entry->scope_id = scope.id;
+        entry->key_prefix = redis::key_prefix(key_prefix_, scope.name, scope.id, Traits::keys > 1);
+        if (now) entry->common.add(std::clamp<std::int64_t>(*now / resolution, 0, max_time_us));
+        Traits::arguments(scope.policy, variant, now ? min_replay_life_ms : 0, entry->common);
+        return entry;
+    }
+
+    /// For each variant of the policy with the server's time and with the caller's.
+    using AllScripts = std::vector<std::array<Scripts, 2>>;
+
+    /// Made once for each policy, and never destroyed: static objects of the program may still use a store.
+    template <Policy P>
+    static const AllScripts& scripts() {
+        constexpr auto& parts = RedisPolicy<P>::parts;
+        static const AllScripts& all = *[] {
+            auto made = std::make_unique<AllScripts>();
+            for (const auto& one : parts)
+                made->push_back({Scripts{ScriptFrame{one, false}}, Scripts{ScriptFrame{one, true}}});
+            return made.release();
+        }();
+        return all;
+    }
+
+    const std::string key_prefix_;
+    ScopeCache scopes_;
+};
+
+}  // namespace sluice::detail::redis
+
+#endif
