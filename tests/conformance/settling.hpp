@@ -155,7 +155,7 @@ void takes_and_gives_back(Kit& kit) {
 
             kit.clock.set(settling_start + 1h);
             REQUIRE(key.consume(5).units == 5);
-            REQUIRE_FALSE(key.give_back(first, 1).error);  // of a window that is over
+            REQUIRE_FALSE(key.give_back(first, 1).error);                     // of a window that is over
             const bool is_window = what.find("window") != std::string::npos;  // all_of: its bucket's
             REQUIRE(key.remaining() == (is_window ? 0 : 1));
         }

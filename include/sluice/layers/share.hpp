@@ -87,8 +87,8 @@ private:
 
     template <Policy P>
     static Request<P> with_policy(const Request<P>& request, const P& policy) noexcept {
-        return {{request.scope.name, policy}, request.key,         request.units, request.operation,
-                request.max_delay,            request.consumed_at, request.source};
+        return {{request.scope.name, policy}, request.key,   request.units, request.operation, request.max_delay,
+                request.consumed_at,          request.source};
     }
 
     template <Policy P>
