@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 #include <tuple>
-#include <type_traits>
 
 #include <sluice/detail/ticks.hpp>
 #include <sluice/policies/all_of.hpp>
@@ -80,11 +79,17 @@ void add_window(Parts& parts, std::string_view kind, const P& policy) {
 ///     static void parts(const P&, detail::postgres::Parts&);          // may throw std::bad_alloc
 ///     static State state(const P&, detail::postgres::Seen&);          // the same
 template <Policy P>
-struct PostgresPolicy {
-    static_assert(!std::is_same_v<P, P>,
-                  "sluice: PostgresStore does not know this policy: it knows TokenBucket, LeakyBucket, FixedWindow, "
-                  "SlidingWindow, SlidingWindowCounter and AllOf of these");
+struct PostgresPolicy {};
+
+namespace detail::postgres {
+
+/// A policy that has a function in the database. Others are read, stepped here, and swapped, if they have a codec.
+template <class P>
+concept SqlPolicy = Policy<P> && requires(const P& policy, Parts& parts) {
+    PostgresPolicy<P>::parts(policy, parts);
 };
+
+}  // namespace detail::postgres
 
 template <>
 struct PostgresPolicy<TokenBucket> {
@@ -155,7 +160,7 @@ struct PostgresPolicy<SlidingWindow> {
 };
 
 template <Policy... Policies>
-struct PostgresPolicy<AllOf<Policies...>> {
+requires(detail::postgres::SqlPolicy<Policies>&&...) struct PostgresPolicy<AllOf<Policies...>> {
     static std::string_view problem(const AllOf<Policies...>& policy) noexcept {
         std::string_view first;
         std::apply(

@@ -34,6 +34,8 @@ class RedisCodec {
 public:
     using Now = std::optional<std::chrono::nanoseconds>;
 
+    static constexpr std::int64_t min_replay_life_ms = 3'600'000;  ///< of keys at a caller's times
+
     explicit RedisCodec(std::string key_prefix) : key_prefix_(std::move(key_prefix)) {}
 
     /// The integers of one answer, at most.
@@ -121,8 +123,6 @@ public:
     }
 
 private:
-    static constexpr std::int64_t min_replay_life_ms = 3'600'000;
-
     /// The integers in front of an answer that tell its time: what has several parts cannot do with times of each.
     template <Policy P>
     static constexpr std::size_t shared_time_values = RedisPolicy<P>::keys == 1 ? 0 : 1;

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <type_traits>
 
 #include <sluice/detail/skew.hpp>
 #include <sluice/policy.hpp>
@@ -33,13 +32,15 @@ namespace sluice {
 ///     static State state(const P&, std::size_t variant, const std::int64_t* answer, std::chrono::nanoseconds now);
 ///     static nanoseconds now(const P&, std::size_t variant, const std::int64_t* answer);  // one that suits the answer
 template <Policy P>
-struct RedisPolicy {
-    static_assert(!std::is_same_v<P, P>,
-                  "sluice: RedisStore has no script for this policy: it knows TokenBucket, LeakyBucket, "
-                  "FixedWindow, SlidingWindow, SlidingWindowCounter and AllOf of these");
-};
+struct RedisPolicy {};
 
 namespace detail::redis {
+
+/// A policy that has a script. Others are read, stepped here, and swapped, if they have a codec.
+template <class P>
+concept ScriptedPolicy = Policy<P> && requires {
+    RedisPolicy<P>::parts;
+};
 
 inline constexpr std::chrono::nanoseconds resolution = std::chrono::microseconds{1};
 
