@@ -54,7 +54,7 @@ private:
         if (is_open() && !record_.is_trusted(stream_)) close();
         const bool is_new = !is_open();
         if (is_new) {
-            if (const auto error = dial(deadline)) return record_.could_not_dial(exchange_, error, asked, deadline);
+            if (const auto error = dial(deadline)) return could_not_dial(error, asked, deadline);
         }
         const auto start = Clock::now();
         if (record_.is_too_late(deadline.at() - start)) {
@@ -64,10 +64,15 @@ private:
         auto error = drive(exchange_, deadline);
         if (error && exchange_.is_unsent() && !is_new && error != Errc::timeout) {
             close();
-            if (const auto failed = dial(deadline)) return record_.could_not_dial(exchange_, failed, asked, deadline);
+            if (const auto failed = dial(deadline)) return could_not_dial(failed, asked, deadline);
             error = drive(exchange_, deadline);
         }
         return record_.conclude(exchange_, error, asked, start, deadline);
+    }
+
+    Outcome could_not_dial(std::error_code error, Clock::time_point asked, const Deadline& deadline) {
+        exchange_.fail(error);
+        return ConnectionRecord::could_not_dial(error, asked, deadline);
     }
 
     /// Tries the addresses one after another, each with its share of the time that is left.
