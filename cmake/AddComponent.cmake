@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
 #
-# sluice_add_component(<name> PACKAGE <package to find> LINK <target>...)
+# sluice_add_component(<name> PACKAGE <package to find> LINK <target>... [PKGCONFIG <package>...])
 #
 # One INTERFACE target per component, `sluice::<name>`. A component is always installed, so that the package is the same
 # on every machine; whether its driver is there is asked where it is used: in this build the target sluice::<name> exists
-# only where PACKAGE is found, and the installed package finds it again when the component is requested.
+# only where PACKAGE is found, and the installed package finds it again when the component is requested. With PKGCONFIG (what
+# pkg-config calls the driver) there is a sluice-<name>.pc, too.
 
 include(GNUInstallDirs)
 list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}")
 
 function(sluice_add_component name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PACKAGE" "LINK")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PACKAGE" "LINK;PKGCONFIG")
 
     set(target sluice_${name})
     add_library(${target} INTERFACE)
@@ -22,6 +23,7 @@ function(sluice_add_component name)
 
     set_property(GLOBAL APPEND PROPERTY SLUICE_COMPONENTS ${name})
     set_property(GLOBAL PROPERTY SLUICE_PACKAGE_OF_${name} "${arg_PACKAGE}")
+    set_property(GLOBAL PROPERTY SLUICE_PKGCONFIG_OF_${name} "${arg_PKGCONFIG}")
 
     # A driver found here must be visible to the project that added this one as a subdirectory. A target that the user
     # made before us belongs to another directory and cannot be changed, nor need it be.

@@ -73,6 +73,25 @@ void add_workload(const std::string& name, std::shared_ptr<Contender> contender,
     benchmark::RegisterBenchmark(name.c_str(), run)->Threads(shape.threads)->Iterations(shape.decisions)->UseRealTime();
 }
 
+/// Each key once, of a contender that `make` has just made; the first eighth is untimed.
+template <class Make>
+void add_flood(const std::string& name, Make make, const Keys& keys) {
+    const auto untimed = static_cast<std::int64_t>(keys.size() / 8);
+    const auto run = [=, &keys](benchmark::State& state) {
+        support::pin_thread(0);
+        const auto contender = make();
+        Keys::Walk walk{keys, 0};
+        for (std::int64_t i = 0; i < untimed; ++i)
+            benchmark::DoNotOptimize(contender->try_consume(walk.next()).allowed);
+        Answers answers;
+        for ([[maybe_unused]] auto _ : state) answers.add(contender->try_consume(walk.next()));
+        answers.report(state, Expect::allowed);
+    };
+    benchmark::RegisterBenchmark(name.c_str(), run)
+        ->Iterations(static_cast<std::int64_t>(keys.size()) - untimed)
+        ->UseRealTime();
+}
+
 template <class Limiter>
 void add_batches(const std::string& name, std::shared_ptr<Limiter> limiter, const Keys& keys, Shape shape) {
     static constexpr std::size_t batch = 16;

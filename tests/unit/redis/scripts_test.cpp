@@ -62,7 +62,7 @@ std::map<std::string, std::string> scripts() {
     add_forms<SlidingWindow>(all, "sliding_window");
     add_forms<SlidingWindowCounter>(all, "sliding_window_counter");
     add_pairs<TokenBucket, FixedWindow, SlidingWindow, SlidingWindowCounter>(all);
-    const detail::redis::ScriptFrame timed{RedisPolicy<TokenBucket>::parts[1], true};
+    const sluice::detail::redis::ScriptFrame timed{RedisPolicy<TokenBucket>::parts[1], true};
     all["token_bucket.form1.timed.lua"] = timed.single();
     return all;
 }

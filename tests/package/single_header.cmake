@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+#
+# The core as one file compiles alone, twice in a program, without a warning.
+cmake_minimum_required(VERSION 3.22)
+
+file(REMOVE_RECURSE "${WORK_DIR}")
+file(MAKE_DIRECTORY "${WORK_DIR}/sluice")
+execute_process(COMMAND "${SOURCE_DIR}/scripts/single_header" OUTPUT_FILE "${WORK_DIR}/sluice/sluice.hpp"
+                COMMAND_ERROR_IS_FATAL ANY)
+file(WRITE "${WORK_DIR}/second.cpp" "#include <sluice/sluice.hpp>\n#include <sluice/sluice.hpp>\n")
+execute_process(COMMAND "${COMPILER}" -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror "-I${WORK_DIR}"
+                        "${CMAKE_CURRENT_LIST_DIR}/consumer/main.cpp" "${WORK_DIR}/second.cpp" -o "${WORK_DIR}/consumer" -pthread
+                COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND "${WORK_DIR}/consumer" COMMAND_ERROR_IS_FATAL ANY)
