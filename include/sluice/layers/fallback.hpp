@@ -10,8 +10,11 @@
 #include <system_error>
 #include <utility>
 
+#include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
+#include <sluice/detail/exceptions.hpp>
 #include <sluice/error.hpp>
+#include <sluice/layers/async_fallback.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 
@@ -58,6 +61,19 @@ public:
         return decide(request, [&](const auto& store) { return store.decide_at(request, now); });
     }
 
+    /// The same for an event loop. Costs copies of the request's name and key, for the secondary. What was cancelled stays
+    /// so.
+    template <Policy P, Completion F>
+    requires AsyncStore<Primary, P> && AsyncStore<Secondary, P>
+    void decide_async(const Request<P>& request, F done) const noexcept {
+        detail::try_or(
+            [&] {
+                primary_.decide_async(request,
+                                      detail::layers::PrimaryCompletion<P, Secondary, F>{request, secondary_, done});
+            },
+            [&] { std::move(done)(failure(Errc::no_memory)); });
+    }
+
     /// Keys in a row that the primary failed go to the secondary together.
     template <Policy P>
     requires BatchStore<Primary, P> && BatchStore<Secondary, P>
@@ -70,7 +86,7 @@ public:
             while (end != out.size() && is_failure(out[end].error)) ++end;
             const auto failed = out.subspan(begin, end - begin);
             secondary_.decide_many(request, keys.subspan(begin, end - begin), failed);
-            for (Decision& decision : failed) mark(decision);
+            for (Decision& decision : failed) detail::layers::mark_degraded(decision);
         }
     }
 
@@ -94,12 +110,8 @@ private:
         }
         if (!is_failure(decision.error)) return decision;
         decision = ask(secondary_);
-        mark(decision);
+        detail::layers::mark_degraded(decision);
         return decision;
-    }
-
-    static void mark(Decision& decision) noexcept {
-        if (!decision.error) decision.error = Errc::degraded;
     }
 
     Primary primary_;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
 #include <sluice/detail/validate.hpp>
 #include <sluice/policies/builtin.hpp>
@@ -15,6 +16,31 @@
 #include <sluice/store.hpp>
 
 namespace sluice {
+
+namespace detail::layers {
+
+/// What the store says of a share, made what is true of the whole.
+inline void settle_share(Decision& decision, std::uint64_t units, std::uint64_t whole_limit,
+                         std::chrono::nanoseconds share_window) noexcept {
+    if (decision.retry_after == Decision::never && units <= whole_limit) decision.retry_after = share_window;
+}
+
+template <class F>
+struct ShareCompletion {
+    F done;
+    std::uint64_t units;
+    std::uint64_t whole_limit;
+    std::chrono::nanoseconds share_window;
+
+    void operator()(Decision decision) && {
+        settle_share(decision, units, whole_limit, share_window);
+        std::move(done)(decision);
+    }
+    auto get_allocator() const noexcept { return completion_allocator(done); }
+    bool is_abandoned() const noexcept { return sluice::is_abandoned(done); }
+};
+
+}  // namespace detail::layers
 
 /// A store in which each of `instances` processes enforces its share of every policy: a store of a process' own behind a
 /// shared one.
@@ -44,6 +70,16 @@ public:
     requires TimedStore<S, P> Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now)
     const noexcept {
         return decide(request, [&](const Request<P>& shared) { return store_.decide_at(shared, now); });
+    }
+
+    template <Policy P, Completion F>
+    requires AsyncStore<S, P>
+    void decide_async(const Request<P>& request, F done) const noexcept {
+        const P share = share_of(request.scope.policy, instances_);
+        store_.decide_async(
+            with_scope(request, Scope<P>{request.scope.name, share}, request.key),
+            detail::layers::ShareCompletion<F>{std::move(done), request.units, request.scope.policy.quota().limit,
+                                               share.quota().window});
     }
 
     template <Policy P>
@@ -78,8 +114,7 @@ private:
 
     template <Policy P>
     static void settle(Decision& decision, const Request<P>& request, const P& share) noexcept {
-        if (decision.retry_after != Decision::never || request.units > request.scope.policy.quota().limit) return;
-        decision.retry_after = share.quota().window;
+        detail::layers::settle_share(decision, request.units, request.scope.policy.quota().limit, share.quota().window);
     }
 
     S store_;

@@ -68,6 +68,12 @@ public:
         return states.decide(request, place, now, &clock_);
     }
 
+    /// Has the answer at once.
+    template <Completion F>
+    void decide_async(const Request<P>& request, F done) const noexcept {
+        std::move(done)(decide(request));
+    }
+
     [[gnu::flatten]] Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
         return states_->decide(request, states_->locate(request), now, nullptr);
     }

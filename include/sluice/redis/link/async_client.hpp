@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <span>
+#include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -30,7 +31,8 @@ public:
     using Breaker = detail::remote::Breaker;
 
     AsyncClient(std::string_view url, RedisOptions options)
-        : url_(RedisUrl::parse(url)), context_(std::move(options)), node_(url_, context_) {}
+        : url_(single(RedisUrl::parse(url))), context_(std::move(options)),
+          node_(url_, url_.endpoints.front(), context_) {}
     AsyncClient(const AsyncClient&) = delete;
     AsyncClient& operator=(const AsyncClient&) = delete;
 
@@ -92,7 +94,15 @@ public:
         return stats;
     }
 
+    void count_failure(const std::error_code& error) noexcept { context_.counters.failed(error); }
+
 private:
+    static RedisUrl single(RedisUrl url) {
+        if (url.uses_tls || url.kind != RedisUrl::Kind::single)
+            throw std::invalid_argument("sluice: AsyncRedis knows redis:// and unix:// alone so far");
+        return url;
+    }
+
     /// Those that are ready, and none that becomes so meanwhile: a loop has other things to do.
     void complete() noexcept {
         AsyncCallList ready;

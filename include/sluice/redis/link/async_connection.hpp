@@ -52,7 +52,8 @@ public:
         std::error_code error{};  ///< of a dial
         Outcome outcome{};
         bool was_dial = false;
-        bool is_unsent = false;  ///< an old connection turned out to be broken before a byte had left: dial, and try again
+        bool is_unsent =
+            false;  ///< an old connection turned out to be broken before a byte had left: dial, and try again
     };
     std::optional<Ending> take_ending() noexcept { return std::exchange(ending_, std::nullopt); }
 
@@ -225,7 +226,7 @@ private:
     std::shared_ptr<detail::remote::LoopWakeup> wakeup_;
     detail::remote::SocketStream stream_;
     Stage stage_ = Stage::closed;
-    bool is_new_ = false;           // nothing has been sent on it
+    bool is_new_ = false;  // nothing has been sent on it
     short waits_for_ = 0;
     std::uint64_t generation_ = 0;  // of the descriptor
     Deadline deadline_{std::chrono::nanoseconds{0}};

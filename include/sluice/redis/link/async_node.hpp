@@ -19,11 +19,11 @@
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/encoded_keys.hpp>
+#include <sluice/remote/address.hpp>
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/loop_wakeup.hpp>
 #include <sluice/remote/watch.hpp>
-#include <sluice/store.hpp>
 
 namespace sluice::detail::redis {
 
@@ -33,7 +33,8 @@ struct AsyncContext {
 
     /// To be told by the next process().
     void answer(AsyncCall& call, std::error_code error) noexcept {
-        call.decision = failure(error);
+        call.decision = Decision{};
+        call.decision.error = error;
         answered(call);
     }
     void answered(AsyncCall& call) noexcept {
@@ -57,8 +58,9 @@ public:
     using Clock = Deadline::Clock;
     using Breaker = detail::remote::Breaker;
 
-    AsyncNode(const RedisUrl& url, AsyncContext& context)
-        : context_(context), server_{url, context.options, context.counters}, connection_(server_, context.wakeup) {}
+    AsyncNode(const RedisUrl& url, const detail::remote::Endpoint& endpoint, AsyncContext& context)
+        : context_(context), server_{url, context.options, context.counters, endpoint},
+          connection_(server_, context.wakeup) {}
 
     /// Does no input or output yet.
     void ask(AsyncCall& call, Breaker::Permit permit) noexcept {
@@ -128,7 +130,8 @@ public:
 
 private:
     using Permit = Breaker::Permit;
-    static constexpr std::size_t max_decisions = 512;  // of one exchange: as many as a loop serves in a millisecond or two
+    static constexpr std::size_t max_decisions =
+        512;  // of one exchange: as many as a loop serves in a millisecond or two
 
     void send() {
         CallSet& calls = connection_.calls();
