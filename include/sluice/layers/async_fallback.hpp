@@ -45,18 +45,19 @@ public:
     /// May throw std::bad_alloc, and then `done` is as it was.
     PrimaryCompletion(const Request<P>& request, const Secondary& secondary, F& done)
         : name_(request.scope.name), key_(request.key), policy_(request.scope.policy), scope_id_(request.scope.id),
-          secondary_(secondary), operation_(request.operation), units_(request.units), done_(std::move(done)) {}
+          secondary_(secondary), asked_(with_scope(request, Scope<P>{name_, policy_, scope_id_}, {})),
+          done_(std::move(done)) {}
 
     void operator()(Decision decision) && {
-        const bool asks_both = operation_ == Operation::reset;
+        const bool asks_both = asked_.operation == Operation::reset;
         const bool has_failed = is_failure(decision.error) && decision.error != Errc::cancelled;
         if (!asks_both && !has_failed) {
             std::move(done_)(decision);
             return;
         }
         const Scope<P> scope{name_, policy_, scope_id_};
-        secondary_.decide_async(Request<P>{scope, key_, units_, operation_},
-                                SecondaryCompletion<F>{std::move(done_), operation_, decision});
+        secondary_.decide_async(with_scope(asked_, scope, key_),
+                                SecondaryCompletion<F>{std::move(done_), asked_.operation, decision});
     }
     auto get_allocator() const noexcept { return completion_allocator(done_); }
     bool is_abandoned() const noexcept { return sluice::is_abandoned(done_); }
@@ -67,8 +68,7 @@ private:
     P policy_;
     std::uint64_t scope_id_;
     Secondary secondary_;
-    Operation operation_;
-    std::uint64_t units_;
+    Request<P> asked_;  // but for its views, which a move would leave behind
     F done_;
 };
 

@@ -50,15 +50,16 @@ public:
         return {};
     }
 
-    void decode(const CallSet& calls) noexcept override {
+    void decode(CallSet& calls) noexcept override {
         std::array<std::int64_t, RedisCodec::most_values<P>> values;
         ScriptCall call;
         call.decisions = 1;
         call.values_each = width_;
         call.values = values;
         calls.collect(ticket, call);
-        decision = call.error ? failure(call.error)
-                              : RedisCodec::decode(request_, RedisPolicy<P>::view(policy_), values.data());
+        decision = call.error
+                       ? failure(call.error)
+                       : RedisCodec::decode(request_, RedisPolicy<P>::at_server_resolution(policy_), values.data());
     }
 
     bool is_abandoned() const noexcept override { return sluice::is_abandoned(done_); }

@@ -317,7 +317,7 @@ TEST_CASE("a fallback and a share answer event loops, too") {
     CHECK_FALSE(ask(500).allowed);
     CHECK(ask(500).retry_after != Decision::never);
     CHECK(ask(1'001).retry_after == Decision::never);
-    CHECK(is_failure(answer_to(away, [&](auto done) { limiter.async_reset("key", done); }).error));
+    CHECK(sluice::is_failure(answer_to(away, [&](auto done) { limiter.async_reset("key", done); }).error));
     CHECK(answer_to(away, [&](auto done) { limiter.async_peek("key", 1, done); }).remaining == 250);
 }
 

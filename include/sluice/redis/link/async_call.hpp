@@ -26,7 +26,7 @@ public:
     /// std::bad_alloc. `scratch` is memory that is kept from call to call.
     virtual std::error_code encode(EncodedKeys& scratch, CallSet& calls) = 0;
     /// Makes the answer to what encode() added the decision.
-    virtual void decode(const CallSet& calls) noexcept = 0;
+    virtual void decode(CallSet& calls) noexcept = 0;
     /// Whether whoever asked has lost interest: what is not sent need not be.
     virtual bool is_abandoned() const noexcept = 0;
     /// Destroys the call, and then tells the decision to whoever asked, who may do whatever he likes.
