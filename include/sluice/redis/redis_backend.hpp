@@ -7,7 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -15,6 +15,8 @@
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/group.hpp>
+#include <sluice/redis/link/make_topology.hpp>
 #include <sluice/redis/link/topology.hpp>
 #include <sluice/redis/redis_codec.hpp>
 #include <sluice/redis/redis_options.hpp>
@@ -38,12 +40,12 @@ public:
     static constexpr std::size_t max_keys = Group::max_decisions;
 
     RedisBackend(std::string_view url, RedisOptions options)
-        : topology_(url, std::move(options)), codec_(topology_.options().prefix) {}
+        : topology_(make_topology(url, std::move(options))), codec_(topology_->options().prefix) {}
 
-    std::chrono::nanoseconds timeout() const noexcept { return topology_.options().timeout; }
-    std::error_code ping(const Deadline& deadline) { return topology_.ping(deadline); }
-    RedisStats stats() const noexcept { return topology_.stats(); }
-    void count_failure(const std::error_code& error) noexcept { topology_.counters().failed(error); }
+    std::chrono::nanoseconds timeout() const noexcept { return topology_->options().timeout; }
+    std::error_code ping(const Deadline& deadline) { return topology_->ping(deadline); }
+    RedisStats stats() const noexcept { return topology_->stats(); }
+    void count_failure(const std::error_code& error) noexcept { topology_->counters().failed(error); }
 
     template <Policy P>
     void check(const Scope<P>& scope) const {
@@ -53,46 +55,70 @@ public:
     template <Policy P>
     std::error_code decide(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
                            Now now, const Deadline& deadline) {
-        if (keys.size() == 1) return decide_some<P, 1, 1>(request, keys, out, now, deadline);
-        if (keys.size() <= batch) return decide_some<P, batch, 1>(request, keys, out, now, deadline);
-        return decide_some<P, batch, max_keys / batch>(request, keys, out, now, deadline);
+        if (keys.size() == 1) return decide_at_once<1>(request, keys, out, now, deadline);
+        const std::size_t batch = topology_->has_slots() ? 1 : ScriptCall::max_decisions;
+        if (keys.size() <= batch) return decide_at_once<ScriptCall::max_decisions>(request, keys, out, now, deadline);
+        return decide_in_batches(request, batch, keys, out, now, deadline);
     }
 
 private:
-    static constexpr std::size_t batch = ScriptCall::max_decisions;
-
-    /// Decides up to `calls` times `each` keys, in one exchange.
-    template <Policy P, std::size_t each, std::size_t calls>
-    std::error_code decide_some(const Request<P>& request, std::span<const std::string_view> keys,
-                                std::span<Decision> out, Now now, const Deadline& deadline) {
+    /// At most `most` keys, in one call; all but the keys is on the stack.
+    template <std::size_t most, Policy P>
+    std::error_code decide_at_once(const Request<P>& request, std::span<const std::string_view> keys,
+                                   std::span<Decision> out, Now now, const Deadline& deadline) {
         RedisCodec::Prepared prepared;
         if (const auto error = codec_.prepare(request.scope, now, prepared)) return error;
-
-        const std::size_t width = prepared.width();
-        std::array<std::optional<EncodedKeys>, calls> encoded;
-        std::array<ScriptCall, calls> asked;
-        std::array<std::int64_t, each * RedisCodec::most_values<P>> on_stack;
-        std::vector<std::int64_t> on_heap(calls == 1 ? 0 : keys.size() * width);
-        std::span<std::int64_t> values = calls == 1 ? std::span<std::int64_t>{on_stack} : std::span{on_heap};
-        std::size_t count = 0;
-        for (std::size_t done = 0; done < keys.size(); done += each, ++count) {
-            const auto some = keys.subspan(done, std::min(each, keys.size() - done));
-            encoded[count].emplace(prepared.key_prefix(), prepared.keys_each(), some, request.operation, request.units);
-            asked[count] =
-                prepared.call(*encoded[count], some.size(), values.subspan(done * width, some.size() * width));
-        }
-        topology_.run(std::span{asked}.first(count), deadline);
-
-        const auto view = RedisPolicy<P>::view(request.scope.policy);
-        for (std::size_t i = 0; i != keys.size(); ++i) {
-            const ScriptCall& call = asked[i / each];
-            out[i] =
-                call.error ? failure(call.error) : RedisCodec::decode(request, view, &call.values[i % each * width]);
-        }
+        std::array<std::int64_t, most * RedisCodec::most_values<P>> on_stack;
+        const auto values = std::span{on_stack}.first(keys.size() * prepared.width());
+        const EncodedKeys encoded{prepared.key_prefix(), prepared.keys_each(), keys, request.operation, request.units};
+        ScriptCall call = make_call(prepared, encoded, keys.size(), values);
+        topology_->run({&call, 1}, deadline);
+        decode(request, call, out);
         return {};
     }
 
-    SingleTopology topology_;
+    /// In calls of `batch` keys each, all at once.
+    template <Policy P>
+    std::error_code decide_in_batches(const Request<P>& request, std::size_t batch,
+                                      std::span<const std::string_view> keys, std::span<Decision> out, Now now,
+                                      const Deadline& deadline) {
+        RedisCodec::Prepared prepared;
+        if (const auto error = codec_.prepare(request.scope, now, prepared)) return error;
+        const std::size_t width = prepared.width();
+        std::vector<std::int64_t> values(keys.size() * width);
+        std::vector<EncodedKeys> encoded;
+        std::vector<ScriptCall> calls;
+        encoded.reserve((keys.size() + batch - 1) / batch);
+        calls.reserve(encoded.capacity());
+        for (std::size_t done = 0; done < keys.size(); done += batch) {
+            const auto some = keys.subspan(done, std::min(batch, keys.size() - done));
+            encoded.emplace_back(prepared.key_prefix(), prepared.keys_each(), some, request.operation, request.units);
+            calls.push_back(make_call(prepared, encoded.back(), some.size(),
+                                      std::span{values}.subspan(done * width, some.size() * width)));
+        }
+        topology_->run(calls, deadline);
+        for (std::size_t i = 0; i != calls.size(); ++i)
+            decode(request, calls[i], out.subspan(i * batch, calls[i].decisions));
+        return {};
+    }
+
+    ScriptCall make_call(const RedisCodec::Prepared& prepared, const EncodedKeys& keys, std::size_t decisions,
+                         std::span<std::int64_t> values) const noexcept {
+        ScriptCall call = prepared.call(keys, decisions, values);
+        if (topology_->has_slots()) call.slot = keys.slot();
+        return call;
+    }
+
+    template <Policy P>
+    static void decode(const Request<P>& request, const ScriptCall& call, std::span<Decision> out) {
+        const auto view = RedisPolicy<P>::view(request.scope.policy);
+        for (std::size_t i = 0; i != out.size(); ++i) {
+            out[i] = call.error ? failure(call.error)
+                                : RedisCodec::decode(request, view, &call.values[i * call.values_each]);
+        }
+    }
+
+    std::unique_ptr<Topology> topology_;
     RedisCodec codec_;
 };
 

@@ -9,6 +9,7 @@
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
+#include <sluice/remote/address.hpp>
 #include <sluice/remote/endpoints.hpp>
 
 namespace sluice::detail::redis {
@@ -18,7 +19,8 @@ struct Server {
     const RedisUrl& url;
     const RedisOptions& options;
     Counters& counters;
-    detail::remote::Endpoints endpoints{url.endpoints.front(), options.resolve};
+    const detail::remote::Endpoint endpoint;
+    detail::remote::Endpoints endpoints{endpoint, options.resolve};
 
     std::error_code find_credentials(RedisCredentials& who) const {
         who = {url.user, url.password};

@@ -10,6 +10,7 @@
 
 #include <sluice/redis/wire/resp.hpp>
 #include <sluice/redis/wire/script.hpp>
+#include <sluice/redis/wire/slot.hpp>
 
 namespace sluice::detail::redis {
 
@@ -23,6 +24,7 @@ struct ScriptCall {
     std::size_t keys_each = 1;
     std::size_t values_each = 1;  ///< integers in one answer
     std::size_t decisions = 0;    ///< at most max_decisions
+    Slot slot = any_slot;         ///< of all keys
 
     /// `values_each` integers for each decision; the first is `wrong_type` where a key is not ours.
     std::span<std::int64_t> values{};

@@ -13,10 +13,12 @@
 
 #include <sluice/error.hpp>
 #include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/wire/slot.hpp>
 
 namespace sluice::detail::redis {
 
-/// Calls that go to the server together, and their answers. Those that can share a run of a script do. The set keeps a
+/// Calls that go to the server together, and their answers. Those that can share a run of a script do: of one
+/// policy, in one slot. The set keeps a
 /// copy of all that it needs of a call, so that whoever asked need not stay for the answer.
 class CallSet {
 public:
@@ -57,6 +59,7 @@ public:
                              .common_count = call.common->count,
                              .keys_each = call.keys_each,
                              .values_each = call.values_each,
+                             .slot = call.slot,
                              .first = ticket,
                              .last = ticket,
                              .decisions = call.decisions});
@@ -119,14 +122,15 @@ private:
         std::size_t common_count = 0;
         std::size_t keys_each = 1;
         std::size_t values_each = 1;
+        Slot slot = any_slot;
         Ticket first = 0, last = 0;
         std::size_t decisions = 0;
         bool is_unknown = false;  ///< the server did not know the script, and is sent its text
     };
 
     bool can_share(const Run& run, const ScriptCall& call) const noexcept {
-        return run.scripts == call.scripts && run.decisions + call.decisions <= ScriptCall::max_decisions &&
-               text(run.common) == call.common->bytes;
+        return run.slot == call.slot && run.scripts == call.scripts &&
+               run.decisions + call.decisions <= ScriptCall::max_decisions && text(run.common) == call.common->bytes;
     }
 
     template <class T>

@@ -3,6 +3,7 @@
 #define SLUICE_REDIS_WIRE_ENCODED_KEYS_HPP
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -12,6 +13,7 @@
 #include <sluice/detail/validate.hpp>
 #include <sluice/redis/wire/key.hpp>
 #include <sluice/redis/wire/resp.hpp>
+#include <sluice/redis/wire/slot.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail::redis {
@@ -48,6 +50,12 @@ public:
 
     std::string_view keys() const noexcept { return keys_; }
     std::string_view units() const noexcept { return units_; }
+    /// Of the first key.
+    Slot slot() const noexcept {
+        std::size_t size = 0;
+        const auto* const end = std::from_chars(keys_.data() + 1, keys_.data() + keys_.size(), size).ptr;
+        return slot_of({end + 2, size});
+    }
 
 private:
     std::string keys_;

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LINK_MAKE_TOPOLOGY_HPP
+#define SLUICE_REDIS_LINK_MAKE_TOPOLOGY_HPP
+
+#include <memory>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include <sluice/redis/link/single_topology.hpp>
+#include <sluice/redis/link/topology.hpp>
+#include <sluice/redis/redis_options.hpp>
+#include <sluice/redis/redis_url.hpp>
+
+namespace sluice::detail::redis {
+
+/// As the URL alone says. Throws std::invalid_argument for a bad URL or bad options.
+inline std::unique_ptr<Topology> make_topology(std::string_view text, RedisOptions options) {
+    RedisUrl url = RedisUrl::parse(text);
+    if (url.uses_tls) throw std::invalid_argument("sluice: rediss:// (TLS) is not supported yet");
+    if (url.kind != RedisUrl::Kind::single)
+        throw std::invalid_argument("sluice: redis+sentinel:// and redis+cluster:// are not supported yet");
+    return std::make_unique<SingleTopology>(std::move(url), std::move(options));
+}
+
+}  // namespace sluice::detail::redis
+
+#endif
