@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_EXAMPLES_DEMO_OPTIONS_HPP
-#define SLUICE_EXAMPLES_DEMO_OPTIONS_HPP
+#ifndef SLUICE_DEMO_OPTIONS_HPP
+#define SLUICE_DEMO_OPTIONS_HPP
 
 #include <charconv>
 #include <cstdlib>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_HTTP_DETAIL_RULE_CHECK_HPP
-#define SLUICE_HTTP_DETAIL_RULE_CHECK_HPP
+#ifndef SLUICE_HTTP_RULES_RULE_CHECK_HPP
+#define SLUICE_HTTP_RULES_RULE_CHECK_HPP
 
 #include <algorithm>
 #include <array>
@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include <sluice/http/rule.hpp>
+#include <sluice/http/rules/rule.hpp>
 
 // What a list of rules cannot mean. Written once, for rules made in C++ and rules read from a file.
 namespace sluice::http::detail {
@@ -69,6 +69,7 @@ public:
             refuse("/exempt/users/" + std::to_string(empty - users.begin()),
                    "an exempt user without a name would be nobody: callers that are not known have none");
         }
+        check_condition();
         check_tiers();
     }
 
@@ -95,6 +96,9 @@ private:
         for (std::size_t i = 0; i != tiers.size(); ++i) {
             const std::string place = "/tiers/" + std::to_string(i);
             check_limits(tiers[i].limits, place + "/limits");
+            if (tiers[i].blocked && !tiers[i].limits.empty()) {
+                refuse(place + "/blocked", "a tier that is blocked has no limits");
+            }
             const auto before = std::find_if(tiers.begin(), tiers.begin() + static_cast<std::ptrdiff_t>(i),
                                              [&](const Tier& tier) { return takes_all_of(tier, tiers[i]); });
             if (before != tiers.begin() + static_cast<std::ptrdiff_t>(i)) {
@@ -123,9 +127,10 @@ private:
                 if (limits[j].limiter.name() == name) refuse(here, "limit '" + name + "' is twice in one tier");
             }
             const std::uint64_t most = limits[i].limiter.quota().limit;
-            if (limits[i].cost < 1 || limits[i].cost > most) {
+            const std::uint64_t cost = limits[i].cost.units();
+            if (cost < 1 || cost > most) {
                 refuse(here + "/cost", "limit '" + name + "': cost must be from 1 to " + std::to_string(most) +
-                                           ", not " + std::to_string(limits[i].cost));
+                                           ", not " + std::to_string(cost));
             }
             const auto& key = limits[i].key;
             for (auto part = key.begin(); part != key.end(); ++part) {
@@ -133,6 +138,43 @@ private:
                     refuse(here + "/key/" + std::to_string(part - key.begin()),
                            "limit '" + name + "': a part is twice in its key");
                 }
+                if (part->part() == KeyPart::path) check_parameter(*part, here, part - key.begin());
+            }
+        }
+    }
+
+    /// A path without the parameter would be counted by the address, which cannot be meant.
+    void check_parameter(const KeySource& part, const std::string& limit, std::ptrdiff_t index) const {
+        const auto lacks = [&](const RoutePattern& route) { return !route.has_parameter(part.name()); };
+        const auto route = std::find_if(rule_.routes.begin(), rule_.routes.end(), lacks);
+        if (!rule_.routes.empty() && route == rule_.routes.end()) return;
+        refuse(limit + "/key/" + std::to_string(index),
+               (rule_.routes.empty() ? "the default rule has no route"
+                                     : "route '" + route->text() + "' has no \"{" + part.name() + "}\"") +
+                   ", so the path has no \"" + part.name() + "\" to count by");
+    }
+    void check_condition() const {
+        const auto& hosts = rule_.condition.hosts;
+        for (std::size_t i = 0; i != hosts.size(); ++i) {
+            const std::string_view name = hosts[i];
+            const auto rest = name.substr(name.substr(0, 2) == "*." ? 2 : 0);
+            const bool is_host = !rest.empty() && std::none_of(rest.begin(), rest.end(), [](char c) {
+                return c <= ' ' || c > '~' || (c >= 'A' && c <= 'Z') || c == '*' || c == '/';
+            }) && (rest.front() == '[' ? rest.back() == ']' : rest.find(':') == std::string_view::npos);
+            if (!is_host) {
+                refuse("/hosts/" + std::to_string(i),
+                       "a host is a name in small letters without a port, such as "
+                       "\"api.example.com\" or \"*.example.com\", not \"" +
+                           shown(name) + "\"");
+            }
+        }
+        check_names(rule_.condition.headers, "/headers/");
+        check_names(rule_.condition.query, "/query/");
+    }
+    void check_names(const std::vector<NamedValue>& wanted, const std::string& place) const {
+        for (const auto& [name, value] : wanted) {
+            if (name.empty() || (place == "/headers/" && !std::all_of(name.begin(), name.end(), is_token_char))) {
+                refuse(place + name, "\"" + shown(name) + "\" cannot be such a name");
             }
         }
     }
@@ -145,9 +187,9 @@ private:
 class RoutesBefore {
 public:
     void add(const Rule& rule) {
+        if (!rule.condition.is_empty()) return;  // it leaves requests to others
         for (const RoutePattern& route : rule.routes) {
-            const bool has_star = route.text().find('*') != std::string::npos;
-            (has_star ? starred_ : exact_[route.text()]).push_back({&route, &rule});
+            (route.has_variables() ? variable_ : exact_[route.text()]).push_back({&route, &rule});
         }
     }
 
@@ -159,7 +201,7 @@ public:
                 if (earlier->covers(route)) all.push_back(owner);
             }
         };
-        collect(starred_);
+        collect(variable_);
         if (const auto same = exact_.find(route.text()); same != exact_.end()) collect(same->second);
         const auto any_method = [](const Rule* one) { return one->methods.empty(); };
         if (const auto whole = std::find_if(all.begin(), all.end(), any_method); whole != all.end()) return *whole;
@@ -177,10 +219,10 @@ public:
 private:
     using Entry = std::pair<const RoutePattern*, const Rule*>;
     std::unordered_map<std::string_view, std::vector<Entry>> exact_;
-    std::vector<Entry> starred_;
+    std::vector<Entry> variable_;
 };
 
-/// Throws InvalidRule. Fast where few routes have stars: linear in those for each route.
+/// Throws InvalidRule. Fast where few routes have variable segments: linear in those for each route.
 inline void check_rules(const std::vector<Rule>& rules, const std::optional<Rule>& otherwise) {
     std::unordered_set<std::string_view> names;
     RoutesBefore before;

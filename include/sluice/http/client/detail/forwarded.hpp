@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_HTTP_DETAIL_FORWARDED_HPP
-#define SLUICE_HTTP_DETAIL_FORWARDED_HPP
+#ifndef SLUICE_HTTP_CLIENT_DETAIL_FORWARDED_HPP
+#define SLUICE_HTTP_CLIENT_DETAIL_FORWARDED_HPP
 
 #include <algorithm>
 #include <array>
@@ -8,24 +8,15 @@
 #include <optional>
 #include <string_view>
 
-#include <sluice/http/ip_address.hpp>
+#include <sluice/http/client/ip_address.hpp>
+#include <sluice/http/detail/text.hpp>
 
 // Reading X-Forwarded-For and Forwarded (RFC 7239) from right to left. A walker calls hop(address) for each element,
 // with nothing for an element that names no address, and ends when hop says false.
 namespace sluice::http::detail {
 
-constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() &&
-           std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
-constexpr std::string_view trimmed(std::string_view text) noexcept {
-    const auto first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
+/// More are not walked: the peer is then the client.
+inline constexpr std::size_t max_hops = 32;
 
 constexpr bool is_port(std::string_view text) noexcept {
     return !text.empty() && text.size() <= 5 && text.find_first_not_of("0123456789") == std::string_view::npos;
@@ -58,11 +49,6 @@ bool walk_x_forwarded_for(std::string_view line, Hop&& hop) noexcept {
         if (comma == std::string_view::npos) return true;
         line = line.substr(0, comma);
     }
-}
-
-constexpr bool is_token_char(char c) noexcept {
-    return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
-           std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
 }
 
 /// Reads one line of Forwarded, strictly. Left to right, since a quote cannot be understood from the right.
@@ -128,7 +114,7 @@ private:
 /// have moved the borders of all others.
 template <class Hop>
 bool walk_forwarded(std::string_view line, Hop&& hop) noexcept {
-    constexpr std::size_t most = 33;  // one more than ClientAddress::max_hops, so that its limit is what ends the walk
+    constexpr std::size_t most = max_hops + 1;  // so that the limit is what ends the walk
     std::array<std::optional<IpAddress>, most> last{};
     std::size_t count = 0;
     ForwardedReader reader{line};

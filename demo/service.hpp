@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_EXAMPLES_DEMO_SERVICE_HPP
-#define SLUICE_EXAMPLES_DEMO_SERVICE_HPP
+#ifndef SLUICE_DEMO_SERVICE_HPP
+#define SLUICE_DEMO_SERVICE_HPP
 
 #include <array>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_HTTP_CLIENT_ADDRESS_HPP
-#define SLUICE_HTTP_CLIENT_ADDRESS_HPP
+#ifndef SLUICE_HTTP_CLIENT_CLIENT_ADDRESS_HPP
+#define SLUICE_HTTP_CLIENT_CLIENT_ADDRESS_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include <sluice/http/detail/forwarded.hpp>
-#include <sluice/http/ip_address.hpp>
+#include <sluice/http/client/detail/forwarded.hpp>
+#include <sluice/http/client/ip_address.hpp>
 
 namespace sluice::http {
 
@@ -36,7 +36,7 @@ struct ClientAddressOptions {
 /// limit. Immutable, so usable by all threads; never throws or allocates after construction.
 class ClientAddress {
 public:
-    static constexpr std::size_t max_hops = 32;
+    static constexpr std::size_t max_hops = detail::max_hops;
 
     /// Throws std::invalid_argument if the IPv6 prefix is not 1 .. 128.
     explicit ClientAddress(ClientAddressOptions options = {}) : options_(std::move(options)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_HTTP_RULES_HPP
-#define SLUICE_HTTP_RULES_HPP
+#ifndef SLUICE_HTTP_RULES_RULES_HPP
+#define SLUICE_HTTP_RULES_RULES_HPP
 
 #include <algorithm>
 #include <memory>
@@ -10,8 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include <sluice/http/detail/rule_check.hpp>
-#include <sluice/http/rule.hpp>
+#include <sluice/http/asked.hpp>
+#include <sluice/http/rules/charging.hpp>
+#include <sluice/http/rules/rule.hpp>
+#include <sluice/http/rules/rule_check.hpp>
 #include <sluice/http/verdict.hpp>
 
 namespace sluice::http {
@@ -28,17 +30,21 @@ public:
     /// - a tier: one that never applies because an earlier one takes all its callers, a last one that does not take
     ///   everybody, more than 4 limits, two limits of one name;
     /// - a limit: a cost below 1 or above its quota, a part that is twice in its key.
-    explicit RuleSet(std::vector<Rule> rules, std::optional<Rule> otherwise = std::nullopt)
-        : rules_(std::move(rules)), otherwise_(std::move(otherwise)) {
+    explicit RuleSet(std::vector<Rule> rules, std::optional<Rule> otherwise = std::nullopt,
+                     std::vector<Network> denied_networks = {})
+        : rules_(std::move(rules)), otherwise_(std::move(otherwise)), denied_networks_(std::move(denied_networks)) {
         detail::check_rules(rules_, otherwise_);
     }
 
     /// Null where no rule matches and there is no default. Linear in the number of rules.
-    const Rule* find(std::string_view method, std::string_view path) const noexcept {
-        const auto rule =
-            std::find_if(rules_.begin(), rules_.end(), [&](const Rule& r) { return r.matches(method, path); });
+    const Rule* find(const Asked& asked) const noexcept {
+        const auto rule = std::find_if(rules_.begin(), rules_.end(), [&](const Rule& r) { return r.matches(asked); });
         if (rule != rules_.end()) return &*rule;
         return otherwise_ ? &*otherwise_ : nullptr;
+    }
+    /// The rule that applies: the one that is named in `asked`, if any is.
+    const Rule* rule_of(const Asked& asked) const noexcept {
+        return asked.rule.empty() ? find(asked) : named(asked.rule);
     }
 
     /// The rule of that name; the default where there is none, null without a default.
@@ -50,10 +56,13 @@ public:
 
     const std::vector<Rule>& rules() const noexcept { return rules_; }
     const std::optional<Rule>& otherwise() const noexcept { return otherwise_; }
+    /// Who is refused (403) before any rule is asked; Network{"unix"}: callers that have no address.
+    const std::vector<Network>& denied_networks() const noexcept { return denied_networks_; }
 
 private:
     std::vector<Rule> rules_;
     std::optional<Rule> otherwise_;
+    std::vector<Network> denied_networks_;
 };
 
 /// A RuleSet that can be replaced while requests are checked: each request sees the old rules or the new ones whole.
@@ -76,7 +85,9 @@ public:
         return current_;
     }
 
-    /// Charges a request to what its rule says. Never throws; the cost is that of the limiters, and no allocation for
+    /// Charges a request to what its rule says: the caller's addresses in it count, not the peer. With the name of a rule
+    /// that one applies whatever its routes and methods, for a program that has routed the request itself; the default
+    /// rule applies where a reload has taken the named one away. Never throws; the cost is that of the limiters, and no allocation for
     /// keys up to 255 bytes.
     ///
     /// The limits of a tier are asked one after another. When one denies, those before it get back exactly what they
@@ -85,34 +96,16 @@ public:
     /// has no more to give back. What a failed or full store answered by its mode was charged nowhere and is not
     /// returned. The limits behind it are peeked, if their stores are in this process, or else only named: a flood of
     /// denials costs no round trip more than it takes to deny.
-    Verdict check(std::string_view method, std::string_view path, const Caller& caller) const noexcept {
+    Verdict check(const Asked& asked) const noexcept {
         auto rules = current();
-        const Rule* rule = rules->find(method, path);
-        return apply(std::move(rules), rule, caller);
-    }
-
-    /// As check(), to the rule of that name whatever its routes and methods: for a program that has routed the request
-    /// itself. The default rule applies where a reload has taken the named one away.
-    Verdict check_named(std::string_view name, const Caller& caller) const noexcept {
-        auto rules = current();
-        const Rule* rule = rules->named(name);
-        return apply(std::move(rules), rule, caller);
+        if (holds(rules->denied_networks(), asked.caller)) {
+            return detail::Charging{std::move(rules), nullptr, asked}.forbid();
+        }
+        const Rule* rule = rules->rule_of(asked);
+        return detail::Charging{std::move(rules), rule, asked}.charge();
     }
 
 private:
-    static Verdict apply(std::shared_ptr<const RuleSet> rules, const Rule* rule, const Caller& caller) noexcept {
-        Verdict verdict{std::move(rules)};
-        verdict.rule_ = rule;
-        if (rule == nullptr) return verdict;
-        if (rule->exempts(caller)) {
-            verdict.outcome_ = Outcome::exempt;
-        } else if (const Tier* tier = rule->tier_of(caller)) {
-            verdict.charge(*tier, caller);
-        }
-        if (rule->counters) rule->counters->count(verdict.outcome_);
-        return verdict;
-    }
-
     mutable std::mutex mutex_;
     std::shared_ptr<const RuleSet> current_;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_HTTP_KEY_HPP
-#define SLUICE_HTTP_KEY_HPP
+#ifndef SLUICE_HTTP_RULES_KEY_HPP
+#define SLUICE_HTTP_RULES_KEY_HPP
 
 #include <array>
 #include <cstddef>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_HTTP_CALLER_HPP
-#define SLUICE_HTTP_CALLER_HPP
+#ifndef SLUICE_HTTP_RULES_CALLER_HPP
+#define SLUICE_HTTP_RULES_CALLER_HPP
 
 #include <optional>
 #include <string>
 
-#include <sluice/http/ip_address.hpp>
+#include <sluice/http/client/ip_address.hpp>
 
 namespace sluice::http {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_HTTP_IP_ADDRESS_HPP
-#define SLUICE_HTTP_IP_ADDRESS_HPP
+#ifndef SLUICE_HTTP_CLIENT_IP_ADDRESS_HPP
+#define SLUICE_HTTP_CLIENT_IP_ADDRESS_HPP
 
 #include <algorithm>
 #include <array>

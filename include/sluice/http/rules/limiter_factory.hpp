@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_HTTP_LIMITER_FACTORY_HPP
-#define SLUICE_HTTP_LIMITER_FACTORY_HPP
+#ifndef SLUICE_HTTP_RULES_LIMITER_FACTORY_HPP
+#define SLUICE_HTTP_RULES_LIMITER_FACTORY_HPP
 
 #include <functional>
 #include <memory>
