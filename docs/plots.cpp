@@ -105,7 +105,7 @@ std::string panel(int index, const char* title, const Load& offered, const Load&
     const int right = left + bar * static_cast<int>(length / step);
     text += "<path d=\"M" + std::to_string(left) + ' ' + std::to_string(base) + 'H' + std::to_string(right) + "\"/>\n";
     for (const int second : {0, 10, 20, 30}) {
-        text += text_at(left + bar * second * 2 - 3, base + 13, std::to_string(second) + (second == 30 ? " s" : ""));
+        text += text_at(left + bar * second * 2 - 3, base + 13, std::to_string(second) + (second == 0 ? " s" : ""));
     }
     text += text_at(left, base + 30,
                     std::to_string(passed.size()) + " of " + std::to_string(offered.size()) + " admitted, at most " +
