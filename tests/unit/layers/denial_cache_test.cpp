@@ -110,6 +110,18 @@ TEST_CASE("neither never, nor an error, nor an allowance is remembered") {
     CHECK(limiter.try_consume("key", 2).retry_after == sluice::Decision::never);  // although a lesser cost is denied
 }
 
+TEST_CASE("what a fallback denies is forgotten, so that the primary is asked as soon as it is back") {
+    const sluice::ManualClock clock{1'000s};
+    const FailingStore primary{Memory<Bucket>{{}, clock}};
+    const sluice::DenialCache cache{sluice::Fallback{primary, Memory<Bucket>{{}, clock}}, {}, clock};
+    const sluice::RateLimiter limiter{Bucket{1, sluice::per_second(1)}, cache};
+    primary.fail(Errc::timeout);
+    CHECK(limiter.try_consume("key").error == Errc::degraded);
+    CHECK_FALSE(limiter.try_consume("key"));
+    primary.recover();
+    CHECK(limiter.try_consume("key"));
+}
+
 TEST_CASE("a peek asks the store, a cost of 0 does, and neither is remembered") {
     Cached<Bucket> cached;
     const auto limiter = cached.limiter({1, sluice::per_second(1)});
