@@ -9,7 +9,7 @@ cmake_minimum_required(VERSION 3.22)
 # Layer by layer: a header's path under sluice/ (first match counts), and the layers that it may include.
 set(layers values concepts policies remote memory limiter layers redis_wire redis_lua redis_link redis postgres metrics http umbrella)
 set(path_values "^(version|decision|rate|clock|error|observer|units)\\.hpp$|^detail/")
-set(path_concepts "^(policy|store)\\.hpp$")
+set(path_concepts "^(policy|store|operate)\\.hpp$")
 set(path_limiter "^(rate_limiter|any_limiter)\\.hpp$")
 set(path_umbrella "^sluice\\.hpp$")
 set(path_redis_wire "^redis/wire/|^redis/redis_credentials\\.hpp$")

@@ -30,7 +30,8 @@ namespace sluice {
 /// is open, and let a probe through now and then. Until it opens, a call can take the time limits of both.
 ///
 /// A refund goes to the store that answers. A reset goes to both, and fails where the primary's does: the key lives on
-/// there.
+/// there. What is given back goes to the store that took it, as Consumption::source tells: its lowest bit is 1 of the
+/// secondary's, the others are that store's own source. So it fails while that store does, and never gives units to another.
 ///
 /// The most that can be admitted. Each store keeps to the policy on its own and knows nothing of what the other has
 /// admitted, so the sum is what counts: with capacity C and rate R, at most C + R * t in a time t in which one store
@@ -48,14 +49,27 @@ public:
     template <Policy P>
     requires Store<Primary, P> && Store<Secondary, P> Decision decide(const Request<P>& request)
     const noexcept {
-        return decide(request, [&](const auto& store) { return store.decide(request); });
+        return decide(request, [](const auto& store, const Request<P>& own) { return store.decide(own); });
+    }
+
+    template <Policy P>
+    requires SettlingStore<Primary, P> && SettlingStore<Secondary, P> Consumption consume(const Request<P>& request)
+    const noexcept {
+        Consumption taken = primary_.consume(request);
+        const bool is_primary = !is_failure(taken.decision.error);
+        if (!is_primary) {
+            taken = secondary_.consume(request);
+            mark(taken.decision);
+        }
+        taken.source = taken.source << 1 | (is_primary ? 0U : 1U);
+        return taken;
     }
 
     template <Policy P>
     requires TimedStore<Primary, P> && TimedStore<Secondary, P> Decision decide_at(const Request<P>& request,
                                                                                    std::chrono::nanoseconds now)
     const noexcept {
-        return decide(request, [&](const auto& store) { return store.decide_at(request, now); });
+        return decide(request, [=](const auto& store, const Request<P>& own) { return store.decide_at(own, now); });
     }
 
     /// Keys in a row that the primary failed go to the secondary together.
@@ -87,13 +101,18 @@ public:
 private:
     template <Policy P, class Ask>
     Decision decide(const Request<P>& request, Ask ask) const noexcept {
-        Decision decision = ask(primary_);
+        if (request.operation == Operation::give_back) {
+            Request<P> own{request};
+            own.source >>= 1;
+            return request.source % 2 == 0 ? ask(primary_, own) : ask(secondary_, own);
+        }
+        Decision decision = ask(primary_, request);
         if (request.operation == Operation::reset) {
-            const Decision second = ask(secondary_);
+            const Decision second = ask(secondary_, request);
             return decision.error ? decision : second;
         }
         if (!is_failure(decision.error)) return decision;
-        decision = ask(secondary_);
+        decision = ask(secondary_, request);
         mark(decision);
         return decision;
     }

@@ -41,6 +41,15 @@ public:
     }
 
     template <Policy P>
+    requires SettlingStore<S, P> Consumption consume(const Request<P>& request)
+    const noexcept {
+        const P share = share_of(request.scope.policy, instances_);
+        Consumption taken = store_.consume(with_policy(request, share));
+        settle(taken.decision, request, share);
+        return taken;
+    }
+
+    template <Policy P>
     requires TimedStore<S, P> Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now)
     const noexcept {
         return decide(request, [&](const Request<P>& shared) { return store_.decide_at(shared, now); });
@@ -51,7 +60,7 @@ public:
     void decide_many(const Request<P>& request, std::span<const std::string_view> keys,
                      std::span<Decision> out) const noexcept {
         const P share = share_of(request.scope.policy, instances_);
-        store_.decide_many(Request<P>{{request.scope.name, share}, {}, request.units, request.operation}, keys, out);
+        store_.decide_many(with_policy(request, share), keys, out);
         for (Decision& decision : out) settle(decision, request, share);
     }
 
@@ -71,9 +80,15 @@ private:
     template <Policy P, class Ask>
     Decision decide(const Request<P>& request, Ask ask) const noexcept {
         const P share = share_of(request.scope.policy, instances_);
-        Decision decision = ask({{request.scope.name, share}, request.key, request.units, request.operation});
+        Decision decision = ask(with_policy(request, share));
         settle(decision, request, share);
         return decision;
+    }
+
+    template <Policy P>
+    static Request<P> with_policy(const Request<P>& request, const P& policy) noexcept {
+        return {{request.scope.name, policy}, request.key,   request.units, request.operation, request.max_delay,
+                request.consumed_at,          request.source};
     }
 
     template <Policy P>

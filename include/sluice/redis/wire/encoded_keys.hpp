@@ -26,7 +26,7 @@ public:
         std::string number;
         switch (operation) {
             case Operation::peek: number = "0"; break;
-            case Operation::consume: break;
+            default: break;
             case Operation::refund: number = "-"; break;
             case Operation::reset: number = "-", units = detail::max_units; break;
         }
