@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <sluice/error.hpp>
 #include <sluice/detail/sharded_counters.hpp>
+#include <sluice/error.hpp>
 #include <sluice/observer.hpp>
 
 namespace sluice::metrics {
