@@ -25,7 +25,7 @@ set(below_policies values concepts)
 set(below_remote values concepts)
 set(below_memory values concepts)
 set(below_limiter values concepts)
-set(below_layers values concepts policies)
+set(below_layers values concepts policies memory remote)
 # What goes over the wire: no socket, clock or thread.
 set(below_redis_wire values concepts)
 set(below_redis_lua values concepts policies redis_wire)
