@@ -9,6 +9,7 @@
 #include <string_view>
 #include <system_error>
 
+#include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
 #include <sluice/policy.hpp>
 
@@ -68,6 +69,12 @@ struct Consumption {
     std::uint32_t source = 0;        ///< of a store made of several: which of them took it
 };
 
+/// The same question about other states, of views that live longer.
+template <Policy P>
+Request<P> with_scope(const Request<P>& request, const Scope<P>& scope, std::string_view key) noexcept {
+    return {scope, key, request.units, request.operation, request.max_delay, request.consumed_at, request.source};
+}
+
 /// A store finds the state of (scope, key), makes the policy's step atomic and owns the clock. It is a handle: copies
 /// share the states; all calls may come from many threads at once. decide() answers consume, peek and take with the
 /// policy's decision, refund, reset and give_back with an `error` alone; it never throws, and reports a failure in
@@ -79,10 +86,21 @@ concept Store = Policy<P> && std::copyable<S> && requires(const S& store, const 
     noexcept->std::same_as<Decision>;
 };
 
+/// A store that answers event loops: decide_async() returns at once, and done(Decision) is called exactly once, when the
+/// store has the answer or cannot have it (Errc::cancelled where the store is destroyed before), or, by a store that has it
+/// at once, before decide_async() returns. What the request refers to need not live longer than the call. For which thread
+/// it is, the store says. See Completion for what else `done` may have.
+template <class S, class P>
+concept AsyncStore = Policy<P> && std::copyable<S> &&
+    requires(const S& store, const Request<P>& request, void (*done)(Decision)) {
+    { store.decide_async(request, done) }
+    noexcept;
+};
+
 /// A store that refuses a policy which it cannot run exactly, or at all: check() throws std::invalid_argument. A limiter
 /// asks it once, when it is made; a policy that comes with a call is answered with Errc::misconfigured.
 template <class S, class P>
-concept CheckingStore = Store<S, P> && requires(const S& store, const Scope<P>& scope) {
+concept CheckingStore = Policy<P> && std::copyable<S> && requires(const S& store, const Scope<P>& scope) {
     store.check(scope);
 };
 

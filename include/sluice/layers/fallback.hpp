@@ -10,8 +10,11 @@
 #include <system_error>
 #include <utility>
 
+#include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
+#include <sluice/detail/exceptions.hpp>
 #include <sluice/error.hpp>
+#include <sluice/layers/async_fallback.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 
@@ -59,7 +62,7 @@ public:
         const bool is_primary = !is_failure(taken.decision.error);
         if (!is_primary) {
             taken = secondary_.consume(request);
-            mark(taken.decision);
+            detail::layers::mark_degraded(taken.decision);
         }
         taken.source = taken.source << 1 | (is_primary ? 0U : 1U);
         return taken;
@@ -70,6 +73,25 @@ public:
                                                                                    std::chrono::nanoseconds now)
     const noexcept {
         return decide(request, [=](const auto& store, const Request<P>& own) { return store.decide_at(own, now); });
+    }
+
+    /// The same for an event loop. Costs copies of the request's name and key, for the secondary. What was cancelled stays
+    /// so.
+    template <Policy P, Completion F>
+    requires AsyncStore<Primary, P> && AsyncStore<Secondary, P>
+    void decide_async(const Request<P>& request, F done) const noexcept {
+        if (request.operation == Operation::give_back) {
+            Request<P> own{request};
+            own.source >>= 1;
+            if (request.source % 2 == 0) return primary_.decide_async(own, std::move(done));
+            return secondary_.decide_async(own, std::move(done));
+        }
+        detail::try_or(
+            [&] {
+                primary_.decide_async(request,
+                                      detail::layers::PrimaryCompletion<P, Secondary, F>{request, secondary_, done});
+            },
+            [&] { std::move(done)(failure(Errc::no_memory)); });
     }
 
     /// Keys in a row that the primary failed go to the secondary together.
@@ -84,7 +106,7 @@ public:
             while (end != out.size() && is_failure(out[end].error)) ++end;
             const auto failed = out.subspan(begin, end - begin);
             secondary_.decide_many(request, keys.subspan(begin, end - begin), failed);
-            for (Decision& decision : failed) mark(decision);
+            for (Decision& decision : failed) detail::layers::mark_degraded(decision);
         }
     }
 
@@ -113,12 +135,8 @@ private:
         }
         if (!is_failure(decision.error)) return decision;
         decision = ask(secondary_, request);
-        mark(decision);
+        detail::layers::mark_degraded(decision);
         return decision;
-    }
-
-    static void mark(Decision& decision) noexcept {
-        if (!decision.error) decision.error = Errc::degraded;
     }
 
     Primary primary_;

@@ -30,7 +30,7 @@ namespace sluice {
 ///
 /// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and no
 /// allocation while its key has a slot: one cache line is read, one compare-and-swap writes an admission, a denial or
-/// peek writes nothing. A key without a slot, even a denial or peek of one, refund and reset take a shard's mutex for a
+/// peek writes nothing. The first admission of a key without a slot, refund and reset take a shard's mutex for a
 /// moment, and larger states (the exact log, AllOf, policies of your own) do on every call. A shard is rebuilt now and
 /// then as keys come and go, some 20 us for its 4,096 slots; nothing ever moves the whole table. A new key that finds the
 /// store full looks at 64 slots more.
@@ -66,6 +66,12 @@ public:
         __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
         std::chrono::nanoseconds now = clock_.now();
         return states.decide(request, place, now, &clock_);
+    }
+
+    /// Has the answer at once.
+    template <Completion F>
+    void decide_async(const Request<P>& request, F done) const noexcept {
+        std::move(done)(decide(request));
     }
 
     /// See SettlingStore. At about twice the cost of decide().

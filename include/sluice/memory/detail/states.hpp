@@ -175,9 +175,21 @@ private:
                     const Decision decision = step_unlocked(place, on_word(request.scope.policy, step, time), result);
                     if (result == StepResult::committed) return decision;
                 }
+                // A key without a slot gets one only by an admission.
+                if (is_absent(place)) {
+                    time.refresh();  // its state may have been freed as expired by a later reading than this thread's
+                    State fresh{};
+                    const Decision decision = step(fresh, time.now());
+                    if (!decision.allowed || request.operation == Operation::peek) return decision;
+                }
             }
         }
         return apply_locked(request, place, time, step);
+    }
+    bool is_absent(const Place& place) const noexcept {
+        if (place.guard.is_unused()) return place.guard.is_unchanged();
+        return !place.guard.is_closed() && table_.find(place.shard, place.guard, place.owner) == nullptr &&
+               place.guard.is_unchanged();
     }
 
     /// A step on a state as one on its word.
