@@ -78,8 +78,10 @@ public:
         if (now) now = std::clamp(*now, std::chrono::nanoseconds{0}, latest);
         if constexpr (SqlPolicy<P>) {
             return decide_there(request, keys, out, now, deadline);
-        } else {
+        } else if constexpr (StateCodec<P>) {
             return detail::remote::CasDecision<P, PostgresBackend>::decide(*this, request, keys, out, now, deadline);
+        } else {
+            return Errc::misconfigured;  // check() tells it to the compiler
         }
     }
 

@@ -62,10 +62,12 @@ public:
     template <Policy P>
     std::error_code decide(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
                            Now now, const Deadline& deadline) {
-        if constexpr (!ScriptedPolicy<P>) {
+        if constexpr (ScriptedPolicy<P>) {
+            return decide_by_script(request, keys, out, now, deadline);
+        } else if constexpr (StateCodec<P>) {
             return detail::remote::CasDecision<P, RedisBackend>::decide(*this, request, keys, out, now, deadline);
         } else {
-            return decide_by_script(request, keys, out, now, deadline);
+            return Errc::misconfigured;  // check() tells it to the compiler
         }
     }
 

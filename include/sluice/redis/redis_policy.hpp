@@ -60,11 +60,6 @@ inline std::int64_t life_ms(std::chrono::nanoseconds span, std::int64_t least) n
 
 inline std::chrono::nanoseconds from_us(std::int64_t us) noexcept { return std::chrono::microseconds{us}; }
 
-/// A count that a script told: within the limit, whatever a server says.
-inline std::uint64_t units_within(std::uint64_t limit, std::int64_t told) noexcept {
-    return std::min(limit, static_cast<std::uint64_t>(told));
-}
-
 }  // namespace detail::redis
 
 }  // namespace sluice

@@ -137,7 +137,7 @@ return table.concat(replies, ' ')
         }
         cell.is_swapped = answer[0] == 1;
         if (cell.is_swapped) return;
-        cell.now = asked_.now ? *asked_.now / resolution * resolution : from_us(answer[1]);
+        cell.now = asked_.now ? *asked_.now : from_us(answer[1]);
         for (std::size_t i = 0; i != cell.state.size(); ++i) {
             const auto half = [&](std::size_t index) { return static_cast<std::uint64_t>(answer[2 + index]); };
             cell.state[i] = static_cast<std::int64_t>(half(2 * i) << 32 | (half(2 * i + 1) & 0xffffffff));

@@ -16,6 +16,7 @@
 #include <sluice/detail/saturate.hpp>
 #include <sluice/detail/skew.hpp>
 #include <sluice/error.hpp>
+#include <sluice/operate.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/key_locks.hpp>
@@ -64,6 +65,17 @@ public:
         if (!locks.is_complete()) return Errc::busy;
         CasDecision decision{request, keys, out};
         decision.run(backend, now, deadline);
+        return {};
+    }
+    /// The same of one key, with what it took.
+    static std::error_code consume(Backend& backend, const Request<P>& request, Consumption& out, Now now,
+                                   const Deadline& deadline) {
+        const KeyLocks::Held locks{backend.key_locks(), {&request.key, 1}, deadline};
+        if (!locks.is_complete()) return Errc::busy;
+        CasDecision decision{request, {&request.key, 1}, {&out.decision, 1}};
+        decision.run(backend, now, deadline);
+        if (!out.decision.error) out.units = decision.taken_;
+        out.at = decision.at_;
         return {};
     }
 
@@ -119,7 +131,8 @@ private:
             return true;
         }
         auto state = policy_.decode(entry.state);
-        for (const std::size_t i : entry.requests) out_[i] = step(state, cell.now);
+        for (const std::size_t i : entry.requests) out_[i] = operate(request_, state, cell.now, taken_);
+        at_ = cell.now;
         entry.next = policy_.encode(state);
         if (request_.operation == Operation::peek || entry.next == entry.state) return true;
         cell.next = entry.next;
@@ -129,24 +142,14 @@ private:
         return false;
     }
 
-    Decision step(typename P::State& state, std::chrono::nanoseconds now) const noexcept {
-        switch (request_.operation) {
-            case Operation::consume: return policy_.step(state, now, request_.units);
-            case Operation::peek: return sluice::peek(policy_, state, now, request_.units);
-            case Operation::refund:
-                if constexpr (RefundablePolicy<P>) policy_.refund(state, now, request_.units);
-                return {};
-            case Operation::reset: state = {}; return {};
-        }
-        return {};
-    }
-
     const Request<P>& request_;
     const P& policy_;
     std::span<Decision> out_;
     std::vector<std::size_t> order_;
     std::vector<Entry> entries_;
     std::vector<StateCell*> open_;
+    std::uint64_t taken_ = 0;         // for the request that came last,
+    std::chrono::nanoseconds at_{0};  // and when
 };
 
 }  // namespace sluice::detail::remote
