@@ -2,20 +2,18 @@
 #ifndef SLUICE_REDIS_LINK_CONNECTION_HPP
 #define SLUICE_REDIS_LINK_CONNECTION_HPP
 
-#include <array>
-#include <cstddef>
 #include <system_error>
 #include <vector>
 
 #include <sluice/error.hpp>
 #include <sluice/redis/link/connection_record.hpp>
 #include <sluice/redis/link/server.hpp>
+#include <sluice/redis/link/transport.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/login.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
-#include <sluice/remote/socket_stream.hpp>
 
 namespace sluice::detail::redis {
 
@@ -29,8 +27,9 @@ public:
 
     explicit Connection(Server& server) : record_(server) {}
 
-    bool is_open() const noexcept { return stream_.is_open(); }
-    void close() noexcept { stream_.close(); }
+    bool is_open() const noexcept { return transport_.is_open(); }
+    void close() noexcept { transport_.close(); }
+    void abandon() noexcept { transport_.abandon(); }  ///< in a forked child
 
     /// Every call is answered afterwards, by values or by an error.
     Outcome perform(CallSet& calls, const Deadline& deadline) noexcept {
@@ -51,7 +50,7 @@ private:
     Outcome try_perform(CallSet& calls, const Deadline& deadline) {
         const auto asked = Clock::now();
         exchange_.begin(calls);
-        if (is_open() && !record_.is_trusted(stream_)) close();
+        if (is_open() && !record_.is_trusted(transport_.stream())) close();
         const bool is_new = !is_open();
         if (is_new) {
             if (const auto error = dial(deadline)) return record_.could_not_dial(exchange_, error, asked, deadline);
@@ -61,11 +60,11 @@ private:
             exchange_.fail(Errc::timeout);
             return {};
         }
-        auto error = drive(exchange_, deadline);
+        auto error = transport_.drive(exchange_, deadline);
         if (error && exchange_.is_unsent() && !is_new && error != Errc::timeout) {
             close();
             if (const auto failed = dial(deadline)) return record_.could_not_dial(exchange_, failed, asked, deadline);
-            error = drive(exchange_, deadline);
+            error = transport_.drive(exchange_, deadline);
         }
         return record_.conclude(exchange_, error, asked, start, deadline);
     }
@@ -88,38 +87,18 @@ private:
         return error;
     }
     std::error_code dial(const RedisCredentials& who, const Deadline& deadline) {
-        if (const auto error = stream_.connect(record_.address(), deadline)) return error;
+        const Server& server = record_.server();
+        if (const auto error = transport_.connect(record_.address(), server.tls(), server.endpoint.host, deadline))
+            return error;
         exchange_.reset();
-        Login login{who, record_.server().url.database};
-        return drive(login, deadline);
-    }
-
-    /// An Exchange or a Login.
-    template <class Protocol>
-    std::error_code drive(Protocol& protocol, const Deadline& deadline) {
-        for (;;) {
-            std::size_t count = 0;
-            std::error_code error;
-            switch (protocol.want()) {
-                case Exchange::Want::send:
-                    error = stream_.write(protocol.output(), deadline, count);
-                    protocol.sent(count);
-                    break;
-                case Exchange::Want::receive:
-                    error = stream_.read(buffer_, deadline, count);
-                    if (!error) error = protocol.feed({buffer_.data(), count});
-                    break;
-                case Exchange::Want::done: return {};
-            }
-            if (error) return error;
-        }
+        Login login{who, server.url.database};
+        return transport_.drive(login, deadline);
     }
 
     ConnectionRecord record_;
-    detail::remote::SocketStream stream_;
+    Transport transport_;
     Exchange exchange_;
     std::vector<detail::remote::Address> addresses_;
-    std::array<char, 16'384> buffer_;
 };
 
 }  // namespace sluice::detail::redis
