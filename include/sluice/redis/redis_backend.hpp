@@ -111,10 +111,10 @@ private:
 
     template <Policy P>
     static void decode(const Request<P>& request, const ScriptCall& call, std::span<Decision> out) {
-        const auto view = RedisPolicy<P>::view(request.scope.policy);
+        const auto stepping = RedisPolicy<P>::at_server_resolution(request.scope.policy);
         for (std::size_t i = 0; i != out.size(); ++i) {
             out[i] = call.error ? failure(call.error)
-                                : RedisCodec::decode(request, view, &call.values[i * call.values_each]);
+                                : RedisCodec::decode(request, stepping, &call.values[i * call.values_each]);
         }
     }
 

@@ -32,6 +32,7 @@ public:
     ~Transport() { close(); }
 
     bool is_open() const noexcept { return socket_.is_open(); }
+    int descriptor() const noexcept { return socket_.descriptor(); }
     detail::remote::Stream& stream() noexcept {
         return secure_ ? static_cast<detail::remote::Stream&>(*secure_) : socket_;
     }
@@ -39,15 +40,25 @@ public:
     /// `host` is whom the address is of, as the certificate has to tell if there is to be TLS. May throw std::bad_alloc.
     std::error_code connect(const detail::remote::Address& address, const ChannelFactory* tls, const std::string& host,
                             const Deadline& deadline) {
-        secure_.reset();
         if (const auto error = socket_.connect(address, deadline)) return error;
+        if (const auto error = secure(tls, host)) return error;
+        return secure_ ? secure_->handshake(deadline) : std::error_code{};
+    }
+
+    // The same in steps that do not wait; see SocketStream. What is read and written first begins with the handshake.
+    std::error_code begin_connect(const detail::remote::Address& address) noexcept {
+        return socket_.begin_connect(address);
+    }
+    std::error_code finish_connect() const noexcept { return socket_.finish_connect(); }
+    std::error_code secure(const ChannelFactory* tls, const std::string& host) {
+        secure_.reset();
         if (tls == nullptr) return {};
         try {
             secure_.emplace(socket_, tls->make(host));
+            return {};
         } catch (const std::invalid_argument&) {  // a forked child cannot read its files
             return Errc::misconfigured;
         }
-        return secure_->handshake(deadline);
     }
 
     /// To the end of an Exchange, a Login, or whatever is used as they are.
@@ -70,6 +81,28 @@ public:
             }
             if (error) return error;
         }
+    }
+
+    /// All of it that can be done without waiting: `done`, or what has to be waited for. `closed` where there is an error.
+    template <class Protocol>
+    detail::remote::Stream::Status try_drive(Protocol& protocol, std::error_code& error) {
+        using Status = detail::remote::Stream::Status;
+        detail::remote::Stream& wire = stream();
+        while (protocol.want() != Exchange::Want::done) {
+            const bool sends = protocol.want() == Exchange::Want::send;
+            const auto result = sends ? wire.try_write(protocol.output()) : wire.try_read(buffer_);
+            if (result.status == Status::closed) {
+                error = wire.failure();
+            } else if (result.status != Status::done) {
+                return result.status;
+            } else if (sends) {
+                protocol.sent(result.bytes);
+            } else {
+                error = protocol.feed({buffer_.data(), result.bytes});
+            }
+            if (error) return Status::closed;
+        }
+        return Status::done;
     }
 
     void close() noexcept {
