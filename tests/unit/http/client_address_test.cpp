@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include <sluice/http/client_address.hpp>
+#include <sluice/http/client/client_address.hpp>
 
 using sluice::http::ClientAddress;
 using sluice::http::ForwardedBy;
