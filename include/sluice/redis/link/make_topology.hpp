@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/redis/link/cluster_topology.hpp>
 #include <sluice/redis/link/single_topology.hpp>
 #include <sluice/redis/link/topology.hpp>
 #include <sluice/redis/redis_options.hpp>
@@ -25,8 +26,10 @@ inline std::unique_ptr<Topology> make_topology(std::string_view text, RedisOptio
         throw std::invalid_argument(
             "sluice: RedisOptions::tls needs a URL that begins with rediss: by this one nothing "
             "would be encrypted");
-    if (url.kind != RedisUrl::Kind::single)
-        throw std::invalid_argument("sluice: redis+sentinel:// and redis+cluster:// are not supported yet");
+    if (url.kind == RedisUrl::Kind::cluster)
+        return std::make_unique<ClusterTopology>(std::move(url), std::move(options));
+    if (url.kind == RedisUrl::Kind::sentinel)
+        throw std::invalid_argument("sluice: redis+sentinel:// is not supported yet");
     return std::make_unique<SingleTopology>(std::move(url), std::move(options));
 }
 
