@@ -30,7 +30,7 @@ namespace sluice {
 ///
 /// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and no
 /// allocation while its key has a slot: one cache line is read, one compare-and-swap writes an admission, a denial or
-/// peek writes nothing. A key without a slot, even a denial or peek of one, refund and reset take a shard's mutex for a
+/// peek writes nothing. The first admission of a key without a slot, refund and reset take a shard's mutex for a
 /// moment, and larger states (the exact log, AllOf, policies of your own) do on every call. A shard is rebuilt now and
 /// then as keys come and go, some 20 us for its 4,096 slots; nothing ever moves the whole table. A new key that finds the
 /// store full looks at 64 slots more.
@@ -68,6 +68,17 @@ public:
         return states.decide(request, place, now, &clock_);
     }
 
+    /// Has the answer at once.
+    template <Completion F>
+    void decide_async(const Request<P>& request, F done) const noexcept {
+        std::move(done)(decide(request));
+    }
+
+    /// See SettlingStore. At about twice the cost of decide().
+    Consumption consume(const Request<P>& request) const noexcept {
+        return states_->consume(request, states_->locate(request), clock_.now(), &clock_);
+    }
+
     [[gnu::flatten]] Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
         return states_->decide(request, states_->locate(request), now, nullptr);
     }
@@ -86,7 +97,8 @@ public:
             }
             now = std::max(now, clock_.now());  // each key's decision may make it later for the next
             for (std::size_t i = 0; i != count; ++i) {
-                const Request<P> one{request.scope, keys[done + i], request.units, request.operation};
+                const Request<P> one{request.scope,     keys[done + i],    request.units,
+                                     request.operation, request.max_delay, request.consumed_at};
                 // Made in place: a copy of a decision would wait for the stores of its members.
                 static_assert(std::is_trivially_destructible_v<Decision>);
                 ::new (static_cast<void*>(&out[done + i])) Decision(states_->decide(one, places[i], now, &clock_));

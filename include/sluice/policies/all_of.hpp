@@ -73,6 +73,21 @@ public:
         for_each(state, [&](const auto& policy, auto& part) { policy.refund(part, now, units); });
     }
 
+    void give_back(State& state, std::chrono::nanoseconds now, std::chrono::nanoseconds consumed_at,
+                   std::uint64_t units) const noexcept requires(SettlingPolicy<Policies>&&...) {
+        for_each(state, [&](const auto& policy, auto& part) { policy.give_back(part, now, consumed_at, units); });
+    }
+
+    std::chrono::nanoseconds wait_for_delay(const State& state, std::chrono::nanoseconds now,
+                                            std::chrono::nanoseconds max_delay) const noexcept
+        requires(PacingPolicy<Policies> || ...) {
+        std::chrono::nanoseconds longest{0};
+        for_each(state, [&]<class P>(const P& policy, const auto& part) {
+            if constexpr (PacingPolicy<P>) longest = std::max(longest, policy.wait_for_delay(part, now, max_delay));
+        });
+        return longest;
+    }
+
     void reserve(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const
         requires(GrowingPolicy<Policies> || ...) {
         for_each(state, [&](const auto& policy, auto& part) { sluice::reserve(policy, part, now, cost); });

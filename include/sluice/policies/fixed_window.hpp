@@ -79,6 +79,14 @@ public:
         if (current.used != 0 && units != 0) state = {current.end_ns, current.used - std::min(units, current.used)};
     }
 
+    /// Only in the window in which they were consumed.
+    constexpr void give_back(State& state, std::chrono::nanoseconds, std::chrono::nanoseconds consumed_at,
+                             std::uint64_t units) const noexcept {
+        if (window_.is_end(state.end_ns, window_.end_after(consumed_at.count()))) {
+            state.used -= std::min(units, state.used);
+        }
+    }
+
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{state.end_ns};
     }

@@ -85,6 +85,17 @@ public:
         state = seen;
     }
 
+    /// Only while the window in which they were consumed is the current one or the previous one.
+    constexpr void give_back(State& state, std::chrono::nanoseconds, std::chrono::nanoseconds consumed_at,
+                             std::uint64_t units) const noexcept {
+        const std::int64_t end = window_.end_after(consumed_at.count());
+        if (window_.is_end(state.end_ns, end)) {
+            state.current -= std::min(units, state.current);
+        } else if (window_.is_end(state.end_ns, end_of_next(end))) {
+            state.previous -= std::min(units, state.previous);
+        }
+    }
+
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{empty_at(state)};
     }

@@ -63,6 +63,11 @@ public:
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
         bucket_.refund(state, now.count(), units);
     }
+    /// Up to the capacity, whenever they were taken: a bucket has filled up meanwhile as if they were not there.
+    constexpr void give_back(State& state, std::chrono::nanoseconds now, std::chrono::nanoseconds,
+                             std::uint64_t units) const noexcept {
+        bucket_.refund(state, now.count(), units);
+    }
 
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return detail::Bucket::expires_at(state);

@@ -21,7 +21,7 @@
 
 namespace sluice::http {
 
-/// An IPv4 or IPv6 address as 16 bytes. An IPv4 address and its IPv6-mapped form (::ffff:192.0.2.1, however it is
+/// An IPv4 or IPv6 address as 16 bytes. An IPv4 address and its IPv6-mapped form (`::ffff:192.0.2.1`, however it is
 /// written) are one value, so that a dual-stack socket and a proxy's header name the same client.
 class IpAddress {
 public:
@@ -55,7 +55,7 @@ public:
 
     /// The IPv4 address that a translator has put into this one, and that alone tells clients apart: NAT64
     /// (64:ff9b::/96), 6to4 (2002::/16, of which each IPv4 host has a whole /48), Teredo (2001::/32), IPv4-translated
-    /// (::ffff:0:0:0/96) and IPv4-compatible (::/96). Not ISATAP, whose interface identifier anyone may choose, nor
+    /// (`::ffff:0:0:0/96`) and IPv4-compatible (::/96). Not ISATAP, whose interface identifier anyone may choose, nor
     /// local-use NAT64 (64:ff9b:1::/48), where the place of the IPv4 address is the operator's choice. For counting
     /// clients, never for trust: who sends from 2002:7f00:1:: does not send from 127.0.0.1.
     constexpr std::optional<IpAddress> embedded_v4() const noexcept {

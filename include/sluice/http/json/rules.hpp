@@ -49,7 +49,7 @@
 // a header or a query's parameter means that it is there, once, whatever its value. Functions are the program's, by the
 // name that RulesFunctions gives them. A part of a key that a request lacks, or has several times, is its address.
 //
-// Policies: token_bucket (capacity, refill), leaky_bucket (queue, drain), fixed_window, sliding_window and
+// Policies: token_bucket (capacity, refill), leaky_bucket (queue, drain, burst or none), fixed_window, sliding_window and
 // sliding_window_counter (limit, window). Rates are "10/s" or "1/5m", durations "500ms". A leaky_bucket paces only
 // where the guard may hold requests (GuardOptions::max_hold) or a handler minds Verdict::delay(); else it only counts.
 //

@@ -70,6 +70,8 @@ struct Guard {
     static constexpr std::uint64_t version_step = 0x2'0000;
 
     bool is_closed() const noexcept { return (value & closed_bit) != 0; }
+    /// No key has ever had a slot in the shard.
+    bool is_unused() const noexcept { return value == closed_bit; }
     /// Relaxed will do after the acquiring loads of slots.
     bool is_unchanged() const noexcept { return word->load(std::memory_order_relaxed) == value; }
     std::size_t slot_count() const noexcept { return static_cast<std::size_t>(value & last_bits) / sizeof(Slot) + 1; }

@@ -20,6 +20,7 @@
 #include <sluice/memory/detail/step_word.hpp>
 #include <sluice/memory/detail/table.hpp>
 #include <sluice/memory/memory_options.hpp>
+#include <sluice/operate.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 
@@ -54,16 +55,23 @@ public:
     /// the decision, which is later where the thread was held up.
     [[gnu::always_inline]] Decision decide(const Request<P>& request, const Place& place, std::chrono::nanoseconds& now,
                                            const C* clock) noexcept {
-        auto result = StepResult::needs_lock;
-        Decision decision = try_fast_path(request, place, now, result);
-        if (result == StepResult::committed && (decision.allowed || decision.retry_after > Time::short_wait)) [[likely]]
-            return decision;
-        const P& policy = request.scope.policy;
-        const std::uint64_t id = request.scope.id;
-        now = result == StepResult::committed
-                  ? reconsider(decision, policy, id, request.key, request.units, now, clock)
-                  : slow_path(decision, policy, id, request.key, request.units, request.operation, now, clock);
-        return decision;
+        if (request.operation == Operation::give_back ||
+            (PacingPolicy<P> && request.max_delay != std::chrono::nanoseconds::max())) [[unlikely]] {
+            return decide_unusual(request.scope.policy, request.scope.id, request.key, request.units, request.operation,
+                                  request.max_delay, request.consumed_at, now, clock);
+        }
+        return decide_usual(request, place, now, clock);
+    }
+
+    /// The same off the fast path, with what was taken.
+    Consumption consume(const Request<P>& request, const Place& place, std::chrono::nanoseconds now,
+                        const C* clock) noexcept {
+        Time time{now, clock};
+        Consumption taken;
+        taken.decision = dispatch(request, place, time, taken.units);
+        if (taken.decision.error) taken.units = 0;  // there was no place for the state
+        taken.at = time.now();
+        return taken;
     }
 
 private:
@@ -119,35 +127,44 @@ private:
                                                          std::chrono::nanoseconds now, const C* clock) noexcept {
         const Request<P> request{{{}, policy, scope_id}, key, units, operation};  // no use for the name
         Time time{now, clock};
-        decision = dispatch(request, locate(request), time);
+        std::uint64_t taken = 0;
+        decision = dispatch(request, locate(request), time, taken);
         return time.now();
     }
-    Decision dispatch(const Request<P>& request, const Place& place, Time& time) noexcept {
-        using std::chrono::nanoseconds;
+    [[gnu::always_inline]] Decision decide_usual(const Request<P>& request, const Place& place,
+                                                 std::chrono::nanoseconds& now, const C* clock) noexcept {
+        auto result = StepResult::needs_lock;
+        Decision decision = try_fast_path(request, place, now, result);
+        if (result == StepResult::committed && (decision.allowed || decision.retry_after > Time::short_wait)) [[likely]]
+            return decision;
         const P& policy = request.scope.policy;
+        const std::uint64_t id = request.scope.id;
+        now = result == StepResult::committed
+                  ? reconsider(decision, policy, id, request.key, request.units, now, clock)
+                  : slow_path(decision, policy, id, request.key, request.units, request.operation, now, clock);
+        return decision;
+    }
+
+    /// A request whose further members matter, too. All are passed one by one, or the usual request, which the compiler
+    /// knows them of, would have to be in memory for them.
+    [[gnu::noinline]] Decision decide_unusual(const P& policy, std::uint64_t scope_id, std::string_view key,
+                                              std::uint64_t units, Operation operation,
+                                              std::chrono::nanoseconds max_delay, std::chrono::nanoseconds consumed_at,
+                                              std::chrono::nanoseconds now, const C* clock) noexcept {
+        const Request<P> request{{{}, policy, scope_id}, key, units, operation, max_delay, consumed_at};
+        return consume(request, locate(request), now, clock).decision;
+    }
+
+    Decision dispatch(const Request<P>& request, const Place& place, Time& time, std::uint64_t& taken) noexcept {
+        const auto step = [&](State& state, std::chrono::nanoseconds now) {
+            return operate(request, state, now, taken);
+        };
         switch (request.operation) {
             case Operation::consume:
-                return apply(request, place, time,
-                             [&](State& state, nanoseconds now) { return policy.step(state, now, request.units); });
-            case Operation::peek:
-                return apply(request, place, time, [&](State& state, nanoseconds now) {
-                    return sluice::peek(policy, state, now, request.units);
-                });
-            case Operation::refund:
-                if constexpr (RefundablePolicy<P>) {
-                    return apply_locked(request, place, time, [&](State& state, nanoseconds now) {
-                        policy.refund(state, now, request.units);
-                        return Decision{};
-                    });
-                }
-                return failure(Errc::unsupported);
-            case Operation::reset:
-                return apply_locked(request, place, time, [](State& state, nanoseconds) {
-                    state = State{};
-                    return Decision{};
-                });
+            case Operation::take:
+            case Operation::peek: return apply(request, place, time, step);
+            default: return apply_locked(request, place, time, step);  // the state may expire earlier than before
         }
-        return failure(Errc::invalid_argument);
     }
 
     template <class Step>
@@ -158,9 +175,21 @@ private:
                     const Decision decision = step_unlocked(place, on_word(request.scope.policy, step, time), result);
                     if (result == StepResult::committed) return decision;
                 }
+                // A key without a slot gets one only by an admission.
+                if (is_absent(place)) {
+                    time.refresh();  // its state may have been freed as expired by a later reading than this thread's
+                    State fresh{};
+                    const Decision decision = step(fresh, time.now());
+                    if (!decision.allowed || request.operation == Operation::peek) return decision;
+                }
             }
         }
         return apply_locked(request, place, time, step);
+    }
+    bool is_absent(const Place& place) const noexcept {
+        if (place.guard.is_unused()) return place.guard.is_unchanged();
+        return !place.guard.is_closed() && table_.find(place.shard, place.guard, place.owner) == nullptr &&
+               place.guard.is_unchanged();
     }
 
     /// A step on a state as one on its word.
@@ -204,7 +233,7 @@ private:
         if (!is_overflow(place.owner)) overflowed_.fetch_add(1, std::memory_order_relaxed);
         // Where other scopes have taken all overflow states, this one has to be refused.
         if (options_.on_full == OnFull::overflow && !is_overflow(place.owner)) {
-            return dispatch(request, overflow_place(request, place), time);
+            return apply(request, overflow_place(request, place), time, step);
         }
         decision = failure(Errc::store_full);
         decision.limit = request.scope.policy.quota().limit;
@@ -218,6 +247,7 @@ private:
         const P& policy = request.scope.policy;
         const std::string_view key = is_overflow(place.owner) ? std::string_view{} : request.key;
         const bool consuming = request.operation == Operation::consume;
+        const bool may_admit = consuming || request.operation == Operation::take;
         auto& shard = table_.shard(place.shard);
         const std::lock_guard lock{shard.mutex};
         time.refresh();  // others may have gone on while this thread waited, and have freed the state as expired
@@ -229,7 +259,7 @@ private:
             State state{};
             if (consuming) reserve(policy, state, time.now(), request.units);
             decision = step(state, time.now());
-            if (!consuming || !decision.allowed) return Placed::done;
+            if (!may_admit || !decision.allowed) return Placed::done;
             return insert(policy, place, key, std::move(state), time);
         }
         step_locked(policy, shard, *slot, place.owner, consuming ? request.units : 0, time, step, decision);

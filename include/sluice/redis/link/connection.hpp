@@ -119,7 +119,10 @@ private:
     }
     bool dial_or_end(const Deadline& deadline) {
         const auto error = dial(deadline);
-        if (error) ended_ = ConnectionRecord::could_not_dial(exchange_, error, asked_, deadline);
+        if (error) {
+            exchange_.fail(error);
+            ended_ = ConnectionRecord::could_not_dial(error, asked_, deadline);
+        }
         return !error;
     }
     std::error_code send(const Deadline& deadline) {

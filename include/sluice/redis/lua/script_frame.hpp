@@ -255,9 +255,9 @@ private:
     std::string reply() const {
         const std::vector<std::string> values = replies();
         if (values.size() == 1) return values[0];
-        std::string format = "%d";
-        for (std::size_t i = 1; i != values.size(); ++i) format += " %d";
-        return "string.format('" + format + "', " + joined(values) + ')';
+        std::string pattern = "%d";
+        for (std::size_t i = 1; i != values.size(); ++i) pattern += " %d";
+        return "string.format('" + pattern + "', " + joined(values) + ')';
     }
 
     bool timed_;

@@ -21,12 +21,21 @@ namespace sluice::detail::redis {
 /// What a call asks of each of its keys, as the RESP arguments that scripts take: the keys, and the units of each.
 class EncodedKeys {
 public:
+    EncodedKeys() = default;
     EncodedKeys(std::string_view prefix, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
                 std::uint64_t units) {
+        encode(prefix, parts, keys, operation, units);
+    }
+
+    /// In the memory of what was encoded before.
+    void encode(std::string_view prefix, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
+                std::uint64_t units) {
+        keys_.clear();
+        units_.clear();
         std::string number;
         switch (operation) {
             case Operation::peek: number = "0"; break;
-            case Operation::consume: break;
+            default: break;
             case Operation::refund: number = "-"; break;
             case Operation::reset: number = "-", units = detail::max_units; break;
         }
@@ -34,7 +43,7 @@ public:
         append_argument(units_, number);
 
         keys_.reserve(keys.size() * (prefix.size() + 32) * parts);
-        std::string full;
+        std::string& full = full_key_;
         full.reserve(prefix.size() + 64);
         full = prefix;
         for (const std::string_view key : keys) {
@@ -60,6 +69,7 @@ public:
 private:
     std::string keys_;
     std::string units_;
+    std::string full_key_;
 };
 
 }  // namespace sluice::detail::redis

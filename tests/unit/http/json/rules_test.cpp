@@ -36,7 +36,7 @@ constexpr std::string_view good = R"({"rules": [
             "policy": {"kind": "sliding_window", "limit": 100, "window": "10s"}}]},
         {"authenticated": true, "limits": [{"name": "user", "key": ["user"],
             "policy": {"kind": "sliding_window_counter", "limit": 50, "window": "500ms"}}]},
-        {"limits": [{"name": "anonymous", "policy": {"kind": "leaky_bucket", "queue": 3, "drain": "1/5s"}}]}]}],
+        {"limits": [{"name": "anonymous", "policy": {"kind": "leaky_bucket", "queue": 3, "drain": "1/5s", "burst": 2}}]}]}],
   "default": {"name": "default", "limits": [{"name": "default",
       "policy": {"kind": "token_bucket", "capacity": 20, "refill": "10/s"}}]}})";
 
@@ -174,6 +174,10 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {policy(R"({"kind":"token_bucket","capacity":1,"refill":"1"})"),
          "f: /rules/0/limits/0/policy/refill: must be a rate such as \"10/s\" or \"1/5m\" (ns, us, ms, s, m, h, d), "
          "not \"1\""},
+        {policy(R"({"kind":"token_bucket","capacity":1,"refill":"1/s","burst":1})"),
+         "f: /rules/0/limits/0/policy: unknown member \"burst\"; known are "},
+        {policy(R"({"kind":"leaky_bucket","queue":5,"drain":"1/s","burst":6})"),
+         "f: /rules/0/limits/0/policy/burst: must be a whole number from 1 to 5, not 6"},
         {policy(R"({"kind":"token_bucket","capacity":1,"refill":"0/s"})"),
          "f: /rules/0/limits/0/policy/refill: rate count must be from 1 to 9007199254740991, not 0"},
         {policy(R"({"kind":"token_bucket","capacity":1,"refill":"1/0s"})"),

@@ -94,13 +94,23 @@ inline FailureMode failure_mode(const JsonNode& node) {
     return text == "deny" ? FailureMode::deny : FailureMode::allow;
 }
 
-template <class Bucket>
-std::optional<AnyPolicy> bucket(const JsonNode& node, const char* size, const char* rate) {
-    node.check_object({"kind", size, rate});
-    const auto units = node.at(size).integer(0, sluice::detail::max_units);
-    const auto per = node.at(rate).checked([&] { return parse_rate(node.at(rate).string()); });
+inline Rate rate(const JsonNode& node) {
+    return node.checked([&] { return parse_rate(node.string()); });
+}
+inline std::optional<AnyPolicy> token_bucket(const JsonNode& node) {
+    node.check_object({"kind", "capacity", "refill"});
+    const auto units = node.at("capacity").integer(0, sluice::detail::max_units);
+    const auto per = rate(node.at("refill"));
     if (units == 0) return std::nullopt;
-    return node.checked([&] { return Bucket{units, per}; });
+    return node.checked([&] { return TokenBucket{units, per}; });
+}
+inline std::optional<AnyPolicy> leaky_bucket(const JsonNode& node) {
+    node.check_object({"kind", "queue", "drain", "burst"});
+    const auto units = node.at("queue").integer(0, sluice::detail::max_units);
+    const auto per = rate(node.at("drain"));
+    if (units == 0) return std::nullopt;
+    const std::uint64_t burst = node.has("burst") ? node.at("burst").integer(1, units) : 1;
+    return node.checked([&] { return LeakyBucket{units, per, burst}; });
 }
 template <class Window>
 std::optional<AnyPolicy> window(const JsonNode& node) {
@@ -114,10 +124,10 @@ template <class P>
 std::optional<AnyPolicy> policy_of(const JsonNode& node) {
     if constexpr (requires(const P& p) { p.window(); })
         return window<P>(node);
-    else if constexpr (requires(const P& p) { p.drain(); })
-        return bucket<P>(node, "queue", "drain");
+    else if constexpr (std::is_same_v<P, LeakyBucket>)
+        return leaky_bucket(node);
     else
-        return bucket<P>(node, "capacity", "refill");
+        return token_bucket(node);
 }
 
 /// Nothing for a policy of 0 units, which lets nobody pass.

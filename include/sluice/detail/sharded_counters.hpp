@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_METRICS_SHARDED_COUNTERS_HPP
-#define SLUICE_METRICS_SHARDED_COUNTERS_HPP
+#ifndef SLUICE_DETAIL_SHARDED_COUNTERS_HPP
+#define SLUICE_DETAIL_SHARDED_COUNTERS_HPP
 
 #include <array>
 #include <atomic>
@@ -9,7 +9,7 @@
 
 #include <sluice/detail/cpp20.hpp>
 
-namespace sluice::metrics {
+namespace sluice::detail {
 
 /// N counters that many threads may increase at once without waiting for each other's cache lines: each thread adds
 /// to one of 16 copies, and a reader sums them. Adding is one relaxed atomic addition. A sum read while others add
@@ -43,6 +43,6 @@ private:
     std::array<Shard, shard_count> shards_{};
 };
 
-}  // namespace sluice::metrics
+}  // namespace sluice::detail
 
 #endif
