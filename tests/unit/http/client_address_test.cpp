@@ -267,7 +267,8 @@ TEST_CASE("a number of hops is counted where the proxies' addresses are not know
 TEST_CASE("a header of one address is believed of a trusted proxy, if it is one", "[http][client_address]") {
     const ClientAddress real{{.trusted_proxies = proxies, .header = ForwardedBy::x_real_ip}};
     CHECK(real.header() == "X-Real-IP");
-    CHECK(ClientAddress{{.trusted_proxies = proxies, .header = ForwardedBy::cf_connecting_ip}}.header() == "CF-Connecting-IP");
+    CHECK(ClientAddress{{.trusted_proxies = proxies, .header = ForwardedBy::cf_connecting_ip}}.header() ==
+          "CF-Connecting-IP");
     CHECK(find(real, "10.0.0.1", {" 203.0.113.7 "}) == "203.0.113.7");
     CHECK(find(real, "10.0.0.1", {"2001:db8::7"}) == "2001:db8::7");
     CHECK(find(real, "192.0.2.1", {"203.0.113.7"}) == "192.0.2.1");

@@ -117,7 +117,8 @@ TEST_CASE("a misconfigured limit is told once, and to the operator", "[http][gua
 TEST_CASE("an address that the program names is believed", "[http][guard]") {
     const Guard guard{one_rule(1)};
     const auto allowed = [&](const char* named) {
-        return guard.check({.method = "GET", .path = "/a", .peer = "10.0.0.1", .caller = {.address = IpAddress::parse(named)}})
+        return guard
+            .check({.method = "GET", .path = "/a", .peer = "10.0.0.1", .caller = {.address = IpAddress::parse(named)}})
             .allowed();
     };
     CHECK(allowed("203.0.113.1"));

@@ -108,14 +108,15 @@ private:
 template <class S, sluice::detail::Integer I>
 LimiterFactory limiters_in(S store, MemoryLimiters memory, I instances) {
     const auto count = sluice::detail::checked_units("instances", instances, 1U << 20);
-    return [store = std::move(store), memory = std::move(memory), count](const AnyPolicy& policy, LimiterOptions options) {
-        return std::visit(
-            [&]<class P>(const P& p) {
-                Fallback both{store, Share{memory.store_for<P>(options), count}};
-                return AnyLimiter{RateLimiter{p, std::move(both), std::move(options)}};
-            },
-            policy);
-    };
+    return
+        [store = std::move(store), memory = std::move(memory), count](const AnyPolicy& policy, LimiterOptions options) {
+            return std::visit(
+                [&]<class P>(const P& p) {
+                    Fallback both{store, Share{memory.store_for<P>(options), count}};
+                    return AnyLimiter{RateLimiter{p, std::move(both), std::move(options)}};
+                },
+                policy);
+        };
 }
 
 }  // namespace sluice::http
