@@ -34,7 +34,7 @@ set(below_redis values concepts policies remote redis_wire redis_lua redis_link)
 set(below_tls values remote)
 set(below_postgres values concepts policies remote)
 set(below_metrics values)
-set(below_http values concepts policies memory limiter metrics)
+set(below_http values concepts policies memory limiter layers metrics)
 set(below_umbrella values concepts policies memory limiter)
 
 # Headers from outside, and the only layer that may include them.
