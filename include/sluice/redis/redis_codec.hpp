@@ -47,9 +47,10 @@ public:
     /// Throws std::invalid_argument where the store cannot run the policy.
     template <Policy P>
     static void check(const Scope<P>& scope, const char* store) {
-        static_assert(ScriptedPolicy<P>,
-                      "sluice: this store decides by scripts alone, and has none for this policy; RedisStore can run it by "
-                      "its codec, see StateCodec in sluice/policy.hpp");
+        static_assert(
+            ScriptedPolicy<P>,
+            "sluice: this store decides by scripts alone, and has none for this policy; RedisStore can run it by "
+            "its codec, see StateCodec in sluice/policy.hpp");
         if (const std::string_view problem = RedisPolicy<P>::problem(scope.policy); !problem.empty()) {
             throw std::invalid_argument("sluice: " + std::string{store} + " cannot run a " + std::string{P::kind} +
                                         " exactly that " + std::string{problem});
