@@ -146,8 +146,8 @@ private:
     bool take(const redisReadTask* task, std::string_view text) {
         const int level = depth(task);
         if (level == 0) {
-            error_line_ = task->type == REDIS_REPLY_ERROR ? text.substr(0, 256) : "ERR";
-            return true;
+            error_line_ = text.substr(0, 256);
+            return task->type == REDIS_REPLY_ERROR;
         }
         if (level < 3) return false;
         HostPort& master = ranges_.back().master;
