@@ -17,6 +17,8 @@ namespace sluice {
 ///     sluice::RedisStore redis{"redis://127.0.0.1:6379"};
 ///     sluice::RateLimiter api{sluice::TokenBucket{10, sluice::per_second(1)}, redis, {.name = "api"}};
 ///
+/// `rediss://` is over TLS: see RedisOptions::tls.
+///
 /// A handle: copies share the connections. Thread-safe; no background thread; may be used in a forked child, which gets
 /// connections of its own. The constructor never dials, and works while the server is away.
 ///
