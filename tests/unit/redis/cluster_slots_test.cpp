@@ -109,6 +109,7 @@ TEST_CASE("CLUSTER SLOTS: what is no map") {
     std::string deep;
     for (int i = 0; i != 5'000; ++i) deep += "*1\r\n";
     CHECK(read(deep) == message(Errc::protocol));
+    CHECK(read("*1\r\n" + range(0, 1, "*2\r\n" + number(0) + number(7))).empty());  // a number for a host
     CHECK(read("*1\r\n" + range(5, 4, node(bulk("h"), 7))).empty());
     CHECK(read("*1\r\n" + range(5, 16'384, node(bulk("h"), 7))).empty());
 }

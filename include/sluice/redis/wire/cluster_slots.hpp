@@ -71,7 +71,7 @@ public:
         if (parsed != this || !is_array_ || reader_->pos != reader_->len) return Errc::protocol;
         const auto is_wrong = [](const SlotRange& range) {
             return range.first > range.last || range.last >= slot_count || !range.master.is_known() ||
-                   range.master.host == placeholder;
+                   range.master.host.empty() || range.master.host == placeholder;
         };
         ranges_.erase(std::remove_if(ranges_.begin(), ranges_.end(), is_wrong), ranges_.end());
         return {};
