@@ -93,6 +93,11 @@ public:
         for_each(state, [&](const auto& policy, auto& part) { sluice::reserve(policy, part, now, cost); });
     }
 
+    std::chrono::nanoseconds lease_end(std::chrono::nanoseconds at) const noexcept
+        requires(LeasablePolicy<Policies>&&...) {
+        return std::apply([&](const auto&... policy) { return std::min({policy.lease_end(at)...}); }, policies_);
+    }
+
     std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         std::chrono::nanoseconds latest = std::chrono::nanoseconds::min();
         for_each(state,
