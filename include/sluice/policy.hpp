@@ -6,7 +6,6 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
-#include <ranges>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -35,7 +34,7 @@ concept Policy = std::copyable<P> && std::default_initializable<typename P::Stat
     requires(const P& policy, typename P::State& state, const typename P::State& seen, std::chrono::nanoseconds now,
              std::uint64_t cost) {
     { P::kind } -> std::convertible_to<std::string_view>;
-    { policy.parameters() } -> std::ranges::input_range;
+    { *std::begin(policy.parameters()) } -> std::convertible_to<std::uint64_t>;
     { policy.quota() } -> std::same_as<Quota>;
     { policy.step(state, now, cost) }
     noexcept->std::same_as<Decision>;
