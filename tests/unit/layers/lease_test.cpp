@@ -344,7 +344,7 @@ TEST_CASE("threads on one leased key admit exactly what was given") {
     constexpr std::uint64_t capacity = 100'000;
     std::atomic<std::uint64_t> admitted{0};
     {
-        const sluice::RateLimiter limiter{Bucket{capacity, sluice::per_day(1)}, sluice::Lease{store}};
+        const sluice::RateLimiter limiter{Bucket{capacity, sluice::per_hour(1)}, sluice::Lease{store}};
         run_threads(4, [&](int) {
             std::uint64_t mine = 0;
             for (int i = 0; i != 40'000; ++i) mine += limiter.try_consume("key").allowed ? 1 : 0;

@@ -93,15 +93,36 @@ std::vector<std::shared_ptr<const Reading>> readings_of(const std::string& name,
             add("statements_total", "counter", "Statements that the server answered.",
                 [](const Store& s) { return s.stats().statements; });
         }
-        add("failures_total", "counter", "What the server did not answer, or was not asked.",
-            [](const Store& s) { return s.stats().failures; });
-        add("dials_total", "counter", "Connections begun, successfully or not.",
-            [](const Store& s) { return s.stats().dials; });
-        add("connections", "gauge", "Open connections.", [](const Store& s) { return s.stats().connections; });
-        add("breaker_openings_total", "counter", "Times that the breaker opened.",
-            [](const Store& s) { return s.stats().breaker_openings; });
-        add("breaker_open", "gauge", "1 while the server is not asked because it failed repeatedly.",
-            [](const Store& s) { return s.stats().breaker_is_open; });
+        if constexpr (requires(const Stats& stats) { stats.failures; }) {
+            add("failures_total", "counter", "What the server did not answer, or was not asked.",
+                [](const Store& s) { return s.stats().failures; });
+            add("dials_total", "counter", "Connections begun, successfully or not.",
+                [](const Store& s) { return s.stats().dials; });
+            add("connections", "gauge", "Open connections.", [](const Store& s) { return s.stats().connections; });
+            add("breaker_openings_total", "counter", "Times that the breaker opened.",
+                [](const Store& s) { return s.stats().breaker_openings; });
+            add("breaker_open", "gauge", "1 while the server is not asked because it failed repeatedly.",
+                [](const Store& s) { return s.stats().breaker_is_open; });
+        }
+        // Layers in front of a store.
+        if constexpr (requires(const Stats& stats) { stats.hits; }) {
+            add("hits_total", "counter",
+                "What was decided without asking the store behind: denials, or units of a lease.",
+                [](const Store& s) { return s.stats().hits; });
+        }
+        if constexpr (requires(const Stats& stats) { stats.remembered; }) {
+            add("remembered_total", "counter", "Denials that a cache has written down.",
+                [](const Store& s) { return s.stats().remembered; });
+        }
+        if constexpr (requires(const Stats& stats) { stats.leases; }) {
+            add("leases_total", "counter", "Times that the store behind gave units ahead of need.",
+                [](const Store& s) { return s.stats().leases; });
+            add("held", "gauge", "Units that are held ahead of need.", [](const Store& s) { return s.stats().held; });
+            add("returned_total", "counter", "Units given back, since nobody needed them.",
+                [](const Store& s) { return s.stats().returned; });
+            add("stranded_total", "counter", "Units that were neither spent nor given back.",
+                [](const Store& s) { return s.stats().stranded; });
+        }
     }
     return all;
 }
