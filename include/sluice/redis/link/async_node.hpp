@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <system_error>
@@ -77,6 +78,7 @@ public:
     void watch(std::vector<Watch>& watches) const {
         if (const auto watch = connection_.watch()) watches.push_back(*watch);
     }
+    bool has_descriptor(std::uint64_t id) const noexcept { return connection_.has_descriptor(id); }
     /// When process() is due; Clock::time_point::min() for at once.
     Clock::time_point due() const noexcept {
         const auto stage = connection_.stage();
