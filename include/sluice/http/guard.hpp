@@ -34,6 +34,10 @@ struct Denial {
 struct GuardOptions {
     HeaderOptions headers{};
     BodyStyle body = BodyStyle::problem;
+    DenialTemplate answer{};  ///< in the place of `body`; a rule's own goes before it
+    /// The last word about a denial: may change status, content type and body. Called by any thread; where it throws, what
+    /// it left is sent.
+    std::function<void(const Denial&, DenialBody&)> compose{};
     ClientAddress client_address{};
     /// Called for each denial by any thread; what it throws is dropped. DenialLog keeps it from flooding a log.
     std::function<void(const Denial&)> on_denied{};
@@ -78,11 +82,14 @@ public:
 
     /// Checks and charges one request and says how to answer it. Where memory is out, a denial has a status alone.
     Answer handle(Asked asked) const noexcept {
-        Answer answer{.verdict = check(std::move(asked))};
+        find_client(asked);
+        Answer answer{.verdict = shared_->rules.check(asked)};
         answer.allowed = answer.verdict.allowed();
         answer.delay = answer.verdict.delay();
+        const Denial denial{asked.method, asked.path, asked.caller, answer.verdict};
+        if (!answer.allowed) shared_->tell(denial);
         const auto fill_in = [&] {
-            if (!answer.allowed) answer.denial = denial(answer.verdict);
+            if (!answer.allowed) compose(denial, answer.denial);
             write_headers(answer.verdict, [&](const char* name, std::string value) {
                 answer.fields.push_back({name, std::move(value)});
             });
@@ -93,12 +100,9 @@ public:
 
     /// The same without an answer.
     Verdict check(Asked asked) const noexcept {
-        const auto& finder = shared_->options.client_address;
-        Caller& caller = asked.caller;
-        if (!caller.address) caller.address = finder.find(asked.peer, asked.header(finder.header()).lines());
-        if (caller.address) caller.block = finder.identity(*caller.address);
+        find_client(asked);
         Verdict verdict = shared_->rules.check(asked);
-        if (!verdict.allowed()) shared_->tell({asked.method, asked.path, caller, verdict});
+        if (!verdict.allowed()) shared_->tell({asked.method, asked.path, asked.caller, verdict});
         return verdict;
     }
 
@@ -112,13 +116,30 @@ public:
         shared_->headers.write(verdict.told(), std::forward<Set>(set));
     }
 
-    /// Status and body for a denied request; its headers are write_headers'.
+    /// Status and body for a denied request, without GuardOptions::compose; its headers are write_headers'.
     DenialBody denial(const Verdict& verdict) const {
         const int status = verdict.is_forbidden() ? 403 : denial_status(verdict.answers());
-        return denial_body(verdict.answers(), shared_->options.body, status);
+        DenialBody body = denial_body(verdict.answers(), shared_->options.body, status);
+        const Rule* rule = verdict.rule();
+        const bool has_own = rule != nullptr && rule->answer.says_something();
+        (has_own ? rule->answer : shared_->options.answer).apply(verdict.answers(), body);
+        return body;
     }
 
 private:
+    void find_client(Asked& asked) const noexcept {
+        const auto& finder = shared_->options.client_address;
+        Caller& caller = asked.caller;
+        if (!caller.address) caller.address = finder.find(asked.peer, asked.header(finder.header()).lines());
+        if (caller.address) caller.block = finder.identity(*caller.address);
+    }
+
+    void compose(const Denial& told, DenialBody& body) const {
+        body = denial(told.verdict);
+        const auto& own = shared_->options.compose;
+        if (own) sluice::detail::try_or([&] { own(told, body); }, [] {});
+    }
+
     struct Shared {
         Shared(RuleSet set, GuardOptions chosen)
             : rules(std::move(set)), options(std::move(chosen)), headers(options.headers) {}

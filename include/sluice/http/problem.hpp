@@ -24,8 +24,8 @@ enum class BodyStyle {
 /// A denial's status and body. Says nothing of keys, hosts or a store's errors.
 struct DenialBody {
     int status = 429;
-    std::string_view content_type;
-    std::string content;
+    std::string content_type{};
+    std::string content{};
 };
 
 namespace detail {

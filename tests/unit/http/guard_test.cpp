@@ -113,3 +113,15 @@ TEST_CASE("a misconfigured limit is told once, and to the operator", "[http][gua
     CHECK(denied == 3);
     CHECK(told == std::vector<std::string>{"r"});
 }
+
+TEST_CASE("an address that the program names is believed", "[http][guard]") {
+    const Guard guard{one_rule(1)};
+    const auto allowed = [&](const char* named) {
+        return guard
+            .check({.method = "GET", .path = "/a", .peer = "10.0.0.1", .caller = {.address = IpAddress::parse(named)}})
+            .allowed();
+    };
+    CHECK(allowed("203.0.113.1"));
+    CHECK_FALSE(allowed("203.0.113.1"));
+    CHECK(allowed("203.0.113.2"));
+}

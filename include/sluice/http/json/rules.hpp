@@ -36,7 +36,8 @@
 //         "headers": {"X-Beta": true}, "query": {"format": "csv"}, "skip": "is_internal",
 //         "limits": [{"name": "tenant", "policy": {...}, "key": ["method", "host", {"path": "id"}, {"header": "X-Tenant"},
 //                     {"query": "q"}, {"cookie": "session"}, {"function": "tenant"}], "cost": {"body_bytes": 1024}}]},
-//        {"name": "old", "routes": ["/v1/**"], "blocked": true},
+//        {"name": "old", "routes": ["/v1/**"], "blocked": true,
+//         "answer": {"status": 503, "content_type": "text/plain", "body": "Again in {retry_after} s"}},
 //        {"name": "health", "routes": ["/health"]}],
 //      "default": {"name": "default", "limits": [...]},
 //      "deny": {"networks": ["203.0.113.0/24"]}}
@@ -103,10 +104,10 @@ private:
 
     Rule rule(const JsonNode& node, bool routed) {
         if (routed) {
-            node.check_object({"name", "routes", "methods", "hosts", "headers", "query", "skip", "blocked", "limits",
-                               "tiers", "exempt", "enforce_percent"});
+            node.check_object({"name", "routes", "methods", "hosts", "headers", "query", "skip", "blocked", "answer",
+                               "limits", "tiers", "exempt", "enforce_percent"});
         } else {
-            node.check_object({"name", "skip", "blocked", "limits", "tiers", "exempt", "enforce_percent"});
+            node.check_object({"name", "skip", "blocked", "answer", "limits", "tiers", "exempt", "enforce_percent"});
         }
         Rule rule{.name = name(node.at("name"))};
         if (routed) {
@@ -125,6 +126,7 @@ private:
             for (const auto& element : node.at("tiers").some_elements()) rule.tiers.push_back(tier(element));
         }
         if (node.has("exempt")) exempt(node.at("exempt"), rule);
+        if (node.has("answer")) rule.answer = denial_template(node.at("answer"));
         if (node.has("enforce_percent")) {
             rule.enforce_percent = static_cast<unsigned>(node.at("enforce_percent").integer(0, 100));
         }
@@ -207,7 +209,7 @@ private:
     }
     /// Nothing for a limit of 0.
     std::optional<Limit> limit(const JsonNode& node) {
-        node.check_object({"name", "policy", "key", "cost", "on_failure", "shared"});
+        node.check_object({"name", "policy", "key", "cost", "on_failure", "shared", "unit", "partition"});
         LimiterOptions options{.name = name(node.at("name"))};
         if (node.has("on_failure")) options.on_failure = failure_mode(node.at("on_failure"));
         const std::vector<KeySource> parts =
@@ -218,7 +220,11 @@ private:
         if (!chosen) return std::nullopt;
         if (registry_ != nullptr) options.observer = registry_->limiter(options.name);
         limits_.add(node, rule_, options.name, *chosen, parts, is_shared);
-        return Limit{node.at("policy").checked([&] { return make_(*chosen, options); }), parts, units};
+        return Limit{.limiter = node.at("policy").checked([&] { return make_(*chosen, options); }),
+                     .key = parts,
+                     .cost = units,
+                     .unit = node.has("unit") ? unit(node.at("unit")) : std::string{},
+                     .tells_partition = is_true(node, "partition")};
     }
 
     const LimiterFactory& make_;

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include <sluice/http/rules/key.hpp>
 #include <sluice/http/rules/rule.hpp>
 #include <sluice/http/verdict.hpp>
+#include <sluice/policy.hpp>
 
 namespace sluice::http::detail {
 
@@ -124,7 +126,7 @@ private:
         for (const Limit& limit : tier.limits) {
             auto& answer = add(limit);
             Key& key = keys_[verdict_.count_ - 1];
-            if (make_key(limit, key, answer.decision)) answer.decision = limit.limiter.try_consume(key, answer.cost);
+            if (make_key(limit, key, answer)) answer.decision = limit.limiter.try_consume(key, answer.cost);
             deny_rejected(answer.decision);
             if (answer.decision.allowed) continue;
             give_back(tier);
@@ -142,21 +144,31 @@ private:
 
     PolicyAnswer& add(const Limit& limit) noexcept {
         const Quota quota = limit.limiter.quota();
-        verdict_.answers_[verdict_.count_] = {
-            limit.limiter.name(), quota, {}, limit.cost.of_request(asked_, quota.limit)};
+        const std::string_view default_unit = limit.cost.is_fixed() ? "" : "units";  // the same in all answers
+        verdict_.answers_[verdict_.count_] = {.name = limit.limiter.name(),
+                                              .quota = quota,
+                                              .cost = limit.cost.of_request(asked_, quota.limit),
+                                              .unit = limit.unit.empty() ? default_unit : limit.unit};
         return verdict_.answers_[verdict_.count_++];
     }
 
     /// False where there is no memory for the key, which only a long one needs; the decision says so then.
-    bool make_key(const Limit& limit, Key& key, Decision& decision) const noexcept {
+    bool make_key(const Limit& limit, Key& key, PolicyAnswer& answer) const noexcept {
         const auto make = [&] {
             KeyMaker{*rule_, asked_}.append_to(key, limit);
+            if (limit.tells_partition) answer.partition = partition_of(key);
             return true;
         };
         return sluice::detail::try_or(make, [&] {
-            decision.error = Errc::no_memory;
+            answer.decision.error = Errc::no_memory;
             return false;
         });
+    }
+
+    static std::uint64_t partition_of(std::string_view key) noexcept {
+        sluice::detail::Fingerprint print;
+        print.add(key);
+        return print.value();
     }
 
     /// A key that the store refuses must not be a way around the limit, whatever the limiter does on failures.
@@ -175,7 +187,7 @@ private:
             const Limit& limit = tier.limits[verdict_.count_];
             auto& answer = add(limit);
             Key& key = keys_[verdict_.count_ - 1];
-            answer.asked = limit.limiter.is_in_process() && make_key(limit, key, answer.decision);
+            answer.asked = limit.limiter.is_in_process() && make_key(limit, key, answer);
             answer.decision = answer.asked ? limit.limiter.peek(key, answer.cost) : Decision{.allowed = true};
             deny_rejected(answer.decision);
         }

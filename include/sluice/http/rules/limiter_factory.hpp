@@ -12,6 +12,9 @@
 #include <variant>
 
 #include <sluice/any_limiter.hpp>
+#include <sluice/detail/validate.hpp>
+#include <sluice/layers/fallback.hpp>
+#include <sluice/layers/share.hpp>
 #include <sluice/memory/memory_store.hpp>
 #include <sluice/metrics/registry.hpp>
 #include <sluice/policies/builtin.hpp>
@@ -47,11 +50,18 @@ public:
     AnyLimiter operator()(const AnyPolicy& policy, LimiterOptions options) const {
         return std::visit(
             [&]<class P>(const P& p) {
-                const Tracked<P> found = store<P>();
-                if (found.series) hold(options.observer, found.series);
-                return AnyLimiter{RateLimiter{p, *found.store, std::move(options)}};
+                auto store = store_for<P>(options);
+                return AnyLimiter{RateLimiter{p, std::move(store), std::move(options)}};
             },
             policy);
+    }
+
+    /// The store of a kind of policy, for a limiter with these options.
+    template <class P>
+    MemoryStore<P> store_for(LimiterOptions& options) const {
+        const Tracked<P> found = store<P>();
+        if (found.series) hold(options.observer, found.series);
+        return *found.store;
     }
 
 private:
@@ -90,6 +100,24 @@ private:
     MemoryOptions options_;
     metrics::Registry* registry_;
 };
+
+/// Limiters in a store with memory behind it: when the store fails, each of `instances` processes enforces its share of
+/// the limit by itself (Fallback, Share). Throws std::invalid_argument for fewer than 1 instance or more than 2^20.
+///
+///     load_rules("rules.json", limiters_in(redis, MemoryLimiters{}, 4))
+template <class S, sluice::detail::Integer I>
+LimiterFactory limiters_in(S store, MemoryLimiters memory, I instances) {
+    const auto count = sluice::detail::checked_units("instances", instances, 1U << 20);
+    return
+        [store = std::move(store), memory = std::move(memory), count](const AnyPolicy& policy, LimiterOptions options) {
+            return std::visit(
+                [&]<class P>(const P& p) {
+                    Fallback both{store, Share{memory.store_for<P>(options), count}};
+                    return AnyLimiter{RateLimiter{p, std::move(both), std::move(options)}};
+                },
+                policy);
+        };
+}
 
 }  // namespace sluice::http
 

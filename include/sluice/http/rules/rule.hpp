@@ -15,6 +15,7 @@
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/http/asked.hpp>
 #include <sluice/http/client/ip_address.hpp>
+#include <sluice/http/denial_template.hpp>
 #include <sluice/http/policy_name.hpp>
 #include <sluice/http/rules/caller.hpp>
 #include <sluice/http/rules/condition.hpp>
@@ -30,6 +31,12 @@ struct Limit {
     AnyLimiter limiter;                            ///< its name is the policy's name in headers and bodies
     std::vector<KeySource> key{KeyPart::address};  ///< none: one bucket for all
     Cost cost = 1;                                 ///< a number: from 1 to the limiter's quota
+    /// What the quota counts, for RateLimit-Policy: "content-bytes" or the like; empty: requests, or units where the cost is
+    /// not 1.
+    std::string unit{};
+    /// Tells clients a hash of the key (pk), so that they know which of their requests share the limit. FNV-1a, the same
+    /// in all instances, and no secret: who knows all possible keys finds out which it is.
+    bool tells_partition = false;
 };
 
 /// The limits of one kind of caller. A request is charged to all of them or to none.
@@ -64,6 +71,7 @@ struct Rule {
     Condition condition{};
     /// Requests for which this says true are exempt. Called by many threads at once; an exception means false.
     std::function<bool(const Asked&)> skip{};
+    DenialTemplate answer{};  ///< in the place of GuardOptions::answer
 
     bool matches(const Asked& asked) const noexcept {
         return takes_method(asked.method) && route_of(asked.path) != nullptr && condition.holds(asked);

@@ -2,7 +2,6 @@
 #ifndef SLUICE_REDIS_LINK_CONNECTION_HPP
 #define SLUICE_REDIS_LINK_CONNECTION_HPP
 
-#include <array>
 #include <cstddef>
 #include <optional>
 #include <system_error>
@@ -11,12 +10,12 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/link/connection_record.hpp>
 #include <sluice/redis/link/server.hpp>
+#include <sluice/redis/link/transport.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/login.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
-#include <sluice/remote/socket_stream.hpp>
 #include <sluice/remote/stream.hpp>
 
 namespace sluice::detail::redis {
@@ -31,14 +30,15 @@ public:
 
     explicit Connection(Server& server) : record_(server) {}
 
-    bool is_open() const noexcept { return stream_.is_open(); }
-    void close() noexcept { stream_.close(); }
+    bool is_open() const noexcept { return transport_.is_open(); }
+    void close() noexcept { transport_.close(); }
+    void abandon() noexcept { transport_.abandon(); }  ///< in a forked child
 
     /// Every call is answered afterwards, by values or by an error.
     Outcome perform(CallSet& calls, const Deadline& deadline) noexcept {
         if (begin(calls, deadline)) {
             try {
-                error_ = drive(exchange_, deadline);
+                error_ = transport_.drive(exchange_, deadline);
             } catch (...) {
                 break_off();
             }
@@ -73,7 +73,7 @@ public:
         }
     }
     detail::remote::Stream::Status wanted() const noexcept { return wanted_; }
-    int descriptor() const noexcept { return stream_.descriptor(); }
+    int descriptor() const noexcept { return transport_.descriptor(); }
 
     /// Every call is answered afterwards; what has not been answered by now has no time left.
     Outcome end(const Deadline& deadline) noexcept {
@@ -94,7 +94,7 @@ public:
     template <class Protocol>
     std::error_code ask(Protocol& protocol, const Deadline& deadline) {
         if (const auto error = dial(deadline)) return error;
-        return drive(protocol, deadline);
+        return transport_.drive(protocol, deadline);
     }
 
 private:
@@ -102,7 +102,7 @@ private:
 
     void try_begin(CallSet& calls, const Deadline& deadline) {
         exchange_.begin(calls);
-        if (is_open() && !record_.is_trusted(stream_)) close();
+        if (is_open() && !record_.is_trusted(transport_.stream())) close();
         const bool is_new = !is_open();
         if (is_new && !dial_or_end(deadline)) return;
         sent_ = Clock::now();
@@ -127,29 +127,17 @@ private:
     }
     std::error_code send(const Deadline& deadline) {
         std::size_t count = 0;
-        const auto error = stream_.write(exchange_.output(), deadline, count);
+        const auto error = transport_.stream().write(exchange_.output(), deadline, count);
         exchange_.sent(count);
         return error;
     }
 
     bool try_advance() {
         using Status = detail::remote::Stream::Status;
-        while (!error_ && exchange_.want() != Exchange::Want::done) {
-            const bool sends = exchange_.want() == Exchange::Want::send;
-            const auto result = sends ? stream_.try_write(exchange_.output()) : stream_.try_read(buffer_);
-            if (result.status == Status::wants_read || result.status == Status::wants_write) {
-                wanted_ = result.status;
-                return false;
-            }
-            if (result.status == Status::closed) {
-                error_ = Errc::disconnected;
-            } else if (sends) {
-                exchange_.sent(result.bytes);
-            } else {
-                error_ = exchange_.feed({buffer_.data(), result.bytes});
-            }
-        }
-        return true;
+        if (error_) return true;
+        const Status status = transport_.try_drive(exchange_, error_);
+        if (status == Status::wants_read || status == Status::wants_write) wanted_ = status;
+        return status == Status::done || error_;
     }
 
     /// There is no memory left to go on with.
@@ -177,35 +165,16 @@ private:
         return error;
     }
     std::error_code dial(const RedisCredentials& who, const Deadline& deadline) {
-        if (const auto error = stream_.connect(record_.address(), deadline)) return error;
+        const Server& server = record_.server();
+        if (const auto error = transport_.connect(record_.address(), server.tls(), server.endpoint.host, deadline))
+            return error;
         exchange_.reset();
-        Login login{who, record_.server().url.database};
-        return drive(login, deadline);
-    }
-
-    /// An Exchange or a Login.
-    template <class Protocol>
-    std::error_code drive(Protocol& protocol, const Deadline& deadline) {
-        for (;;) {
-            std::size_t count = 0;
-            std::error_code error;
-            switch (protocol.want()) {
-                case Exchange::Want::send:
-                    error = stream_.write(protocol.output(), deadline, count);
-                    protocol.sent(count);
-                    break;
-                case Exchange::Want::receive:
-                    error = stream_.read(buffer_, deadline, count);
-                    if (!error) error = protocol.feed({buffer_.data(), count});
-                    break;
-                case Exchange::Want::done: return {};
-            }
-            if (error) return error;
-        }
+        Login login{who, server.url.database};
+        return transport_.drive(login, deadline);
     }
 
     ConnectionRecord record_;
-    detail::remote::SocketStream stream_;
+    Transport transport_;
     Exchange exchange_;
     // Of the exchange that is under way.
     Clock::time_point asked_{}, sent_{};
@@ -213,7 +182,6 @@ private:
     std::optional<Outcome> ended_{};
     detail::remote::Stream::Status wanted_ = detail::remote::Stream::Status::wants_read;
     std::vector<detail::remote::Address> addresses_;
-    std::array<char, 16'384> buffer_;
 };
 
 }  // namespace sluice::detail::redis

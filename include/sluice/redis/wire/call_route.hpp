@@ -33,10 +33,24 @@ public:
         if (step != Step::finish) {
             call.asking = call.redirection.kind == Redirection::Kind::ask || (waits && call.asking);
             call.alone = call.alone || waits;
-        } else if (call.redirection.kind != Redirection::Kind::none) {
-            call.error = Errc::busy;
+        } else {
+            give_up(call);
         }
         return step;
+    }
+
+    /// Where a step cannot be done: a cluster that is being changed is busy.
+    static void give_up(ScriptCall& call) noexcept {
+        if (call.redirection.kind != Redirection::Kind::none) call.error = Errc::busy;
+    }
+
+    /// What casts doubt on the node that was asked: another may serve in its place by now.
+    static bool is_doubtful(const ScriptCall& call) noexcept {
+        for (const Errc errc : {Errc::timeout, Errc::refused, Errc::disconnected, Errc::unresolved, Errc::breaker_open,
+                                Errc::authentication, Errc::read_only, Errc::loading}) {
+            if (call.error == errc) return true;
+        }
+        return call.redirection.kind == Redirection::Kind::down;
     }
 
 private:

@@ -23,6 +23,12 @@ struct HostPort {
     friend bool operator!=(const HostPort& a, const HostPort& b) noexcept { return !(a == b); }
 };
 
+/// As URLs write it.
+inline std::string to_string(const HostPort& address) {
+    const bool is_v6 = address.host.find(':') != std::string::npos;
+    return (is_v6 ? '[' + address.host + ']' : address.host) + ':' + std::to_string(address.port);
+}
+
 }  // namespace sluice::detail::redis
 
 #endif

@@ -13,6 +13,7 @@
 
 #include <unistd.h>
 
+#include <sluice/http/guard.hpp>
 #include <sluice/http/json/rules.hpp>
 #include <sluice/sluice.hpp>
 
@@ -124,11 +125,11 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {R"({"rules": [{"name": "r", "routes": ["/a"]}, {"name": "r", "routes": ["/b"]}]})",
          "f: /rules/1/name: two rules have the name 'r'"},
         {R"({"rules": [], "default": {"name": "d", "routes": ["/a"]}})",
-         "f: /default: unknown member \"routes\"; known are name, skip, blocked, limits, tiers, exempt, "
+         "f: /default: unknown member \"routes\"; known are name, skip, blocked, answer, limits, tiers, exempt, "
          "enforce_percent"},
         {rule(R"(,"limit":[])"),
          "f: /rules/0: unknown member \"limit\"; known are name, routes, methods, hosts, headers, query, skip, "
-         "blocked, limits, tiers, exempt, enforce_percent"},
+         "blocked, answer, limits, tiers, exempt, enforce_percent"},
         {rule(R"(,"methods":["get"])"), "f: /rules/0/methods/0: rule 'r': there is no method \"get\""},
         {rule(R"(,"enforce_percent":101)"),
          "f: /rules/0/enforce_percent: must be a whole number from 0 to 100, not 101"},
@@ -311,4 +312,17 @@ TEST_CASE("a failure mode from the file is the limiter's", "[http][json]") {
     };
     CHECK(check("allow"));
     CHECK_FALSE(check("deny"));
+}
+
+TEST_CASE("rules may stand on a store with memory behind it", "[http][json]") {
+    const Guard guard{parse_rules(policy(R"({"kind":"fixed_window","limit":10,"window":"1h"})"), "f",
+                                  limiters_in(BrokenStore{}, MemoryLimiters{}, 2))};
+    int allowed = 0;
+    for (int i = 0; i < 20; ++i) {
+        const auto answer = guard.handle({"GET", "/a", "192.0.2.1"});
+        allowed += answer.allowed ? 1 : 0;
+        CHECK(answer.verdict.answers()[0].decision.error == sluice::Errc::degraded);
+    }
+    CHECK(allowed == 5);  // half of the limit, which is this instance's share
+    CHECK_THROWS_AS(limiters_in(BrokenStore{}, MemoryLimiters{}, 0), std::invalid_argument);
 }

@@ -74,6 +74,20 @@ inline Cost cost(const JsonNode& node, const RulesFunctions& functions) {
     return Cost::of_body(node.at("body_bytes").integer(1, sluice::detail::max_units));
 }
 
+inline DenialTemplate denial_template(const JsonNode& node) {
+    node.check_object({"status", "content_type", "body"});
+    if (node.has("body") != node.has("content_type"))
+        node.fail("has one of \"body\" and \"content_type\", which need each other");
+    if (node.size() == 0) node.fail("is empty, which cannot be meant");
+    const int status = node.has("status") ? static_cast<int>(node.at("status").integer(400, 599)) : 0;
+    const auto text = [&](const char* member) { return node.has(member) ? node.at(member).string() : std::string{}; };
+    return node.checked([&] { return DenialTemplate{text("content_type"), text("body"), status}; });
+}
+
+inline std::string unit(const JsonNode& node) {
+    return node.checked([&] { return checked_policy_name(node.string()); });
+}
+
 inline FailureMode failure_mode(const JsonNode& node) {
     const auto text = node.string();
     if (text != "allow" && text != "deny") node.fail_value("\"allow\" or \"deny\"");
