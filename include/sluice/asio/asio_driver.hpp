@@ -83,7 +83,14 @@ private:
     void watch() {
         auto& client = *session_.client();
         sockets_.remove_if([&](const Socket& socket) { return !client.is_open(socket.watch.id); });
-        for (const Watch& watch : client.watches()) {
+        const auto watches = client.watches();
+        for (Socket& socket : sockets_) {
+            const bool is_watched = std::any_of(watches.begin(), watches.end(),
+                                                [&](const Watch& watch) { return watch.id == socket.watch.id; });
+            // Of calls that were cancelled: nobody waits any more.
+            if (!is_watched && std::exchange(socket.waited_for, short{0}) != 0) socket.descriptor.cancel();
+        }
+        for (const Watch& watch : watches) {
             if (Socket* const socket = find(watch)) {
                 for (const short event : {short{POLLIN}, short{POLLOUT}}) {
                     if ((watch.events & event & ~socket->waited_for) != 0) wait(*socket, event);
