@@ -68,7 +68,7 @@ public:
         : make_(make), registry_(registry), functions_(functions) {}
 
     RuleSet document(const JsonNode& node) {
-        node.check_object({"rules", "default", "deny"});
+        node.check_object({"rules", "default", "deny", "$schema"});
         std::vector<Rule> rules;
         for (const auto& element : node.at("rules").elements()) {
             rule_ = rules.size();
