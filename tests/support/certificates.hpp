@@ -12,8 +12,6 @@
 
 #include <unistd.h>
 
-#include "support/redis_server.hpp"
-
 /// An authority of the test's own and what it has signed, made by openssl(1) in a temporary folder. Ends with the object.
 ///
 ///     ca          the authority                         stranger    another authority's, for localhost

@@ -20,27 +20,38 @@
 
 #include <sluice/redis/wire/slot.hpp>
 
+#include "support/certificates.hpp"
 #include "support/redis_server.hpp"
 
 /// A Redis cluster of the test's own: some masters, each with as many slots, and a replica of each if wanted. A slot that
 /// nobody serves does not keep the others from being served, and a master that is silent for half a second is replaced.
 class RedisCluster {
 public:
-    /// `options` are further arguments of each redis-server.
-    explicit RedisCluster(std::size_t masters, bool replicas = false, std::vector<std::string> options = {}) {
+    /// `options` are further arguments of each redis-server. With certificates, the nodes speak TLS to clients and each other.
+    explicit RedisCluster(std::size_t masters, bool replicas = false, std::vector<std::string> options = {},
+                          const Certificates* tls = nullptr)
+        : scheme_(tls == nullptr ? "redis" : "rediss") {
         for (const char* option :
              {"--cluster-enabled", "yes", "--cluster-node-timeout", "500", "--cluster-require-full-coverage", "no",
               "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"})
             options.emplace_back(option);
-        for (std::size_t i = 0; i != masters * (replicas ? 2 : 1); ++i)
-            nodes_.push_back(std::make_unique<RedisServer>("127.0.0.1", free_port(), options));
+        for (std::size_t i = 0; i != masters * (replicas ? 2 : 1); ++i) {
+            ports_.push_back(free_port());
+            auto all = options;
+            if (tls != nullptr) {
+                for (auto& option : tls->options(ports_[i])) all.push_back(option);
+                all.insert(all.end(), {"--tls-cluster", "yes", "--tls-replication", "yes"});
+            }
+            const int own = tls == nullptr ? ports_[i] : RedisServer::free_port();
+            nodes_.push_back(std::make_unique<RedisServer>("127.0.0.1", own, all));
+        }
         masters_ = masters;
         for (std::size_t i = 0; i != masters; ++i) {
             must(node(i).command({"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(i + 1)}));
             add_slots(i);
         }
         for (std::size_t i = 1; i != nodes_.size(); ++i)
-            must(node(i).command({"CLUSTER", "MEET", "127.0.0.1", std::to_string(node(0).port())}));
+            must(node(i).command({"CLUSTER", "MEET", "127.0.0.1", std::to_string(port(0))}));
         const auto known = "cluster_known_nodes:" + std::to_string(nodes_.size()) + "\r";
         wait_for("nodes that know each other", [&](RedisServer& one) {
             return one.command({"CLUSTER", "INFO"}).find(known) != std::string::npos;
@@ -62,7 +73,8 @@ public:
     std::string id(std::size_t index) { return node(index).command({"CLUSTER", "MYID"}); }
 
     /// Names one of the nodes, as a program would name a few.
-    std::string url(std::size_t index = 0) { return "redis+cluster://127.0.0.1:" + std::to_string(node(index).port()); }
+    std::string url(std::size_t index = 0) { return scheme_ + "+cluster://127.0.0.1:" + std::to_string(port(index)); }
+    int port(std::size_t index) const noexcept { return ports_[index]; }  ///< for its clients
 
     /// Which of the masters had a key's slot at the beginning.
     std::size_t first_owner(std::string_view key) const noexcept {
@@ -80,8 +92,8 @@ public:
     bool move_keys(std::size_t slot, std::size_t from, std::size_t to, std::size_t count) {
         const auto keys = node(from).command({"CLUSTER", "GETKEYSINSLOT", std::to_string(slot), std::to_string(count)});
         if (keys.empty()) return false;
-        const auto port = std::to_string(node(to).port());
-        std::vector<std::string_view> words{"MIGRATE", "127.0.0.1", port, "", "0", "5000", "KEYS"};
+        const auto target = std::to_string(port(to));
+        std::vector<std::string_view> words{"MIGRATE", "127.0.0.1", target, "", "0", "5000", "KEYS"};
         for (std::size_t begin = 0; begin < keys.size();) {  // our keys hold no spaces
             const auto end = std::min(keys.find(' ', begin), keys.size());
             words.push_back(std::string_view{keys}.substr(begin, end - begin));
@@ -152,6 +164,8 @@ private:
     }
 
     std::size_t masters_ = 0;
+    const std::string scheme_;
+    std::vector<int> ports_{};
     std::vector<std::unique_ptr<RedisServer>> nodes_;
 };
 

@@ -14,6 +14,7 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/link/async_node.hpp>
+#include <sluice/redis/link/checked_url.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
@@ -31,7 +32,7 @@ public:
     using Breaker = detail::remote::Breaker;
 
     AsyncClient(std::string_view url, RedisOptions options)
-        : url_(single(RedisUrl::parse(url))), context_(std::move(options)),
+        : url_(single(checked_url(url, options))), context_(std::move(options)),
           node_(url_, url_.endpoints.front(), context_) {}
     AsyncClient(const AsyncClient&) = delete;
     AsyncClient& operator=(const AsyncClient&) = delete;
@@ -98,8 +99,8 @@ public:
 
 private:
     static RedisUrl single(RedisUrl url) {
-        if (url.uses_tls || url.kind != RedisUrl::Kind::single)
-            throw std::invalid_argument("sluice: AsyncRedis knows redis:// and unix:// alone so far");
+        if (url.kind != RedisUrl::Kind::single)
+            throw std::invalid_argument("sluice: AsyncRedis knows redis://, rediss:// and unix:// alone so far");
         return url;
     }
 

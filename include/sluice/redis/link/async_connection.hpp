@@ -4,13 +4,11 @@
 
 #include <poll.h>
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -18,13 +16,13 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/link/connection_record.hpp>
 #include <sluice/redis/link/server.hpp>
+#include <sluice/redis/link/transport.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/login.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/loop_wakeup.hpp>
-#include <sluice/remote/socket_stream.hpp>
 #include <sluice/remote/stream.hpp>
 #include <sluice/remote/watch.hpp>
 
@@ -38,7 +36,7 @@ public:
     using Deadline = detail::remote::Deadline;
     using Clock = Deadline::Clock;
     using Outcome = ConnectionRecord::Outcome;
-    enum class Stage : std::uint8_t { closed, resolving, connecting, logging_in, idle, exchanging };
+    enum class Stage : std::uint8_t { closed, resolving, connecting, securing, logging_in, idle, exchanging };
 
     AsyncConnection(Server& server, std::shared_ptr<detail::remote::LoopWakeup> wakeup)
         : record_(server), wakeup_(std::move(wakeup)) {}
@@ -61,7 +59,7 @@ public:
     std::optional<Watch> watch() const noexcept {
         if (stage_ == Stage::closed || stage_ == Stage::idle || ending_) return std::nullopt;
         if (stage_ == Stage::resolving) return Watch{wakeup_->descriptor(), POLLIN, 0};
-        return Watch{stream_.descriptor(), waits_for_, generation_};
+        return Watch{transport_.descriptor(), waits_for_, generation_};
     }
     /// When on_time() is due.
     Clock::time_point due() const noexcept {
@@ -69,7 +67,7 @@ public:
     }
 
     void close() noexcept {
-        stream_.close();
+        transport_.close();
         stage_ = Stage::closed;
     }
 
@@ -83,7 +81,7 @@ public:
     /// Whether it is idle and may be used; closes it if it may not.
     bool is_usable() {
         if (stage_ != Stage::idle) return false;
-        if (!is_new_ && !record_.is_trusted(stream_)) close();
+        if (!is_new_ && !record_.is_trusted(transport_.stream())) close();
         return stage_ == Stage::idle;
     }
     /// A call that has no more time than this is not sent: it would be charged, but not be answered in time.
@@ -104,7 +102,8 @@ public:
     void on_ready() {
         switch (stage_) {
             case Stage::resolving: resolve(); break;
-            case Stage::connecting: connected(stream_.finish_connect()); break;
+            case Stage::connecting: connected(transport_.finish_connect()); break;
+            case Stage::securing: secure(); break;
             case Stage::logging_in: drive(*login_); break;
             case Stage::exchanging: drive(exchange_); break;
             case Stage::closed:
@@ -150,15 +149,27 @@ private:
         stage_ = Stage::connecting;
         ++generation_;
         waits_for_ = POLLOUT;
-        const auto error = stream_.begin_connect(record_.address());
+        const auto error = transport_.begin_connect(record_.address());
         if (error != Errc::busy) connected(error);
     }
     void connected(std::error_code error) {
         if (error) return try_next_address(error);
+        const Server& server = record_.server();
+        if (const auto failed = transport_.secure(server.tls(), server.endpoint.host)) return end_dial(failed);
         exchange_.reset();
+        stage_ = Stage::securing;
+        secure();
+    }
+    void secure() {
+        const auto status = transport_.try_handshake();
+        if (status == Stream::Status::closed) return try_next_address(transport_.stream().failure());
+        if (status != Stream::Status::done) return wait_for(status);
         stage_ = Stage::logging_in;
         login_.emplace(who_, record_.server().url.database);
         drive(*login_);
+    }
+    void wait_for(Stream::Status status) noexcept {
+        waits_for_ = status == Stream::Status::wants_read ? POLLIN : POLLOUT;
     }
     void try_next_address(std::error_code error) {
         close();
@@ -183,28 +194,10 @@ private:
     /// An Exchange or a Login.
     template <class Protocol>
     void drive(Protocol& protocol) {
-        for (;;) {
-            Stream::Result moved;
-            std::error_code error;
-            switch (protocol.want()) {
-                case Exchange::Want::send:
-                    moved = stream_.try_write(protocol.output());
-                    if (moved.status == Stream::Status::done) protocol.sent(moved.bytes);
-                    // Nobody answers so quickly: wait, instead of asking the kernel in vain.
-                    if (protocol.want() == Exchange::Want::receive) moved.status = Stream::Status::wants_read;
-                    break;
-                case Exchange::Want::receive:
-                    moved = stream_.try_read(buffer_);
-                    if (moved.status == Stream::Status::done) error = protocol.feed({buffer_.data(), moved.bytes});
-                    break;
-                case Exchange::Want::done: return finish({});
-            }
-            if (moved.status == Stream::Status::closed) error = Errc::disconnected;
-            if (error) return finish(error);
-            if (moved.status == Stream::Status::done) continue;
-            waits_for_ = moved.status == Stream::Status::wants_read ? POLLIN : POLLOUT;
-            return;
-        }
+        std::error_code error;
+        const auto status = transport_.try_drive(protocol, error);
+        if (error || status == Stream::Status::done) return finish(error);
+        wait_for(status);
     }
 
     void finish(std::error_code error) {
@@ -224,7 +217,7 @@ private:
 
     ConnectionRecord record_;
     std::shared_ptr<detail::remote::LoopWakeup> wakeup_;
-    detail::remote::SocketStream stream_;
+    Transport transport_;
     Stage stage_ = Stage::closed;
     bool is_new_ = false;  // nothing has been sent on it
     short waits_for_ = 0;
@@ -240,7 +233,6 @@ private:
     std::optional<Login> login_;
     CallSet calls_;
     Exchange exchange_;
-    std::array<char, 16'384> buffer_;
 };
 
 }  // namespace sluice::detail::redis

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/redis/link/checked_url.hpp>
 #include <sluice/redis/link/cluster_topology.hpp>
 #include <sluice/redis/link/single_topology.hpp>
 #include <sluice/redis/link/topology.hpp>
@@ -17,15 +18,7 @@ namespace sluice::detail::redis {
 
 /// As the URL alone says. Throws std::invalid_argument for a bad URL or bad options.
 inline std::unique_ptr<Topology> make_topology(std::string_view text, RedisOptions options) {
-    RedisUrl url = RedisUrl::parse(text);
-    if (url.uses_tls && !options.tls)
-        throw std::invalid_argument(
-            "sluice: rediss:// needs RedisOptions::tls: include <sluice/tls.hpp>, link sluice::tls "
-            "and say {.tls = sluice::Tls{}}");
-    if (!url.uses_tls && options.tls)
-        throw std::invalid_argument(
-            "sluice: RedisOptions::tls needs a URL that begins with rediss: by this one nothing "
-            "would be encrypted");
+    RedisUrl url = checked_url(text, options);
     if (url.kind == RedisUrl::Kind::cluster)
         return std::make_unique<ClusterTopology>(std::move(url), std::move(options));
     if (url.kind == RedisUrl::Kind::sentinel)

@@ -45,7 +45,7 @@ public:
         return secure_ ? secure_->handshake(deadline) : std::error_code{};
     }
 
-    // The same in steps that do not wait; see SocketStream. What is read and written first begins with the handshake.
+    // The same in steps that do not wait; see SocketStream.
     std::error_code begin_connect(const detail::remote::Address& address) noexcept {
         return socket_.begin_connect(address);
     }
@@ -59,6 +59,10 @@ public:
         } catch (const std::invalid_argument&) {  // a forked child cannot read its files
             return Errc::misconfigured;
         }
+    }
+
+    detail::remote::Stream::Status try_handshake() noexcept {
+        return secure_ ? secure_->try_handshake() : detail::remote::Stream::Status::done;
     }
 
     /// To the end of an Exchange, a Login, or whatever is used as they are.
@@ -97,6 +101,8 @@ public:
                 return result.status;
             } else if (sends) {
                 protocol.sent(result.bytes);
+                // Nobody answers so quickly: wait, instead of asking the kernel in vain.
+                if (protocol.want() == Exchange::Want::receive) return Status::wants_read;
             } else {
                 error = protocol.feed({buffer_.data(), result.bytes});
             }

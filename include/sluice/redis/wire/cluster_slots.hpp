@@ -71,7 +71,7 @@ public:
         if (parsed != this || !is_array_ || reader_->pos != reader_->len) return Errc::protocol;
         const auto is_wrong = [](const SlotRange& range) {
             return range.first > range.last || range.last >= slot_count || !range.master.is_known() ||
-                   range.master.host == placeholder;
+                   range.master.host.empty() || range.master.host == placeholder;
         };
         ranges_.erase(std::remove_if(ranges_.begin(), ranges_.end(), is_wrong), ranges_.end());
         return {};
@@ -146,8 +146,8 @@ private:
     bool take(const redisReadTask* task, std::string_view text) {
         const int level = depth(task);
         if (level == 0) {
-            error_line_ = task->type == REDIS_REPLY_ERROR ? text.substr(0, 256) : "ERR";
-            return true;
+            error_line_ = text.substr(0, 256);
+            return task->type == REDIS_REPLY_ERROR;
         }
         if (level < 3) return false;
         HostPort& master = ranges_.back().master;
