@@ -3,10 +3,13 @@
 #define SLUICE_POLICY_HPP
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -78,6 +81,27 @@ concept GrowingPolicy = Policy<P> &&
     requires(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t cost) {
     policy.reserve(state, now, cost);
 };
+
+/// A policy that tells its state in a few integers, so that a store on a server can keep it without knowing the policy:
+/// it is read, stepped by the client, and swapped for the new one.
+///
+///     encode(const State&) const noexcept -> std::array<std::int64_t, n>    // n from 1 to 32
+///     decode(const std::array<std::int64_t, n>&) const noexcept -> State
+///
+/// decode(encode(state)) decides as `state` does. decode() has to take any integers: the server's word is not checked.
+template <class P>
+concept StateCodec = Policy<P> && !GrowingPolicy<P> && requires(const P& policy, const typename P::State& state) {
+    requires std::same_as<typename decltype(policy.encode(state))::value_type, std::int64_t>;
+    requires std::tuple_size<decltype(policy.encode(state))>::value >= 1;
+    requires std::tuple_size<decltype(policy.encode(state))>::value <= 32;
+    { policy.decode(policy.encode(state)) }
+    noexcept->std::same_as<typename P::State>;
+};
+
+/// How many integers a policy's codec makes of a state.
+template <StateCodec P>
+inline constexpr std::size_t state_integers =
+    std::tuple_size_v<decltype(std::declval<const P&>().encode(std::declval<const typename P::State&>()))>;
 
 /// A policy whose state fits one 64-bit word for most parameters (fits_word() tells), so that a store may swap it
 /// atomically. unpack(pack(state)) must decide as `state` does. word_expires_at is static: a store has to know it

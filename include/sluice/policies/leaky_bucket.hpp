@@ -99,6 +99,8 @@ public:
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return detail::Bucket::expires_at(state);
     }
+    static constexpr std::array<std::int64_t, 1> encode(const State& state) noexcept { return {state.full_at_ns}; }
+    static constexpr State decode(const std::array<std::int64_t, 1>& integers) noexcept { return {integers[0]}; }
     static constexpr bool fits_word() noexcept { return true; }
     static constexpr std::uint64_t pack(const State& state) noexcept { return detail::Bucket::pack(state); }
     static constexpr State unpack(std::uint64_t word) noexcept { return detail::Bucket::unpack(word); }

@@ -26,6 +26,9 @@ namespace sluice {
 /// combined, so that a round trip and a script serve many decisions, as they do for try_consume_many: 128 keys in a
 /// script, 1,024 in a round trip. No call takes longer than RedisOptions::timeout.
 ///
+/// A policy of one's own needs a codec (see StateCodec), and its decisions two round trips: the state is read, stepped
+/// here, and put back unless another process came first; then again, and Errc::busy after the 32nd time.
+///
 /// Time is the server's, in microseconds. Where it goes back, a key is used up at most. Every key expires by
 /// itself once it is as good as new (a bucket's once the whole bucket would be full). Keys hold up to 1,024 bytes of
 /// any kind, else the Decision has Errc::invalid_argument; they are stored as
