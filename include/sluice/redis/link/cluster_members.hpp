@@ -195,11 +195,11 @@ private:
 
     std::error_code ask(ClusterNode& node, const Deadline& deadline) {
         Counters::add(counters_.map_requests, 1);
-        ClusterSlots slots{node.address().host};
+        ClusterSlots answer{node.address().host};
         const auto connection = std::make_unique<Connection>(node.node().server());
-        if (const auto error = connection->ask(slots, deadline)) return error;
-        if (slots.ranges().empty()) return Errc::busy;  // a cluster that is just being made
-        adopt(slots.ranges());
+        if (const auto error = connection->ask(answer, deadline)) return error;
+        if (answer.ranges().empty()) return Errc::busy;  // a cluster that is just being made
+        adopt(answer.ranges());
         return {};
     }
 
