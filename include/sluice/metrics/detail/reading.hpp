@@ -26,8 +26,9 @@ struct Reading {
 };
 
 /// What Registry writes itself: a second family of one name would make the whole text invalid.
-inline constexpr std::array<std::string_view, 4> own_families{"sluice_decisions_total", "sluice_errors_total",
-                                                              "sluice_decision_seconds", "sluice_rule_requests_total"};
+inline constexpr std::array<std::string_view, 6> own_families{
+    "sluice_decisions_total",           "sluice_near_limit_total",    "sluice_errors_total",
+    "sluice_decision_duration_seconds", "sluice_rule_requests_total", "sluice_rules_last_reload"};
 
 /// Throws std::invalid_argument.
 inline void check_family(std::string_view name, std::string_view type) {
