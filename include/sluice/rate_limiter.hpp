@@ -157,6 +157,7 @@ public:
     const P& policy() const noexcept { return policy_; }
     const std::string& name() const noexcept { return options_.name; }
     Quota quota() const noexcept { return policy_.quota(); }
+    FailureMode on_failure() const noexcept { return options_.on_failure; }
     /// For the store's counters.
     const S& store() const noexcept { return store_; }
     S& store() noexcept { return store_; }
