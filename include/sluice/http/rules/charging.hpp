@@ -126,7 +126,7 @@ private:
         for (const Limit& limit : tier.limits) {
             auto& answer = add(limit);
             Key& key = keys_[verdict_.count_ - 1];
-            if (make_key(limit, key, answer)) answer.decision = limit.limiter.try_consume(key, answer.cost);
+            if (make_key(limit, key, answer)) answer.decision = take(limit, key, answer.cost);
             deny_rejected(answer.decision);
             if (answer.decision.allowed) continue;
             give_back(tier);
@@ -140,6 +140,19 @@ private:
         if (verdict_.delay_ > std::chrono::nanoseconds{0} && !is_enforced(keys_[0])) {
             verdict_.delay_ = std::chrono::nanoseconds{0};
         }
+    }
+
+    Decision take(const Limit& limit, std::string_view key, std::uint64_t cost) noexcept {
+        if (limit.counted == Counted::all) return limit.limiter.try_consume(key, cost);
+        if (!verdict_.settlement_) {
+            verdict_.settlement_ = sluice::detail::try_or([] { return std::make_shared<Settlement>(); },
+                                                          [] { return std::shared_ptr<Settlement>{}; });
+        }
+        if (!verdict_.settlement_) return limit.limiter.try_consume(key, cost);  // no memory: it stays charged
+        Reservation taken = limit.limiter.reserve(key, cost);
+        const Decision decision = taken.decision();
+        verdict_.settlement_->add(std::move(taken), limit.counted);
+        return decision;
     }
 
     PolicyAnswer& add(const Limit& limit) noexcept {
@@ -195,11 +208,13 @@ private:
 
     /// Undoes what the limits before the one that denied have taken.
     void give_back(const Tier& tier) noexcept {
+        if (verdict_.settlement_) verdict_.settlement_->cancel();
         for (std::size_t i = 0; i + 1 < verdict_.count_; ++i) {
             auto& answer = verdict_.answers_[i];
             auto& decision = answer.decision;
             if (decision.error && decision.error != Errc::degraded) continue;
-            if (tier.limits[i].limiter.refund(keys_[i], answer.cost)) continue;
+            const bool is_reserved = tier.limits[i].counted != Counted::all && verdict_.settlement_;
+            if (!is_reserved && tier.limits[i].limiter.refund(keys_[i], answer.cost)) continue;
             decision.remaining = std::min(decision.remaining + answer.cost, decision.limit);
         }
     }
