@@ -38,12 +38,6 @@ public:
         taken_[count_] = std::move(taken);
         counted_[count_++] = counted;
     }
-    /// Gives all back: another limit denies.
-    void cancel() noexcept {
-        for (Reservation& taken : taken_) taken = {};
-        count_ = 0;
-    }
-
     void report(std::uint64_t cost) noexcept {
         cost_.store(cost, std::memory_order_relaxed);
         is_reported_.store(true, std::memory_order_release);
