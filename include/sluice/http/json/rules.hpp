@@ -68,7 +68,7 @@ public:
         : make_(make), registry_(registry), functions_(functions) {}
 
     RuleSet document(const JsonNode& node) {
-        node.check_object({"rules", "default", "deny"});
+        node.check_object({"rules", "default", "deny", "$schema"});
         std::vector<Rule> rules;
         for (const auto& element : node.at("rules").elements()) {
             rule_ = rules.size();
@@ -251,16 +251,22 @@ inline RuleSet parse_rules(std::string_view text, const std::string& file, const
 }
 
 /// Reads a file. Throws RulesError (whose text has the file's name, the place in it and the value) and nothing else, and
-/// has changed nothing then, so that a server goes on with the rules that it has:
+/// has changed nothing then, so that a server goes on with the rules that it has. A registry is told how it went:
 ///
 ///     guard.rules().replace(load_rules("rules.json", limiters));
 inline RuleSet load_rules(const std::string& file, const LimiterFactory& make, metrics::Registry* registry = nullptr,
                           const RulesFunctions& functions = {}) {
     const RulesError no_memory{file, {}, "there is not enough memory to read it"};
     try {
-        return parse_rules(detail::read_rules_file(file), file, make, registry, functions);
+        RuleSet rules = parse_rules(detail::read_rules_file(file), file, make, registry, functions);
+        if (registry != nullptr) registry->reload_status().succeeded();
+        return rules;
     } catch (const std::bad_alloc&) {
+        if (registry != nullptr) registry->reload_status().failed();
         throw no_memory;
+    } catch (const RulesError&) {
+        if (registry != nullptr) registry->reload_status().failed();
+        throw;
     }
 }
 
