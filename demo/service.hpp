@@ -10,6 +10,8 @@
 
 #include <signal.h>
 
+#include <nlohmann/json.hpp>
+
 #include <sluice/http/denial_log.hpp>
 #include <sluice/http/guard.hpp>
 #include <sluice/http/json/rules.hpp>
@@ -58,8 +60,19 @@ public:
     explicit Service(const Options& options)
         : rules_file_(options.rules), make_(factory(options.store)), guard_(read_rules(), guard_options()) {}
 
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+
     const sluice::http::Guard& guard() const { return guard_; }
     std::string metrics() const { return registry_.prometheus(); }
+    /// The keys that were denied most often, as JSON. In a real service for operators alone: keys may be personal data.
+    std::string debug() const {
+        auto denied = nlohmann::json::array();
+        for (const auto& [limiter, key, count, error] : registry_.denied_keys()->top(5)) {
+            denied.push_back({{"limiter", limiter}, {"key", key}, {"count", count}, {"error", error}});
+        }
+        return nlohmann::json{{"denied", denied}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    }
 
     /// Reads the rules file again; a bad one is reported and changes nothing.
     void reload() {
@@ -81,6 +94,7 @@ private:
 #endif
     }
     sluice::http::RuleSet read_rules() {
+        if (!registry_.denied_keys()) registry_.track_denied_keys();
         if (rules_file_.empty()) return sluice::http::parse_rules(rules, "rules.json", make_, &registry_);
         return sluice::http::load_rules(rules_file_, make_, &registry_);
     }

@@ -3,10 +3,13 @@
 #define SLUICE_POLICY_HPP
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -28,7 +31,7 @@ namespace sluice {
 /// the clock was set back: they bring the state back to `now`, fully used.
 ///
 /// Optional: is_ahead(const State&, now) noexcept -> bool, whether the state is one of a later time, so that a store reads
-/// its clock again before it decides; refund, give_back, wait_for_delay, peek, reserve, and the one-word form below.
+/// its clock again before it decides; refund, give_back, lease_end, wait_for_delay, peek, reserve, and the one-word form below.
 template <class P>
 concept Policy = std::copyable<P> && std::default_initializable<typename P::State> &&
     requires(const P& policy, typename P::State& state, const typename P::State& seen, std::chrono::nanoseconds now,
@@ -62,6 +65,16 @@ concept SettlingPolicy = Policy<P> &&
     noexcept;
 };
 
+/// A policy whose units may be consumed ahead of the requests that they are for: lease_end(at) noexcept tells until when
+/// units that were counted at `at` may be admitted without breaking the policy's word; nanoseconds::max() if at any time.
+/// A window's units until it ends; those of a log that knows each unit's time not at all, nor those of a queue, whose
+/// delays go by the order of the requests.
+template <class P>
+concept LeasablePolicy = Policy<P> && requires(const P& policy, std::chrono::nanoseconds at) {
+    { policy.lease_end(at) }
+    noexcept->std::same_as<std::chrono::nanoseconds>;
+};
+
 /// A policy whose decisions have delays: wait_for_delay(const State&, now, max_delay) noexcept tells after which time, if
 /// nothing else comes, a request would get a delay of at most `max_delay` (not negative); 0 where it would now.
 template <class P>
@@ -71,6 +84,13 @@ concept PacingPolicy = Policy<P> &&
     noexcept->std::same_as<std::chrono::nanoseconds>;
 };
 
+/// A pacing policy that admits a request when it takes its place in a queue, so that to wait for a place is to wait outside:
+/// `static constexpr bool is_queue = true`. RateLimiter::acquire() asks it once.
+template <class P>
+concept QueuePolicy = PacingPolicy<P> && requires {
+    requires P::is_queue;
+};
+
 /// A policy whose state owns memory: reserve(State&, now, cost), called before each step that consumes, makes room for
 /// it, or throws std::bad_alloc and leaves the state as it was.
 template <class P>
@@ -78,6 +98,27 @@ concept GrowingPolicy = Policy<P> &&
     requires(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t cost) {
     policy.reserve(state, now, cost);
 };
+
+/// A policy that tells its state in a few integers, so that a store on a server can keep it without knowing the policy:
+/// it is read, stepped by the client, and swapped for the new one.
+///
+///     encode(const State&) const noexcept -> std::array<std::int64_t, n>    // n from 1 to 32
+///     decode(const std::array<std::int64_t, n>&) const noexcept -> State
+///
+/// decode(encode(state)) decides as `state` does. decode() has to take any integers: the server's word is not checked.
+template <class P>
+concept StateCodec = Policy<P> && !GrowingPolicy<P> && requires(const P& policy, const typename P::State& state) {
+    requires std::same_as<typename decltype(policy.encode(state))::value_type, std::int64_t>;
+    requires std::tuple_size<decltype(policy.encode(state))>::value >= 1;
+    requires std::tuple_size<decltype(policy.encode(state))>::value <= 32;
+    { policy.decode(policy.encode(state)) }
+    noexcept->std::same_as<typename P::State>;
+};
+
+/// How many integers a policy's codec makes of a state.
+template <StateCodec P>
+inline constexpr std::size_t state_integers =
+    std::tuple_size_v<decltype(std::declval<const P&>().encode(std::declval<const typename P::State&>()))>;
 
 /// A policy whose state fits one 64-bit word for most parameters (fits_word() tells), so that a store may swap it
 /// atomically. unpack(pack(state)) must decide as `state` does. word_expires_at is static: a store has to know it

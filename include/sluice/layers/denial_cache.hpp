@@ -211,6 +211,12 @@ public:
         return pass(request, [&] { return store_.decide(request); });
     }
 
+    template <Policy P>
+    requires SettlingStore<S, P> Consumption consume(const Request<P>& request)
+    const noexcept {
+        return pass(request, [&] { return store_.consume(request); });
+    }
+
     /// A key's times must all be the caller's, or none of them.
     template <Policy P>
     requires TimedStore<S, P> Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now)
@@ -224,7 +230,7 @@ public:
     requires BatchStore<S, P>
     void decide_many(const Request<P>& request, std::span<const std::string_view> keys,
                      std::span<Decision> out) const noexcept {
-        if (!is_kept(request) ||
+        if (kept_cost(request) == 0 ||
             !detail::try_or([&] { return decide_open(request, keys, out), true; }, [] { return false; })) {
             store_.decide_many(request, keys, out);
         }
@@ -256,40 +262,49 @@ private:
         return denials_->get([this] { return std::make_unique<Known>(options_, clock_); });
     }
 
-    /// Whether a denial of such a request may be remembered, and answer it.
+    /// The cost that a denial would be of, where one may be remembered and may answer; else 0.
     template <Policy P>
-    static bool is_kept(const Request<P>& request) noexcept {
-        return request.operation == Operation::consume && request.units != 0;
+    static std::uint64_t kept_cost(const Request<P>& request) noexcept {
+        if (request.operation == Operation::take) return std::min<std::uint64_t>(1, request.units);
+        // A request that minds its delay may be denied for that alone.
+        const bool is_plain = request.max_delay == std::chrono::nanoseconds::max();
+        return request.operation == Operation::consume && is_plain ? request.units : 0;
     }
     template <Policy P>
     static bool gives_units(const Request<P>& request) noexcept {
-        return request.operation == Operation::refund || request.operation == Operation::reset;
+        return request.operation == Operation::refund || request.operation == Operation::reset ||
+               request.operation == Operation::give_back;
     }
+    static Decision& decision_of(Decision& answer) noexcept { return answer; }
+    static Decision& decision_of(Consumption& answer) noexcept { return answer.decision; }
 
+    /// `ask()` is the store's answer, a Decision or a Consumption.
     template <Policy P, class Ask, class... Now>
-    Decision pass(const Request<P>& request, Ask ask, Now... now) const noexcept {
+    auto pass(const Request<P>& request, Ask ask, Now... now) const noexcept -> decltype(ask()) {
         Known* const known = detail::try_or([&] { return &denials(); }, [] { return static_cast<Known*>(nullptr); });
-        if (known != nullptr && is_kept(request)) {
-            Decision decision;
-            Look look;
-            if (known->denies(request, request.key, request.units, decision, look, now...)) return decision;
-            decision = ask();
-            known->remember(request, request.key, request.units, decision, look, options_.cap, now...);
-            return decision;
+        const std::uint64_t cost = kept_cost(request);
+        if (known == nullptr) return ask();
+        decltype(ask()) answer;
+        Look look;
+        if (cost != 0 && known->denies(request, request.key, cost, decision_of(answer), look, now...)) return answer;
+        answer = ask();
+        if (cost != 0) {
+            known->remember(request, request.key, cost, decision_of(answer), look, options_.cap, now...);
+        } else if (gives_units(request)) {
+            known->forget(request.scope.id, request.key);
         }
-        const Decision decision = ask();
-        if (known != nullptr && gives_units(request)) known->forget(request.scope.id, request.key);
-        return decision;
+        return answer;
     }
 
     template <Policy P>
     void decide_open(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out) const {
         Known& known = denials();
+        const std::uint64_t cost = kept_cost(request);
         std::vector<std::string_view> open;
         std::vector<std::pair<std::size_t, Look>> looks;
         for (std::size_t i = 0; i != keys.size(); ++i) {
             Look look;
-            if (known.denies(request, keys[i], request.units, out[i], look)) continue;
+            if (known.denies(request, keys[i], cost, out[i], look)) continue;
             open.push_back(keys[i]);
             looks.emplace_back(i, look);
         }
@@ -298,7 +313,7 @@ private:
         store_.decide_many(request, open, answers);
         for (std::size_t i = 0; i != open.size(); ++i) {
             out[looks[i].first] = answers[i];
-            known.remember(request, open[i], request.units, answers[i], looks[i].second, options_.cap);
+            known.remember(request, open[i], cost, answers[i], looks[i].second, options_.cap);
         }
     }
 

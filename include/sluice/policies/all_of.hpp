@@ -93,6 +93,32 @@ public:
         for_each(state, [&](const auto& policy, auto& part) { sluice::reserve(policy, part, now, cost); });
     }
 
+    std::chrono::nanoseconds lease_end(std::chrono::nanoseconds at) const noexcept
+        requires(LeasablePolicy<Policies>&&...) {
+        return std::apply([&](const auto&... policy) { return std::min({policy.lease_end(at)...}); }, policies_);
+    }
+
+    /// Those of the parts, one after the other.
+    auto encode(const State& state) const noexcept requires(StateCodec<Policies>&&...) {
+        std::array<std::int64_t, (state_integers<Policies> + ...)> integers{};
+        auto next = integers.begin();
+        for_each(state, [&](const auto& policy, const auto& part) {
+            const auto some = policy.encode(part);
+            next = std::copy(some.begin(), some.end(), next);
+        });
+        return integers;
+    }
+    State decode(const auto& integers) const noexcept requires(StateCodec<Policies>&&...) {
+        State state;
+        auto next = integers.begin();
+        for_each(state, [&]<class P>(const P& policy, auto& part) {
+            std::array<std::int64_t, state_integers<P>> some{};
+            for (std::int64_t& integer : some) integer = *next++;
+            part = policy.decode(some);
+        });
+        return state;
+    }
+
     std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         std::chrono::nanoseconds latest = std::chrono::nanoseconds::min();
         for_each(state,

@@ -29,6 +29,7 @@ class LeakyBucket {
 public:
     using State = detail::BucketState;
     static constexpr std::string_view kind = "leaky_bucket";
+    static constexpr bool is_queue = true;  ///< see QueuePolicy
 
     /// Three numbers or four.
     struct Parameters {
@@ -99,6 +100,8 @@ public:
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return detail::Bucket::expires_at(state);
     }
+    static constexpr std::array<std::int64_t, 1> encode(const State& state) noexcept { return {state.full_at_ns}; }
+    static constexpr State decode(const std::array<std::int64_t, 1>& integers) noexcept { return {integers[0]}; }
     static constexpr bool fits_word() noexcept { return true; }
     static constexpr std::uint64_t pack(const State& state) noexcept { return detail::Bucket::pack(state); }
     static constexpr State unpack(std::uint64_t word) noexcept { return detail::Bucket::unpack(word); }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/detail/saturate.hpp>
 #include <sluice/policies/detail/share.hpp>
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
@@ -96,8 +97,19 @@ public:
         }
     }
 
+    /// The end of the current window.
+    constexpr std::chrono::nanoseconds lease_end(std::chrono::nanoseconds at) const noexcept {
+        return std::chrono::nanoseconds{window_.end_after(at.count())};
+    }
+
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{empty_at(state)};
+    }
+    static constexpr std::array<std::int64_t, 3> encode(const State& state) noexcept {
+        return {state.end_ns, static_cast<std::int64_t>(state.previous), static_cast<std::int64_t>(state.current)};
+    }
+    constexpr State decode(const std::array<std::int64_t, 3>& integers) const noexcept {
+        return {integers[0], detail::count_within(limit_, integers[1]), detail::count_within(limit_, integers[2])};
     }
     constexpr bool fits_word() const noexcept { return !exceeds_word_; }
     constexpr std::uint64_t pack(const State& state) const noexcept {

@@ -2,6 +2,7 @@
 #ifndef SLUICE_POLICIES_TOKEN_BUCKET_HPP
 #define SLUICE_POLICIES_TOKEN_BUCKET_HPP
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string_view>
@@ -69,9 +70,16 @@ public:
         bucket_.refund(state, now.count(), units);
     }
 
+    /// Never: tokens that were taken may be spent at any time.
+    static constexpr std::chrono::nanoseconds lease_end(std::chrono::nanoseconds) noexcept {
+        return std::chrono::nanoseconds::max();
+    }
+
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return detail::Bucket::expires_at(state);
     }
+    static constexpr std::array<std::int64_t, 1> encode(const State& state) noexcept { return {state.full_at_ns}; }
+    static constexpr State decode(const std::array<std::int64_t, 1>& integers) noexcept { return {integers[0]}; }
     static constexpr bool fits_word() noexcept { return true; }
     static constexpr std::uint64_t pack(const State& state) noexcept { return detail::Bucket::pack(state); }
     static constexpr State unpack(std::uint64_t word) noexcept { return detail::Bucket::unpack(word); }

@@ -22,10 +22,13 @@
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_policy.hpp>
 #include <sluice/redis/redis_stats.hpp>
+#include <sluice/redis/state_swap.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/redis/wire/key.hpp>
+#include <sluice/remote/cas_store.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/key_locks.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail::redis {
@@ -49,19 +52,43 @@ public:
 
     template <Policy P>
     void check(const Scope<P>& scope) const {
-        RedisCodec::check(scope, "RedisStore");
+        static_assert(
+            ScriptedPolicy<P> || StateCodec<P>,
+            "sluice: RedisStore needs to know this policy's state as integers: give the policy (of an AllOf, each "
+            "part) encode(const State&) and decode(), see StateCodec in sluice/policy.hpp");
+        if constexpr (ScriptedPolicy<P>) RedisCodec::check(scope, "RedisStore");
     }
 
     template <Policy P>
     std::error_code decide(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
                            Now now, const Deadline& deadline) {
+        if constexpr (ScriptedPolicy<P>) {
+            return decide_by_script(request, keys, out, now, deadline);
+        } else if constexpr (StateCodec<P>) {
+            return detail::remote::CasDecision<P, RedisBackend>::decide(*this, request, keys, out, now, deadline);
+        } else {
+            return Errc::misconfigured;  // check() tells it to the compiler
+        }
+    }
+
+    // For CasDecision.
+    detail::remote::KeyLocks& key_locks() noexcept { return key_locks_; }
+    void swap_states(const detail::remote::StateCells& cells, const Deadline& deadline) {
+        StateSwap swap{key_prefix(topology_->options().prefix, cells.limiter, cells.scope_id, false), cells,
+                       topology_->has_slots(), cells.now ? RedisCodec::min_replay_life_ms : 0};
+        swap.run(*topology_, deadline);
+    }
+
+private:
+    template <ScriptedPolicy P>
+    std::error_code decide_by_script(const Request<P>& request, std::span<const std::string_view> keys,
+                                     std::span<Decision> out, Now now, const Deadline& deadline) {
         if (keys.size() == 1) return decide_at_once<1>(request, keys, out, now, deadline);
         const std::size_t batch = topology_->has_slots() ? 1 : ScriptCall::max_decisions;
         if (keys.size() <= batch) return decide_at_once<ScriptCall::max_decisions>(request, keys, out, now, deadline);
         return decide_in_batches(request, batch, keys, out, now, deadline);
     }
 
-private:
     /// At most `most` keys, in one call; all but the keys is on the stack.
     template <std::size_t most, Policy P>
     std::error_code decide_at_once(const Request<P>& request, std::span<const std::string_view> keys,
@@ -120,6 +147,7 @@ private:
 
     std::unique_ptr<Topology> topology_;
     RedisCodec codec_;
+    detail::remote::KeyLocks key_locks_;
 };
 
 }  // namespace sluice::detail::redis

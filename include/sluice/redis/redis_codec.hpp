@@ -34,6 +34,8 @@ class RedisCodec {
 public:
     using Now = std::optional<std::chrono::nanoseconds>;
 
+    static constexpr std::int64_t min_replay_life_ms = 3'600'000;  ///< of keys at a caller's times
+
     explicit RedisCodec(std::string key_prefix) : key_prefix_(std::move(key_prefix)) {}
 
     /// The integers of one answer, at most.
@@ -45,6 +47,10 @@ public:
     /// Throws std::invalid_argument where the store cannot run the policy.
     template <Policy P>
     static void check(const Scope<P>& scope, const char* store) {
+        static_assert(
+            ScriptedPolicy<P>,
+            "sluice: this store decides by scripts alone, and has none for this policy; RedisStore can run it by "
+            "its codec, see StateCodec in sluice/policy.hpp");
         if (const std::string_view problem = RedisPolicy<P>::problem(scope.policy); !problem.empty()) {
             throw std::invalid_argument("sluice: " + std::string{store} + " cannot run a " + std::string{P::kind} +
                                         " exactly that " + std::string{problem});
@@ -121,8 +127,6 @@ public:
     }
 
 private:
-    static constexpr std::int64_t min_replay_life_ms = 3'600'000;
-
     /// The integers in front of an answer that tell its time: what has several parts cannot do with times of each.
     template <Policy P>
     static constexpr std::size_t shared_time_values = RedisPolicy<P>::keys == 1 ? 0 : 1;

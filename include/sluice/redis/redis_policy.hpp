@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <type_traits>
 
 #include <sluice/detail/skew.hpp>
 #include <sluice/policy.hpp>
@@ -33,13 +32,15 @@ namespace sluice {
 ///     static State state(const P&, std::size_t variant, const std::int64_t* answer, std::chrono::nanoseconds now);
 ///     static nanoseconds now(const P&, std::size_t variant, const std::int64_t* answer);  // one that suits the answer
 template <Policy P>
-struct RedisPolicy {
-    static_assert(!std::is_same_v<P, P>,
-                  "sluice: RedisStore has no script for this policy: it knows TokenBucket, LeakyBucket, "
-                  "FixedWindow, SlidingWindow, SlidingWindowCounter and AllOf of these");
-};
+struct RedisPolicy {};
 
 namespace detail::redis {
+
+/// A policy that has a script. Others are read, stepped here, and swapped, if they have a codec.
+template <class P>
+concept ScriptedPolicy = Policy<P> && requires {
+    RedisPolicy<P>::parts;
+};
 
 inline constexpr std::chrono::nanoseconds resolution = std::chrono::microseconds{1};
 
@@ -58,11 +59,6 @@ inline std::int64_t life_ms(std::chrono::nanoseconds span, std::int64_t least) n
 }
 
 inline std::chrono::nanoseconds from_us(std::int64_t us) noexcept { return std::chrono::microseconds{us}; }
-
-/// A count that a script told: within the limit, whatever a server says.
-inline std::uint64_t units_within(std::uint64_t limit, std::int64_t told) noexcept {
-    return std::min(limit, static_cast<std::uint64_t>(told));
-}
 
 }  // namespace detail::redis
 

@@ -26,6 +26,9 @@ namespace sluice {
 /// combined, so that a round trip and a script serve many decisions, as they do for try_consume_many: 128 keys in a
 /// script, 1,024 in a round trip. No call takes longer than RedisOptions::timeout.
 ///
+/// A policy of one's own needs a codec (see StateCodec), and its decisions two round trips: the state is read, stepped
+/// here, and put back unless another process came first; then again, and Errc::busy after the 32nd time.
+///
 /// Time is the server's, in microseconds. Where it goes back, a key is used up at most. Every key expires by
 /// itself once it is as good as new (a bucket's once the whole bucket would be full). Keys hold up to 1,024 bytes of
 /// any kind, else the Decision has Errc::invalid_argument; they are stored as
@@ -46,6 +49,12 @@ namespace sluice {
 /// are missing; such a call is repeated every 5 ms until its deadline, then Errc::busy.) Each node has its own breaker and
 /// its own RedisOptions::connections: a lost master fails the calls of its slots alone, and these succeed within
 /// 0.2 s of another taking its place. Where the cluster says that nobody serves a slot, that is Errc::busy.
+///
+/// Sentinel (redis+sentinel://): every dial asks the sentinels, one after another from the one that answered last, who the
+/// master is, and the server whether it is one (a user with few rights needs +role; at the sentinels,
+/// +sentinel|get-master-addr-by-name). A call every RedisOptions::sentinel.recheck asks again for all, so that a master
+/// that was replaced without knowing is left by then. A master that comes back empty before the sentinels have noticed is
+/// still theirs, and is used: its keys begin anew. So they do as far as replicas lagged behind a lost master.
 ///
 /// Use a database without eviction (maxmemory-policy noeviction): an evicted key is a fresh one. ping() looks: it runs
 /// what decisions need, on a connection of its own, with a key prefix:ping of a second's life.

@@ -18,7 +18,7 @@ namespace sluice {
 
 /// One key for each part, all in one hash slot; the script looks at all before it writes any.
 template <class... Policies>
-struct RedisPolicy<AllOf<Policies...>> {
+requires(detail::redis::ScriptedPolicy<Policies>&&...) struct RedisPolicy<AllOf<Policies...>> {
     using All = AllOf<Policies...>;
     static constexpr std::size_t keys = (RedisPolicy<Policies>::keys + ...);
     static constexpr std::array<std::size_t, 1> values{(RedisPolicy<Policies>::values[0] + ...)};

@@ -104,7 +104,7 @@ local first, lasts = (now - gone) / size * (limit + 1), size - gone
                                     std::chrono::nanoseconds now) noexcept {
         const auto used = variant == 0 ? answer[0] : answer[0] % most(policy);
         return {detail::add(now.count(), detail::redis::from_us(left(policy, variant, answer)).count()),
-                detail::redis::units_within(policy.limit(), used)};
+                detail::count_within(policy.limit(), used)};
     }
 
 private:

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <sluice/detail/saturate.hpp>
 #include <sluice/policies/sliding_window.hpp>
 #include <sluice/redis/redis_policy.hpp>
 
@@ -164,7 +165,7 @@ end
     }
     static detail::redis::LogSummary::State state(const SlidingWindow& policy, std::size_t, const std::int64_t* answer,
                                                   std::chrono::nanoseconds) noexcept {
-        return {detail::redis::units_within(policy.limit(), answer[0]), detail::redis::from_us(answer[1]),
+        return {detail::count_within(policy.limit(), answer[0]), detail::redis::from_us(answer[1]),
                 detail::redis::from_us(answer[2])};
     }
 };

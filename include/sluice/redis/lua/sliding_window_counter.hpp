@@ -106,8 +106,7 @@ local window, lasts = (now - gone) / size, size - gone
     static SlidingWindowCounter::State state(const SlidingWindowCounter& policy, std::size_t,
                                              const std::int64_t* answer, std::chrono::nanoseconds now) noexcept {
         return {detail::add(now.count(), detail::redis::from_us(answer[2]).count()),
-                detail::redis::units_within(policy.limit(), answer[0]),
-                detail::redis::units_within(policy.limit(), answer[1])};
+                detail::count_within(policy.limit(), answer[0]), detail::count_within(policy.limit(), answer[1])};
     }
 };
 
