@@ -129,7 +129,7 @@ void write_chart(const std::string& file, const World& world, const std::vector<
         for (std::size_t i = 0; i + 1 < row.outcome.seconds.size(); ++i) {
             const auto& second = row.outcome.seconds[i];
             asks.values.push_back(second.asked / second.decisions);
-            admits.values.push_back(second.hot_admitted / static_cast<double>(hot_policy.limit()));
+            admits.values.push_back(second.hot_admitted / static_cast<double>(Limits{world}.hot.limit()));
         }
         if (row.name != "share only" && row.name != "plain") asked.lines.push_back(asks);
         hot.lines.push_back(admits);
