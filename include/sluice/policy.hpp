@@ -84,6 +84,13 @@ concept PacingPolicy = Policy<P> &&
     noexcept->std::same_as<std::chrono::nanoseconds>;
 };
 
+/// A pacing policy that admits a request when it takes its place in a queue, so that to wait for a place is to wait outside:
+/// `static constexpr bool is_queue = true`. RateLimiter::acquire() asks it once.
+template <class P>
+concept QueuePolicy = PacingPolicy<P> && requires {
+    requires P::is_queue;
+};
+
 /// A policy whose state owns memory: reserve(State&, now, cost), called before each step that consumes, makes room for
 /// it, or throws std::bad_alloc and leaves the state as it was.
 template <class P>
