@@ -129,8 +129,7 @@ public:
         if (joins) ++flight.waiting;
         waited += back - now;
         ++asked;
-        shard.clock.set(std::max(shard.clock.now(), now + world_.network / 2));
-        counted_at = shard.clock.now();
+        shard.clock.set(time);
         return decide(shard.store);
     }
 
@@ -139,9 +138,8 @@ public:
     }
 
     std::size_t hot_shard = 0;
-    // Of the decision that is made.
+    nanoseconds time{0};  // at which shards decide: what is asked is counted, and there, at once; only its caller waits
     nanoseconds waited{0};
-    nanoseconds counted_at{-1};
     // In all.
     std::uint64_t asked = 0, calls = 0;
     double server_us = 0;
@@ -248,7 +246,7 @@ Outcome run(const World& world, const Keys& keys, Make make, Maintain maintain) 
 
     Outcome outcome;
     outcome.seconds.resize(static_cast<std::size_t>(world.length / 1s) + 1);
-    // What was admitted and asked for in two windows: a decision may be counted in the next one.
+    // What was admitted and asked for in this window and the last.
     std::array<std::vector<std::uint32_t>, 2> admitted, wanted;
     for (auto* of : {&admitted, &wanted}) {
         for (auto& one : *of) one.resize(keys.names.size());
@@ -282,6 +280,7 @@ Outcome run(const World& world, const Keys& keys, Make make, Maintain maintain) 
         now += nanoseconds{static_cast<std::int64_t>(-std::log(uniform) / world.load(now) * 1e9)};
         for (; next_pass <= now; next_pass += pass / static_cast<int>(steps_per_pass)) {
             // What the pass asks for is there when it has come back: so the pass is made then, and began before.
+            cluster.time = next_pass;
             clocks[next_instance].set(std::max(nanoseconds{0}, next_pass - world.network));
             maintain(limiters[next_instance].store());
             next_instance = (next_instance + 1) % clocks.size();
@@ -293,7 +292,7 @@ Outcome run(const World& world, const Keys& keys, Make make, Maintain maintain) 
         const bool is_evening = now > world.length * 3 / 4;
         const std::uint32_t key = keys.draw(random(), is_evening ? world.hot * 1.5 : world.hot);
         cluster.waited = nanoseconds{0};
-        cluster.counted_at = nanoseconds{-1};
+        cluster.time = now;
         clocks[instance].set(now);
         const std::uint64_t asked_before = cluster.asked;
         const auto decision = limiters[instance].try_consume(keys.names[key], 1, key == 0 ? limits.hot : limits.other);
@@ -302,9 +301,7 @@ Outcome run(const World& world, const Keys& keys, Make make, Maintain maintain) 
         ++outcome.latencies[Outcome::bucket(us)];
         ++outcome.decisions;
         outcome.degraded += decision.error ? 1U : 0U;
-        // The window in which the store that decided has counted it.
-        const auto at = cluster.counted_at >= nanoseconds{0} ? cluster.counted_at : now;
-        const auto window = static_cast<std::size_t>(at / 1s);
+        const auto window = static_cast<std::size_t>(now / 1s);
         ++wanted[window % 2][key];
         auto& in_second = outcome.seconds[std::min(outcome.seconds.size() - 1, static_cast<std::size_t>(now / 1s))];
         in_second.decisions += 1;
