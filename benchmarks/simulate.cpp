@@ -139,6 +139,24 @@ void write_chart(const std::string& file, const World& world, const std::vector<
     Chart{seconds(world.length), seconds(world.lost_from), seconds(world.lost_until)}.write(out, {asked, hot});
 }
 
+constexpr const char* about = R"(# Simulation
+
+What the layers do at a scale that no test machine has. `benchmarks/run simulate --docs docs` writes this page and its chart.
+
+![Decisions by Redis and what is admitted, second by second](simulation.svg)
+
+The library itself decides: its policy, its memory store as a shard's state, `Fallback`, `Share`, `DenialCache` and `Lease`, all
+on a simulated clock. A model stands for what is between them: the network; a shard that works off its calls one after the
+other; a client with three connections for each shard, which puts what waits into one call; a time limit of 200 ms and a
+breaker that lets a probe through each second. Each way stands before the same `Fallback` to each instance's share. What is
+asked of a shard is counted there at once, and a lease that a request takes is there for the next one at once; only who asked
+waits. The background's leases arrive a round trip after they were asked for.
+
+"Servers" are Redis processes that are busy for 60 % of the time, for as many more such instances as make the load. One key
+is on one server whatever their number, which is what leases are for.
+
+)";
+
 }  // namespace
 
 int main(int argc, char* argv[]) {
@@ -184,6 +202,6 @@ int main(int argc, char* argv[]) {
     std::fputs(text.str().c_str(), stdout);
     if (!folder.empty()) {
         write_chart(folder + "/simulation.svg", world, first);
-        std::ofstream{folder + "/simulation-table.md"} << text.str();
+        std::ofstream{folder + "/simulation.md"} << about << text.str();
     }
 }

@@ -8,13 +8,16 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <sluice/clock.hpp>
+#include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
 #include <sluice/detail/exceptions.hpp>
+#include <sluice/error.hpp>
 #include <sluice/layers/denial_cache_options.hpp>
 #include <sluice/layers/detail/denials.hpp>
 #include <sluice/policy.hpp>
@@ -76,6 +79,31 @@ public:
             request, [&] { return store_.decide_at(request, now); }, now);
     }
 
+    /// A hit calls `done` before it returns.
+    template <Policy P, Completion F>
+    requires AsyncStore<S, P>
+    void decide_async(const Request<P>& request, F done) const noexcept {
+        Known* const known = try_denials();
+        const std::uint64_t cost = kept_cost(request);
+        if (known == nullptr || (cost == 0 && !gives_units(request)))
+            return store_.decide_async(request, std::move(done));
+        Decision answer;
+        Look look;
+        if (cost != 0 && known->denies(request, request.key, cost, answer, look)) return std::move(done)(answer);
+        detail::try_or(
+            [&] {
+                std::string key{request.key};
+                store_.decide_async(request, detail::layers::DenialCompletion<Known, F>{{denials_, known},
+                                                                                        request.scope.id,
+                                                                                        std::move(key),
+                                                                                        cost,
+                                                                                        look,
+                                                                                        options_.cap,
+                                                                                        std::move(done)});
+            },
+            [&] { std::move(done)(failure(Errc::no_memory)); });
+    }
+
     /// Only keys that are not known to be denied go to the store, together.
     template <Policy P>
     requires BatchStore<S, P>
@@ -108,6 +136,10 @@ private:
         return denials_->get([this] { return std::make_unique<Known>(options_, clock_); });
     }
 
+    Known* try_denials() const noexcept {
+        return detail::try_or([&] { return &denials(); }, [] { return static_cast<Known*>(nullptr); });
+    }
+
     /// The cost that a denial would be of, where one may be remembered and may answer; else 0.
     template <Policy P>
     static std::uint64_t kept_cost(const Request<P>& request) noexcept {
@@ -127,7 +159,7 @@ private:
     /// `ask()` is the store's answer, a Decision or a Consumption.
     template <Policy P, class Ask, class... Now>
     auto pass(const Request<P>& request, Ask ask, Now... now) const noexcept -> decltype(ask()) {
-        Known* const known = detail::try_or([&] { return &denials(); }, [] { return static_cast<Known*>(nullptr); });
+        Known* const known = try_denials();
         const std::uint64_t cost = kept_cost(request);
         if (known == nullptr) return ask();
         decltype(ask()) answer;
@@ -135,7 +167,7 @@ private:
         if (cost != 0 && known->denies(request, request.key, cost, decision_of(answer), look, now...)) return answer;
         answer = ask();
         if (cost != 0) {
-            known->remember(request, request.key, cost, decision_of(answer), look, options_.cap, now...);
+            known->remember(request.scope.id, request.key, cost, decision_of(answer), look, options_.cap, now...);
         } else if (gives_units(request)) {
             known->forget(request.scope.id, request.key);
         }
@@ -159,7 +191,7 @@ private:
         store_.decide_many(request, open, answers);
         for (std::size_t i = 0; i != open.size(); ++i) {
             out[looks[i].first] = answers[i];
-            known.remember(request, open[i], cost, answers[i], looks[i].second, options_.cap);
+            known.remember(request.scope.id, open[i], cost, answers[i], looks[i].second, options_.cap);
         }
     }
 

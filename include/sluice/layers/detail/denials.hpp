@@ -10,12 +10,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include <sluice/clock.hpp>
+#include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/detail/sharded_counters.hpp>
@@ -102,8 +105,8 @@ public:
         return false;
     }
 
-    template <Policy P, class... Now>
-    void remember(const Request<P>& request, std::string_view key, std::uint64_t cost, const Decision& decision,
+    template <class... Now>
+    void remember(std::uint64_t scope_id, std::string_view key, std::uint64_t cost, const Decision& decision,
                   const Look& look, std::chrono::nanoseconds cap, Now... now) noexcept {
         if (decision.allowed || decision.error || decision.retry_after == Decision::never) return;
         const std::int64_t fits_at = add(look.now, decision.retry_after.count());
@@ -115,10 +118,10 @@ public:
                                              decision.remaining, decision.limit}))
             return;
         words_.edit(
-            request.scope.id, key,
+            scope_id, key,
             [&](std::uint64_t word, std::int64_t now_ns) {
                 Denial::Values other;
-                const bool is_stale = changes(request.scope.id, key).load(std::memory_order_acquire) != look.changes;
+                const bool is_stale = changes(scope_id, key).load(std::memory_order_acquire) != look.changes;
                 return is_stale || find(word, now_ns, cost, other) ? word : mine;
             },
             now...);
@@ -152,6 +155,29 @@ private:
     std::atomic<std::uint64_t> tickets_{0};
     mutable std::array<std::atomic<std::uint64_t>, 256> changes_{};
     mutable ShardedCounters<2> counters_;
+};
+
+/// Told by an AsyncStore: what a caller of its would have done then.
+template <class Known, class F>
+struct DenialCompletion {
+    std::shared_ptr<Known> known;
+    std::uint64_t scope_id;
+    std::string key;
+    std::uint64_t cost;  ///< 0: the key has got units back
+    typename Known::Look look;
+    std::chrono::nanoseconds cap;
+    F done;
+
+    void operator()(Decision decision) && {
+        if (cost != 0) {
+            known->remember(scope_id, key, cost, decision, look, cap);
+        } else {
+            known->forget(scope_id, key);
+        }
+        std::move(done)(decision);
+    }
+    auto get_allocator() const noexcept { return completion_allocator(done); }
+    bool is_abandoned() const noexcept { return sluice::is_abandoned(done); }
 };
 
 }  // namespace sluice::detail::layers
