@@ -37,7 +37,7 @@ std::string rules(const std::string& policy, const std::string& lease) {
            R"(, "policy": )" + policy + "}]}]}";
 }
 const std::string bucket = R"({"kind": "token_bucket", "capacity": 1000000, "refill": "1/s"})";
-const std::string log = R"({"kind": "sliding_window", "limit": 5, "window": "1h"})";
+const std::string exact_log = R"({"kind": "sliding_window", "limit": 5, "window": "1h"})";
 
 int calls_for_a_thousand(const std::string& text) {
     const GenerousStore store;
@@ -55,10 +55,10 @@ TEST_CASE("a limit that says so is leased", "[http][json]") {
 }
 
 TEST_CASE("a limit that cannot be leased is refused where that matters", "[http][json]") {
-    CHECK_THROWS_WITH(parse_rules(rules(log, "true"), "f", limiters_in(GenerousStore{})),
+    CHECK_THROWS_WITH(parse_rules(rules(exact_log, "true"), "f", limiters_in(GenerousStore{})),
                       Catch::Contains("sliding_window") && Catch::Contains("/rules/0/limits/0/lease"));
-    CHECK_NOTHROW(parse_rules(rules(log, "false"), "f", limiters_in(GenerousStore{})));
-    CHECK_NOTHROW(parse_rules(rules(log, "true"), "f", MemoryLimiters{}));  // in process anyway
+    CHECK_NOTHROW(parse_rules(rules(exact_log, "false"), "f", limiters_in(GenerousStore{})));
+    CHECK_NOTHROW(parse_rules(rules(exact_log, "true"), "f", MemoryLimiters{}));  // in process anyway
     CHECK_NOTHROW(parse_rules(rules(bucket, "true"), "f", limiters_in(GenerousStore{}, MemoryLimiters{}, 4)));
 }
 
