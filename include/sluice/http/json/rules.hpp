@@ -27,7 +27,8 @@
 //     {"rules": [
 //        {"name": "login", "routes": ["/login"], "methods": ["POST"],
 //         "limits": [{"name": "per-address", "policy": {"kind": "token_bucket", "capacity": 5, "refill": "1/m"},
-//                     "key": ["address"], "cost": 1, "on_failure": "deny", "shared": false, "lease": false}],
+//                     "key": ["address"], "cost": 1, "count": "failures", "on_failure": "deny", "shared": false,
+//                     "lease": false}],
 //         "exempt": {"networks": ["10.0.0.0/8"], "users": ["monitor"]}, "enforce_percent": 100},
 //        {"name": "api", "routes": ["/api/**"],
 //         "tiers": [{"plan": "partner", "unlimited": true}, {"plan": "gold", "limits": [...]},
@@ -48,6 +49,9 @@
 // "deny" refuses (403) before any rule is asked; "blocked", or a policy of 0 units, refuses all of a rule or tier. true for
 // a header or a query's parameter means that it is there, once, whatever its value. Functions are the program's, by the
 // name that RulesFunctions gives them. A part of a key that a request lacks, or has several times, is its address.
+//
+// "count" says which requests count in the end: "all", "failures" (an answer of 400 or more), "successes", or "reported":
+// the cost that the handler tells Verdict::report_cost, of which "cost" is an estimate. The others give back what they took.
 //
 // Policies: token_bucket (capacity, refill), leaky_bucket (queue, drain, burst or none), fixed_window, sliding_window and
 // sliding_window_counter (limit, window). Rates are "10/s" or "1/5m", durations "500ms". A leaky_bucket paces only
@@ -212,7 +216,8 @@ private:
     }
     /// Nothing for a limit of 0.
     std::optional<Limit> limit(const JsonNode& node) {
-        node.check_object({"name", "policy", "key", "cost", "on_failure", "shared", "lease", "unit", "partition"});
+        node.check_object(
+            {"name", "policy", "key", "cost", "on_failure", "shared", "lease", "count", "unit", "partition"});
         LimiterOptions options{.name = name(node.at("name"))};
         if (node.has("on_failure")) options.on_failure = failure_mode(node.at("on_failure"));
         const std::vector<KeySource> parts =
@@ -229,6 +234,7 @@ private:
                      }),
                      .key = parts,
                      .cost = units,
+                     .counted = node.has("count") ? counted(node.at("count")) : Counted::all,
                      .unit = node.has("unit") ? unit(node.at("unit")) : std::string{},
                      .tells_partition = is_true(node, "partition")};
     }
