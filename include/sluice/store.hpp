@@ -129,6 +129,21 @@ concept BatchStore = Store<S, P> && requires(const S& store, const Request<P>& r
     noexcept;
 };
 
+/// A store that takes requests of several scopes and policies in one round trip. pipeline() makes an S::Pipeline, with
+///
+///     add(request, Consumption& out);   // to consume, take, peek or give back. May throw std::bad_alloc. The name, the policy
+///                                       // and the key of the request, and `out`, must live until run() returns
+///     run() noexcept;                   // once: sets all that was added, in order, as the store's own calls would
+///
+/// pipeline_id() is the same of stores that may put their requests into one pipeline.
+template <class S>
+concept PipelineStore = requires(const S& store, typename S::Pipeline& pipeline) {
+    { store.pipeline() } -> std::same_as<typename S::Pipeline>;
+    { store.pipeline_id() }
+    noexcept->std::same_as<const void*>;
+    pipeline.run();
+};
+
 /// A store that decides within the process, so that one call more costs no round trip. It says so itself:
 /// `static constexpr bool in_process = true;`
 template <class S>

@@ -186,20 +186,20 @@ private:
             if (!error) return {};
             node.doubt(true);
             // What an operator has to know is not hidden by another node's absence.
-            const bool is_telling = worst == Errc::misconfigured || worst == Errc::authentication ||
-                                    worst == Errc::permission || worst == Errc::unsupported;
-            if (!is_telling) worst = error;
+            const bool is_absence = worst == Errc::refused || worst == Errc::timeout || worst == Errc::unresolved ||
+                                    worst == Errc::disconnected;
+            if (!worst || is_absence) worst = error;
         }
         return worst ? worst : make_error_code(Errc::timeout);
     }
 
     std::error_code ask(ClusterNode& node, const Deadline& deadline) {
         Counters::add(counters_.map_requests, 1);
-        ClusterSlots slots{node.address().host};
+        ClusterSlots answer{node.address().host};
         const auto connection = std::make_unique<Connection>(node.node().server());
-        if (const auto error = connection->ask(slots, deadline)) return error;
-        if (slots.ranges().empty()) return Errc::busy;  // a cluster that is just being made
-        adopt(slots.ranges());
+        if (const auto error = connection->ask(answer, deadline)) return error;
+        if (answer.ranges().empty()) return Errc::busy;  // a cluster that is just being made
+        adopt(answer.ranges());
         return {};
     }
 

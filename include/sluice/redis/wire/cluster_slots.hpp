@@ -109,28 +109,28 @@ private:
         const int level = depth(task);
         if (task->type != REDIS_REPLY_ARRAY || level > 3 || static_cast<std::size_t>(elements) > max_elements)
             return nullptr;
-        ClusterSlots& slots = self(task);
-        if (level == 0) slots.is_array_ = true;
-        if (level != 1) return &slots;
-        if (slots.ranges_.size() == max_elements) return nullptr;
+        ClusterSlots& answer = self(task);
+        if (level == 0) answer.is_array_ = true;
+        if (level != 1) return &answer;
+        if (answer.ranges_.size() == max_elements) return nullptr;
         try {
-            slots.ranges_.push_back({});
+            answer.ranges_.push_back({});
         } catch (...) {
             return nullptr;
         }
-        return &slots;
+        return &answer;
     }
 
     static void* on_integer(const redisReadTask* task, long long value) noexcept {
-        ClusterSlots& slots = self(task);
+        ClusterSlots& answer = self(task);
         const int level = depth(task);
         const auto small = static_cast<std::uint16_t>(value);
         if (value < 0 || value > 65'535 || level < 2) return nullptr;
-        SlotRange& range = slots.ranges_.back();
+        SlotRange& range = answer.ranges_.back();
         if (level == 2 && task->idx == 0) range.first = small;
         if (level == 2 && task->idx == 1) range.last = small;
         if (level == 3 && task->idx == 1 && is_of_master(task->parent)) range.master.port = small;
-        return &slots;
+        return &answer;
     }
 
     static void* on_string(const redisReadTask* task, char* text, std::size_t size) noexcept {
