@@ -20,6 +20,7 @@
 #include <sluice/redis/link/topology.hpp>
 #include <sluice/redis/redis_codec.hpp>
 #include <sluice/redis/redis_options.hpp>
+#include <sluice/redis/redis_pipeline.hpp>
 #include <sluice/redis/redis_policy.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/state_swap.hpp>
@@ -89,6 +90,24 @@ public:
             return Errc::misconfigured;
         }
     }
+
+    // For Pipeline.
+    using Together = RedisPipeline;
+    template <Policy P>
+    void add(Together& together, const Request<P>& request, Consumption& out) {
+        if constexpr (ScriptedPolicy<P>) {
+            together.add(*topology_, codec_, request, out);
+        } else {
+            together.add_alone([this, request, &out](const Deadline& deadline) {
+                const bool takes = request.operation == Operation::consume || request.operation == Operation::take;
+                const auto error = takes
+                                       ? consume(request, out, std::nullopt, deadline)
+                                       : decide(request, {&request.key, 1}, {&out.decision, 1}, std::nullopt, deadline);
+                if (error) out.decision = failure(error);
+            });
+        }
+    }
+    void run(Together& together, const Deadline& deadline) { together.run(*topology_, deadline); }
 
     // For CasDecision.
     detail::remote::KeyLocks& key_locks() noexcept { return key_locks_; }

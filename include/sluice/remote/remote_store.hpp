@@ -16,6 +16,7 @@
 
 #include <sluice/error.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/pipeline.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail::remote {
@@ -76,6 +77,17 @@ public:
                         std::span<Decision> out) const noexcept {
         decide_many(request, std::optional{now}, keys, out);
     }
+
+    /// See PipelineStore; of a backend that can do it.
+    auto pipeline() const requires requires { typename Backend::Together; }
+    { return Pipeline<Backend>{backend_}; }
+    const void* pipeline_id() const noexcept { return backend_.get(); }
+    template <Policy P>
+    void add(Pipeline<Backend>& pipeline, const Request<P>& request, Consumption& out) const {
+        pipeline.add(request, out);
+    }
+    template <Policy P>
+    void finish(const Request<P>&, Consumption&) const noexcept {}
 
     /// Whether the server could decide: for health checks. On a connection of its own, whatever the breaker says.
     std::error_code ping(std::chrono::nanoseconds timeout) const noexcept {
