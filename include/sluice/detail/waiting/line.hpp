@@ -33,9 +33,10 @@ struct Waiter {
     std::chrono::nanoseconds deadline{0};
     std::atomic<Turn> turn{Turn::waiting};  // changes under the room's mutex
     Decision decision{};                    // where it was sent away: what the first was told
-    std::chrono::nanoseconds opens_at{0};   // before which nothing is to be had, as far as is known
     std::condition_variable bell{};         // for whoever waits with the room's mutex
     void (*on_call)(Waiter&) = nullptr;     // instead of the bell, under the mutex, for one that is no thread
+    /// Before which nothing is to be had, as far as is known.
+    std::chrono::nanoseconds opens_at = std::chrono::nanoseconds::min();
     Waiter* before = nullptr;
     Waiter* behind = nullptr;
 };
