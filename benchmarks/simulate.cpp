@@ -129,7 +129,7 @@ void write_chart(const std::string& file, const World& world, const std::vector<
         for (std::size_t i = 0; i + 1 < row.outcome.seconds.size(); ++i) {
             const auto& second = row.outcome.seconds[i];
             asks.values.push_back(second.asked / second.decisions);
-            admits.values.push_back(second.hot_admitted / static_cast<double>(hot_policy.limit()));
+            admits.values.push_back(second.hot_admitted / static_cast<double>(Limits{world}.hot.limit()));
         }
         if (row.name != "share only" && row.name != "plain") asked.lines.push_back(asks);
         hot.lines.push_back(admits);
@@ -138,6 +138,24 @@ void write_chart(const std::string& file, const World& world, const std::vector<
     const auto seconds = [](nanoseconds time) { return static_cast<double>(time / 1s); };
     Chart{seconds(world.length), seconds(world.lost_from), seconds(world.lost_until)}.write(out, {asked, hot});
 }
+
+constexpr const char* about = R"(# Simulation
+
+What the layers do at a scale that no test machine has. `benchmarks/run simulate --docs docs` writes this page and its chart.
+
+![Decisions by Redis and what is admitted, second by second](simulation.svg)
+
+The library itself decides: its policy, its memory store as a shard's state, `Fallback`, `Share`, `DenialCache` and `Lease`, all
+on a simulated clock. A model stands for what is between them: the network; a shard that works off its calls one after the
+other; a client with three connections for each shard, which puts what waits into one call; a time limit of 200 ms and a
+breaker that lets a probe through each second. Each way stands before the same `Fallback` to each instance's share. What is
+asked of a shard is counted there at once, and a lease that a request takes is there for the next one at once; only who asked
+waits. The background's leases arrive a round trip after they were asked for.
+
+"Servers" are Redis processes that are busy for 60 % of the time, for as many more such instances as make the load. One key
+is on one server whatever their number, which is what leases are for.
+
+)";
 
 }  // namespace
 
@@ -184,6 +202,6 @@ int main(int argc, char* argv[]) {
     std::fputs(text.str().c_str(), stdout);
     if (!folder.empty()) {
         write_chart(folder + "/simulation.svg", world, first);
-        std::ofstream{folder + "/simulation-table.md"} << text.str();
+        std::ofstream{folder + "/simulation.md"} << about << text.str();
     }
 }

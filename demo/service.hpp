@@ -88,7 +88,14 @@ private:
     sluice::http::LimiterFactory factory(const std::string& store) {
         if (store == "memory") return sluice::http::MemoryLimiters{{}, &registry_};
 #ifdef DEMO_HAS_REDIS
-        return sluice::http::limiters_in(sluice::RedisStore{store});
+        constexpr std::string_view lease = "lease+";
+        if (!store.starts_with(lease)) return sluice::http::limiters_in(sluice::RedisStore{store});
+        // Leases whatever can be leased, whether the rules say so or not.
+        return [limiters = sluice::http::limiters_in(sluice::RedisStore{store.substr(lease.size())})](
+                   const sluice::http::AnyPolicy& policy, sluice::LimiterOptions options) {
+            const bool can_be = std::visit([]<class P>(const P&) { return sluice::LeasablePolicy<P>; }, policy);
+            return can_be ? limiters.leased(policy, std::move(options)) : limiters(policy, std::move(options));
+        };
 #else
         throw std::invalid_argument("built without Redis, so --store must be memory, not " + store);
 #endif

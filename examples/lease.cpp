@@ -29,7 +29,7 @@ namespace {
 
 constexpr int instances = 3;
 constexpr int per_second = 2'000;  // of each instance
-constexpr int seconds = 10;
+constexpr int duration = 10;       // seconds
 constexpr std::uint64_t limit = 1'000;
 
 /// What the instances report to the parent, second by second.
@@ -37,7 +37,7 @@ struct Second {
     std::atomic<std::uint64_t> requests{0}, admitted{0}, errors{0};
 };
 struct Report {
-    std::array<Second, seconds + 2> seconds{};
+    std::array<Second, duration + 2> seconds{};
     std::array<std::atomic<std::uint64_t>, instances> asked{};  // decisions that Redis made
 };
 
@@ -49,7 +49,7 @@ void serve(const char* url, std::size_t instance, std::chrono::nanoseconds begin
                                       {.name = "hot"}};
     const sluice::DefaultClock clock;
     constexpr auto pause = std::chrono::nanoseconds{1s} / per_second;
-    for (auto due = begin; due < begin + seconds * 1s; due += pause) {
+    for (auto due = begin; due < begin + duration * 1s; due += pause) {
         std::this_thread::sleep_for(due - clock.now());
         const sluice::Decision decision = limiter.try_consume("key");
         Second& second = report.seconds[static_cast<std::size_t>((clock.now() - begin) / 1s) % report.seconds.size()];
@@ -92,7 +92,7 @@ int main(int argc, char* argv[]) {
                     static_cast<double>(asked) / static_cast<double>(std::max<std::uint64_t>(1, of)));
         std::fflush(stdout);
     };
-    for (int second = 0; second != seconds; ++second) {
+    for (int second = 0; second != duration; ++second) {
         std::this_thread::sleep_for(begin + (second + 1) * 1s + 50ms - clock.now());
         const Second& now = report.seconds[static_cast<std::size_t>(second)];
         std::uint64_t asked = 0;
@@ -109,7 +109,7 @@ int main(int argc, char* argv[]) {
     std::uint64_t asked = 0;
     for (const auto& one : report.asked) asked += one;
     // The last requests may be late, for a window more.
-    const std::uint64_t windows = seconds + (report.seconds[seconds].requests > 0 ? 1 : 0);
+    const std::uint64_t windows = duration + (report.seconds[duration].requests > 0 ? 1 : 0);
     show("all", requests, admitted, windows * limit, asked);
     const bool is_bounded = admitted <= windows * limit && errors == 0;
     std::puts(is_bounded ? "Not one more than allowed." : "MORE than allowed, or errors.");

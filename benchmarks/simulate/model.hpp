@@ -48,8 +48,13 @@ struct World {
     }
 };
 
-inline const Policy hot_policy{200'000, 1s};
-inline const Policy policy{1'000, 1s};
+/// For a load of a million a second, and in proportion.
+struct Limits {
+    explicit Limits(const World& world)
+        : hot{static_cast<std::uint64_t>(world.peak / 5), 1s}, other{static_cast<std::uint64_t>(world.peak / 1'000),
+                                                                     1s} {}
+    Policy hot, other;
+};
 
 /// What came out, in all and in each second.
 struct Outcome {
@@ -84,7 +89,7 @@ struct Outcome {
 class Cluster {
 public:
     explicit Cluster(const World& world)
-        : world_(world), flights_(static_cast<std::size_t>(world.instances) * world.shards) {
+        : world_(world), clients_(static_cast<std::size_t>(world.instances) * world.shards) {
         for (std::size_t i = 0; i != world.shards; ++i) shards_.push_back(std::make_unique<Shard>());
     }
 
@@ -93,39 +98,38 @@ public:
     sluice::Decision call(std::size_t instance, std::string_view key, nanoseconds now, Decide decide) {
         const std::size_t index = std::hash<std::string_view>{}(key) % world_.shards;
         Shard& shard = *shards_[index];
-        Flight& flight = flights_[instance * world_.shards + index];
+        Client& client = clients_[instance * world_.shards + index];
         if (is_lost(index, now)) {
-            if (now < flight.breaker_until) return sluice::failure(sluice::Errc::breaker_open);
-            flight.breaker_until = now + world_.deadline + 1s;  // a probe each second
+            if (now < client.breaker_until) return sluice::failure(sluice::Errc::breaker_open);
+            client.breaker_until = now + world_.deadline + 1s;  // a probe each second
             waited += world_.deadline;
             return sluice::failure(sluice::Errc::timeout);
         }
-        // A call leaves at once, or, while one of the instance's is under way, with others when that is back.
+        // A call leaves at once, or, with a call under way on each connection, with others when the first is back.
         const auto us = [](double count) { return nanoseconds{static_cast<std::int64_t>(count * 1'000)}; };
-        if (flight.waiting != 0 && now >= flight.back) flight = {flight.next_back, {}, {}, 0};
-        const bool joins = world_.batches && now < flight.back;
-        nanoseconds back{};
-        if (joins && flight.waiting != 0) {
-            shard.busy_until += us(world_.batched_us);
-            back = flight.next_back += us(world_.batched_us);
-            server_us += world_.batched_us;
-        } else {
-            const auto begins = std::max((joins ? flight.back : now) + world_.network / 2, shard.busy_until);
-            if (begins - now > world_.deadline) {
-                waited += world_.deadline;
-                return sluice::failure(sluice::Errc::timeout);
-            }
-            shard.busy_until = begins + us(world_.alone_us);
-            back = shard.busy_until + world_.network / 2;
-            server_us += world_.alone_us;
-            ++calls;
-            (joins ? flight.next_back : flight.back) = back;
+        for (Connection& one : client.connections) {
+            if (one.waiting != 0 && now >= one.back) one = {one.next_back, {}, 0};
         }
+        Connection& flight = *std::min_element(client.connections.begin(), client.connections.end(),
+                                               [](const auto& a, const auto& b) { return a.back < b.back; });
+        const bool joins = world_.batches && now < flight.back;
+        // What a shard has to do is taken to be there as soon as it is known of: the queue is one of work.
+        const auto queue = std::max(nanoseconds{0}, shard.busy_until - now);
+        if (queue > world_.deadline) {
+            waited += world_.deadline;
+            return sluice::failure(sluice::Errc::timeout);
+        }
+        const bool is_further = joins && flight.waiting != 0;
+        const double cost_us = is_further ? world_.batched_us : world_.alone_us;
+        shard.busy_until = now + queue + us(cost_us);
+        server_us += cost_us;
+        calls += is_further ? 0U : 1U;
+        auto& back = joins ? flight.next_back : flight.back;
+        back = is_further ? back + us(cost_us) : (joins ? flight.back : now) + world_.network + queue + us(cost_us);
         if (joins) ++flight.waiting;
         waited += back - now;
         ++asked;
-        shard.clock.set(std::max(shard.clock.now(), now + world_.network / 2));
-        counted_at = shard.clock.now();
+        shard.clock.set(time);
         return decide(shard.store);
     }
 
@@ -134,9 +138,8 @@ public:
     }
 
     std::size_t hot_shard = 0;
-    // Of the decision that is made.
+    nanoseconds time{0};  // at which shards decide: what is asked is counted, and there, at once; only its caller waits
     nanoseconds waited{0};
-    nanoseconds counted_at{-1};
     // In all.
     std::uint64_t asked = 0, calls = 0;
     double server_us = 0;
@@ -147,14 +150,18 @@ private:
         sluice::MemoryStore<Policy, sluice::ManualClock> store{{}, clock};
         nanoseconds busy_until{0};
     };
-    struct Flight {
-        nanoseconds back{0}, next_back{0}, breaker_until{0};
+    struct Connection {
+        nanoseconds back{0}, next_back{0};
         int waiting = 0;  // decisions, for the next call
+    };
+    struct Client {
+        std::array<Connection, 3> connections{};
+        nanoseconds breaker_until{0};
     };
 
     World world_;
     std::vector<std::unique_ptr<Shard>> shards_;
-    std::vector<Flight> flights_;
+    std::vector<Client> clients_;
 };
 
 /// A shared store as an instance sees it: what RedisStore is elsewhere.
@@ -226,6 +233,7 @@ private:
 /// One day. `make(remote, clock)` makes an instance's store, of which `maintain(store)` does the background's work.
 template <class Make, class Maintain>
 Outcome run(const World& world, const Keys& keys, Make make, Maintain maintain) {
+    const Limits limits{world};
     Cluster cluster{world};
     cluster.hot_shard = std::hash<std::string_view>{}(keys.names[0]) % world.shards;
     std::vector<sluice::ManualClock> clocks(static_cast<std::size_t>(world.instances));
@@ -233,12 +241,12 @@ Outcome run(const World& world, const Keys& keys, Make make, Maintain maintain) 
     std::vector<sluice::RateLimiter<Policy, Store>> limiters;
     for (std::size_t i = 0; i != clocks.size(); ++i) {
         clocks[i] = sluice::ManualClock{};
-        limiters.emplace_back(policy, make(RemoteStore{&cluster, i, clocks[i], world.network}, clocks[i]));
+        limiters.emplace_back(limits.other, make(RemoteStore{&cluster, i, clocks[i], world.network}, clocks[i]));
     }
 
     Outcome outcome;
     outcome.seconds.resize(static_cast<std::size_t>(world.length / 1s) + 1);
-    // What was admitted and asked for in two windows: a decision may be counted in the next one.
+    // What was admitted and asked for in this window and the last.
     std::array<std::vector<std::uint32_t>, 2> admitted, wanted;
     for (auto* of : {&admitted, &wanted}) {
         for (auto& one : *of) one.resize(keys.names.size());
@@ -249,7 +257,7 @@ Outcome run(const World& world, const Keys& keys, Make make, Maintain maintain) 
         const bool is_calm = nanoseconds{static_cast<std::int64_t>(second + 1) * 1'000'000'000} <= world.lost_from ||
                              nanoseconds{static_cast<std::int64_t>(second) * 1'000'000'000} >= world.lost_until + 2s;
         for (std::size_t key = 0; key != in.size(); ++key) {
-            const std::uint64_t limit = key == 0 ? hot_policy.limit() : policy.limit();
+            const std::uint64_t limit = key == 0 ? limits.hot.limit() : limits.other.limit();
             outcome.due += std::min<std::uint64_t>(asked[key], limit);
             const double part = static_cast<double>(in[key]) / static_cast<double>(limit);
             outcome.worst = std::max(outcome.worst, part);
@@ -272,6 +280,7 @@ Outcome run(const World& world, const Keys& keys, Make make, Maintain maintain) 
         now += nanoseconds{static_cast<std::int64_t>(-std::log(uniform) / world.load(now) * 1e9)};
         for (; next_pass <= now; next_pass += pass / static_cast<int>(steps_per_pass)) {
             // What the pass asks for is there when it has come back: so the pass is made then, and began before.
+            cluster.time = next_pass;
             clocks[next_instance].set(std::max(nanoseconds{0}, next_pass - world.network));
             maintain(limiters[next_instance].store());
             next_instance = (next_instance + 1) % clocks.size();
@@ -283,18 +292,16 @@ Outcome run(const World& world, const Keys& keys, Make make, Maintain maintain) 
         const bool is_evening = now > world.length * 3 / 4;
         const std::uint32_t key = keys.draw(random(), is_evening ? world.hot * 1.5 : world.hot);
         cluster.waited = nanoseconds{0};
-        cluster.counted_at = nanoseconds{-1};
+        cluster.time = now;
         clocks[instance].set(now);
         const std::uint64_t asked_before = cluster.asked;
-        const auto decision = limiters[instance].try_consume(keys.names[key], 1, key == 0 ? hot_policy : policy);
+        const auto decision = limiters[instance].try_consume(keys.names[key], 1, key == 0 ? limits.hot : limits.other);
 
         const double us = world.local_us + static_cast<double>(cluster.waited.count()) / 1e3;
         ++outcome.latencies[Outcome::bucket(us)];
         ++outcome.decisions;
         outcome.degraded += decision.error ? 1U : 0U;
-        // The window in which the store that decided has counted it.
-        const auto at = cluster.counted_at >= nanoseconds{0} ? cluster.counted_at : now;
-        const auto window = static_cast<std::size_t>(at / 1s);
+        const auto window = static_cast<std::size_t>(now / 1s);
         ++wanted[window % 2][key];
         auto& in_second = outcome.seconds[std::min(outcome.seconds.size() - 1, static_cast<std::size_t>(now / 1s))];
         in_second.decisions += 1;

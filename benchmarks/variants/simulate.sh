@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Summary: the layers at a scale that no test machine has: 1,000 instances, a day in 24 seconds, a lost shard (5 minutes)
 # Option: --quick        200 instances and a fifth of the load
-# Option: --docs FOLDER  writes simulation.svg and simulation-table.md there
+# Option: --docs FOLDER  writes simulation.md and simulation.svg there
 
 variant_targets=(simulate_benchmark)
 

@@ -7,6 +7,7 @@
 #include <sluice/detail/cpp20.hpp>
 
 #include <sluice/asio/asio_redis.hpp>
+#include <sluice/asio/async_acquire.hpp>
 #include <sluice/asio/async_try_consume.hpp>
 #include <sluice/redis.hpp>
 

@@ -118,9 +118,7 @@ private:
     }
 
     void ask(std::size_t i) noexcept {
-        Consumption& taken = entries_[i].taken;
-        // Without a pipeline nothing is thrown.
-        calls(i).consume(view(i), nullptr, taken);
+        calls(i).ask(view(i), nullptr, entries_[i].taken);
         note(i);
     }
     void note(std::size_t i) noexcept {
@@ -137,14 +135,16 @@ private:
             [&] {
                 const auto pipeline = calls(first).pipeline(charges_[first].limiter_.limiter);
                 for (std::size_t i = first; i != charges_.size(); ++i) {
-                    if (is_same_pipeline(first, i)) calls(i).consume(view(i), pipeline.get(), entries_[i].taken);
+                    if (is_same_pipeline(first, i)) calls(i).add(view(i), *pipeline, nullptr, entries_[i].taken);
                 }
                 pipeline->run();
                 return true;
             },
             [] { return false; });
         for (std::size_t i = first; is_asked && i != charges_.size(); ++i) {
-            if (is_same_pipeline(first, i)) note(i);
+            if (!is_same_pipeline(first, i)) continue;
+            calls(i).finish(view(i), nullptr, entries_[i].taken);
+            note(i);
         }
         return is_asked;
     }
@@ -160,7 +160,7 @@ private:
     }
     void give_back(std::size_t i) noexcept {
         Consumption ignored;
-        calls(i).give_back(view(i), nullptr, entries_[i].taken, ignored);
+        calls(i).ask(view(i), &entries_[i].taken, ignored);
         note_given_back(i);
     }
     /// `remaining` as it is again.
@@ -176,11 +176,13 @@ private:
                 const auto pipeline = calls(first).pipeline(charges_[first].limiter_.limiter);
                 for (std::size_t i = first; i != charges_.size(); ++i) {
                     if (!is_to_give_back(i) || !is_same_pipeline(first, i)) continue;
-                    calls(i).give_back(view(i), pipeline.get(), entries_[i].taken, ignored[i]);
+                    calls(i).add(view(i), *pipeline, &entries_[i].taken, ignored[i]);
                 }
                 pipeline->run();
                 for (std::size_t i = first; i != charges_.size(); ++i) {
-                    if (is_to_give_back(i) && is_same_pipeline(first, i)) note_given_back(i);
+                    if (!is_to_give_back(i) || !is_same_pipeline(first, i)) continue;
+                    calls(i).finish(view(i), &entries_[i].taken, ignored[i]);
+                    note_given_back(i);
                 }
                 return true;
             },

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include <sluice/decision.hpp>
 #include <sluice/policy.hpp>
@@ -23,12 +24,12 @@ public:
     virtual void run() noexcept = 0;
 };
 
-template <class S>
+template <class Pipeline>
 struct PipelineOf final : AnyPipeline {
-    explicit PipelineOf(const S& store) : pipeline(store.pipeline()) {}
+    explicit PipelineOf(Pipeline made) : pipeline(std::move(made)) {}
     void run() noexcept override { pipeline.run(); }
-    typename S::Pipeline pipeline;
-    static constexpr char type = 0;  // its address tells types of stores apart
+    Pipeline pipeline;
+    static constexpr char type = 0;  // its address tells types of pipelines apart
 };
 
 /// Stores whose requests may go into one pipeline have the same; without a pipeline both are null.
@@ -49,9 +50,11 @@ struct ChargeCalls {
     bool is_in_process;
     PipelineId (*pipeline_id)(const void* limiter) noexcept;
     std::unique_ptr<AnyPipeline> (*pipeline)(const void* limiter);  // may throw
-    /// Without a pipeline the store is asked at once. With one, `out` is set when that has run; may throw.
-    void (*consume)(const ChargeView&, AnyPipeline*, Consumption& out);
-    void (*give_back)(const ChargeView&, AnyPipeline*, const Consumption& taken, Consumption& out);
+    /// What is to be done, in a pipeline, and after that has run; each without a Consumption to give back consumes.
+    void (*add)(const ChargeView&, AnyPipeline&, const Consumption* to_give_back, Consumption& out);  // may throw
+    void (*finish)(const ChargeView&, const Consumption* to_give_back, Consumption& out) noexcept;
+    /// The same without a pipeline.
+    void (*ask)(const ChargeView&, const Consumption* to_give_back, Consumption& out) noexcept;
     Decision (*peek)(const ChargeView&) noexcept;
     void (*resolve)(const ChargeView&, Decision&) noexcept;  // an error by the failure mode
     void (*report)(const ChargeView&, const Decision&, std::chrono::nanoseconds latency) noexcept;
@@ -64,51 +67,51 @@ struct ChargeCallsOf {
 
     static const Limiter& limiter(const void* erased) noexcept { return *static_cast<const Limiter*>(erased); }
 
-    static Request<P> request(const ChargeView& charge) noexcept {
-        // Cost 0 changes nothing, and so makes no state.
-        return {limiter(charge.limiter).scope(), charge.key, charge.cost,
-                charge.cost == 0 ? Operation::peek : Operation::consume};
-    }
-    static void ask(const ChargeView& charge, const Request<P>& request, [[maybe_unused]] AnyPipeline* pipeline,
-                    Consumption& out) {
-        const S& store = limiter(charge.limiter).store();
-        if constexpr (PipelineStore<S>) {
-            if (pipeline != nullptr) {
-                static_cast<PipelineOf<S>*>(pipeline)->pipeline.add(request, out);
-                return;
-            }
-        }
-        if (request.operation == Operation::consume) {
-            out = detail::consume(store, request);
-        } else {
-            out.decision = store.decide(request);
-        }
-    }
+    static const S& store(const void* erased) noexcept { return limiter(erased).store(); }
 
+    static Request<P> request(const ChargeView& charge, const Consumption* to_give_back = nullptr) noexcept {
+        // Cost 0 changes nothing, and so makes no state.
+        const Request<P> consuming{limiter(charge.limiter).scope(), charge.key, charge.cost,
+                                   charge.cost == 0 ? Operation::peek : Operation::consume};
+        return to_give_back == nullptr ? consuming : giving_back<P, S>(consuming, *to_give_back);
+    }
+    static void add([[maybe_unused]] const ChargeView& charge, [[maybe_unused]] AnyPipeline& pipeline,
+                    [[maybe_unused]] const Consumption* to_give_back, [[maybe_unused]] Consumption& out) {
+        if constexpr (PipelineStore<S, P>) {
+            auto& mine = static_cast<PipelineOf<StorePipeline<S>>&>(pipeline).pipeline;
+            store(charge.limiter).add(mine, request(charge, to_give_back), out);
+        }
+    }
+    static void finish([[maybe_unused]] const ChargeView& charge, [[maybe_unused]] const Consumption* to_give_back,
+                       [[maybe_unused]] Consumption& out) noexcept {
+        if constexpr (PipelineStore<S, P>) store(charge.limiter).finish(request(charge, to_give_back), out);
+    }
+    static void ask(const ChargeView& charge, const Consumption* to_give_back, Consumption& out) noexcept {
+        const Request<P> asked = request(charge, to_give_back);
+        if (asked.operation == Operation::consume) {
+            out = detail::consume(store(charge.limiter), asked);
+        } else {
+            out.decision = store(charge.limiter).decide(asked);
+        }
+    }
     static PipelineId pipeline_id([[maybe_unused]] const void* erased) noexcept {
-        if constexpr (PipelineStore<S>) {
-            return {&PipelineOf<S>::type, limiter(erased).store().pipeline_id()};
+        if constexpr (PipelineStore<S, P>) {
+            return {&PipelineOf<StorePipeline<S>>::type, store(erased).pipeline_id()};
         } else {
             return {};
         }
     }
     static std::unique_ptr<AnyPipeline> pipeline([[maybe_unused]] const void* erased) {
-        if constexpr (PipelineStore<S>) {
-            return std::make_unique<PipelineOf<S>>(limiter(erased).store());
+        if constexpr (PipelineStore<S, P>) {
+            return std::make_unique<PipelineOf<StorePipeline<S>>>(store(erased).pipeline());
         } else {
             return nullptr;
         }
     }
-    static void consume(const ChargeView& charge, AnyPipeline* pipeline, Consumption& out) {
-        ask(charge, request(charge), pipeline, out);
-    }
-    static void give_back(const ChargeView& charge, AnyPipeline* pipeline, const Consumption& taken, Consumption& out) {
-        ask(charge, giving_back<P, S>(request(charge), taken), pipeline, out);
-    }
     static Decision peek(const ChargeView& charge) noexcept {
         Request<P> only_peek = request(charge);
         only_peek.operation = Operation::peek;
-        return limiter(charge.limiter).store().decide(only_peek);
+        return store(charge.limiter).decide(only_peek);
     }
     static void resolve(const ChargeView& charge, Decision& decision) noexcept {
         const Limiter& mine = limiter(charge.limiter);
@@ -120,7 +123,7 @@ struct ChargeCallsOf {
     }
     static std::uint64_t limit(const void* erased) noexcept { return limiter(erased).quota().limit; }
 
-    static constexpr ChargeCalls table{InProcessStore<S>, pipeline_id, pipeline, consume, give_back, peek,
+    static constexpr ChargeCalls table{InProcessStore<S>, pipeline_id, pipeline, add, finish, ask, peek,
                                        resolve,           report,      limit};
 };
 

@@ -70,7 +70,7 @@ concept SettlingPolicy = Policy<P> &&
 /// A window's units until it ends; those of a log that knows each unit's time not at all, nor those of a queue, whose
 /// delays go by the order of the requests.
 template <class P>
-concept LeasablePolicy = Policy<P> && requires(const P& policy, std::chrono::nanoseconds at) {
+concept LeasablePolicy = SettlingPolicy<P> && requires(const P& policy, std::chrono::nanoseconds at) {
     { policy.lease_end(at) }
     noexcept->std::same_as<std::chrono::nanoseconds>;
 };

@@ -202,6 +202,9 @@ private:
     template <Policy Q, class T>
     friend struct detail::ChargeCallsOf;
 
+    /// Of the limiter and its copies, for those who wait in line.
+    friend std::uint64_t waiting_id(const RateLimiter& limiter) noexcept { return limiter.waiting_id_.number(); }
+
     Scope<P> scope() const noexcept { return {options_.name, policy_, scope_id_}; }
 
     /// `now` is the caller's time, or nothing: then the store looks at its clock.

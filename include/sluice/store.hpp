@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
@@ -129,19 +130,27 @@ concept BatchStore = Store<S, P> && requires(const S& store, const Request<P>& r
     noexcept;
 };
 
-/// A store that takes requests of several scopes and policies in one round trip. pipeline() makes an S::Pipeline, with
-///
-///     add(request, Consumption& out);   // to consume, take, peek or give back. May throw std::bad_alloc. The name, the policy
-///                                       // and the key of the request, and `out`, must live until run() returns
-///     run() noexcept;                   // once: sets all that was added, in order, as the store's own calls would
-///
-/// pipeline_id() is the same of stores that may put their requests into one pipeline.
+/// What a PipelineStore's pipeline() returns.
 template <class S>
-concept PipelineStore = requires(const S& store, typename S::Pipeline& pipeline) {
-    { store.pipeline() } -> std::same_as<typename S::Pipeline>;
+using StorePipeline = decltype(std::declval<const S&>().pipeline());
+
+/// A store that takes requests of several scopes and policies in one round trip: those of all stores that have the same
+/// pipeline_id() and type of pipeline, whatever layers lie between.
+///
+///     pipeline()                            // may throw; its run() noexcept, once, asks for all that was added, in order
+///     add(pipeline, request, out)           // a request to consume, take, peek or give back; may throw. The name, the policy
+///                                           // and the key of the request, and `out`, must live until finish()
+///     finish(request, out) noexcept         // after run(): makes `out` what consume() or decide() would have told
+template <class S, class P>
+concept PipelineStore = Store<S, P> &&
+    requires(const S& store, StorePipeline<S>& pipeline, const Request<P>& request, Consumption& out) {
     { store.pipeline_id() }
     noexcept->std::same_as<const void*>;
-    pipeline.run();
+    store.add(pipeline, request, out);
+    { store.finish(request, out) }
+    noexcept;
+    { pipeline.run() }
+    noexcept;
 };
 
 /// A store that decides within the process, so that one call more costs no round trip. It says so itself:

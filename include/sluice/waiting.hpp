@@ -93,16 +93,18 @@ private:
 
     Consumption ask() const noexcept {
         Request<P> request{request_};
-        request.max_delay = std::max(nanoseconds{0}, deadline_ - clock_.now());
+        request.max_delay = time_left();
         return consume(store_, request, clock_.now());
     }
+    nanoseconds time_left() const noexcept { return sluice::detail::wait(clock_.now().count(), deadline_.count()); }
     nanoseconds from_decision(const Consumption& asked, nanoseconds wait) const noexcept {
         const nanoseconds base = WaitClock<S>::is_stores ? asked.at : clock_.now();
         return nanoseconds{add(base.count(), wait.count())};
     }
 
     template <class Resolve>
-    Consumption from_line(Room& room, const Room::Key& id, Waiter& me, std::uint64_t ahead, Resolve resolve) const {
+    Consumption from_line(Room& room, const Room::Key& id, Waiter& me, std::uint64_t ahead,
+                          Resolve resolve) const noexcept {
         Consumption taken;
         Decision& decision = taken.decision;
         if (me.turn == Turn::waiting && cannot_be_in_time(ahead, decision)) return taken;
@@ -113,7 +115,8 @@ private:
             case Turn::full: decision = ended(Errc::busy); return taken;
             case Turn::refused:
                 decision = me.decision;
-                decision.retry_after = std::max(nanoseconds{1}, me.opens_at - clock_.now());
+                decision.retry_after =
+                    std::max(nanoseconds{1}, sluice::detail::wait(clock_.now().count(), me.opens_at.count()));
                 return taken;
             case Turn::failed:
                 decision = me.decision;
@@ -128,7 +131,8 @@ private:
                 if (is_failure(decision.error)) room.fail(id, decision);
                 resolve(decision);
             }
-            if (decision.allowed || decision.retry_after <= nanoseconds{0} || is_delay_too_long()) return taken;
+            const bool is_told = decision.retry_after > nanoseconds{0} && decision.retry_after != Decision::never;
+            if (decision.allowed || !is_told || is_delay_too_long()) return taken;
             const nanoseconds opens_at = from_decision(taken, decision.retry_after);
             room.postpone(id, opens_at, decision);
             clock_.wake();
@@ -153,7 +157,7 @@ private:
             request.operation = Operation::peek;
             request.units = std::min(request_.scope.policy.quota().limit, ahead + request_.units);
             decision = store_.decide(request);
-            if (!decision.allowed && !decision.error && decision.retry_after > deadline_ - clock_.now()) return true;
+            if (!decision.allowed && !decision.error && decision.retry_after > time_left()) return true;
             decision = {};
         }
         return false;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/layers/fallback.hpp>
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
@@ -73,6 +74,12 @@ public:
         return consume(*shared_, request);
     }
     Pipeline pipeline() const { return Pipeline{shared_}; }
+    template <sluice::Policy P>
+    void add(Pipeline& pipeline, const sluice::Request<P>& request, sluice::Consumption& out) const {
+        pipeline.add(request, out);
+    }
+    template <sluice::Policy P>
+    void finish(const sluice::Request<P>&, sluice::Consumption&) const noexcept {}
     const void* pipeline_id() const noexcept { return shared_.get(); }
 
     int trips() const { return std::exchange(shared_->trips, 0); }
@@ -201,6 +208,42 @@ TEST_CASE("a failed store counts as the failure mode says, and is not charged") 
     CHECK(here.peek("key").remaining == 2);
     server.fail(Errc{});
     CHECK(open.peek("key").remaining == 5);
+}
+
+TEST_CASE("limits with a fallback of their own share their primary's round trip") {
+    const sluice::ManualClock clock;
+    const Server server{clock};
+    const auto with_fallback = [&](const auto& policy, const char* name, const auto& memory) {
+        return RateLimiter{policy, sluice::Fallback{server, memory}, {.name = name}};
+    };
+    const Memory<Bucket> buckets{{}, clock};
+    const Memory<Fixed> windows{{}, clock};
+    const auto burst = with_fallback(Bucket{5, sluice::per_second(1)}, "burst", buckets);
+    const auto day = with_fallback(Fixed{6, 24h}, "day", windows);
+    const RateLimiter plain{Bucket{5, sluice::per_second(1)}, server, {.name = "plain"}};
+    std::array<Decision, 3> out;
+    const std::array charges{Charge{burst, "key", 2}, Charge{day, "key", 2}, Charge{plain, "key"}};
+    CHECK(sluice::try_consume_all(charges, out));
+    CHECK(server.trips() == 1);
+    CHECK(out[1].remaining == 4);
+
+    server.fail(Errc::timeout);
+    CHECK(sluice::try_consume_all(charges, out));
+    CHECK(server.trips() == 1);
+    CHECK(out[0].error == Errc::degraded);
+    CHECK(out[1].remaining == 4);
+    CHECK(out[2].error == Errc::timeout);  // allowed by the failure mode
+    const std::array too_many{Charge{burst, "key", 2}, Charge{day, "key", 5}};
+    CHECK_FALSE(sluice::try_consume_all(too_many, std::span{out}.first(2)));
+    CHECK(out[0].error == Errc::degraded);
+    CHECK(burst.peek("key").remaining == 3);  // of the secondary, where it was taken
+    server.fail(Errc{});
+    CHECK(burst.peek("key").remaining == 3);
+    static_cast<void>(server.trips());
+    CHECK_FALSE(sluice::try_consume_all(too_many, std::span{out}.first(2)));
+    CHECK(server.trips() == 2);
+    CHECK(burst.peek("key").remaining == 3);
+    CHECK(day.peek("key").remaining == 4);
 }
 
 TEST_CASE("what cannot be meant charges nothing") {

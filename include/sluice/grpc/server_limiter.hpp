@@ -89,7 +89,7 @@ inline bool is_denied(const ::grpc::ServerContextBase& context) {
 /// A rule's route is the method's full name, "/helloworld.Greeter/SayHello" or "/helloworld.Greeter/*"; its method is POST,
 /// headers are the metadata. A denial is RESOURCE_EXHAUSTED (PERMISSION_DENIED where nobody may, UNAVAILABLE where a store
 /// failed) with google.rpc.RetryInfo and QuotaFailure in its details; the fields of the guard's header style are initial
-/// metadata of every call. `identify` maps the ServerContextBase to a Caller. Thread-safe; a call to a slow store holds the
+/// metadata of every call. A call that ends with another status than OK is a failure to limits that count by outcome. `identify` maps the ServerContextBase to a Caller. Thread-safe; a call to a slow store holds the
 /// thread that the call came in on.
 template <class Identify = http::Anonymous>
 class GrpcLimiter final : public ::grpc::experimental::ServerInterceptorFactoryInterface {
@@ -157,7 +157,7 @@ private:
         }
 
         void end(Methods& methods) const {
-            if (answer_.allowed) return;
+            if (answer_.allowed) return answer_.verdict.settle(methods.GetSendStatus().ok() ? 200 : 500);
             methods.ModifySendStatus(detail::rpc::denial_status(answer_));
         }
 

@@ -60,9 +60,10 @@ public:
         return response;
     }
 
-    /// Puts the rate limit fields into a response, in the place of its own.
+    /// Puts the rate limit fields into a response, in the place of its own, and settles what counts by outcome.
     template <class Response>
     static void finish(const Answer& answer, Response& response) noexcept {
+        answer.verdict.settle(static_cast<int>(response.result_int()));
         put_fields(answer, [&](const char* name, const std::string& value) { response.set(name, value); });
     }
 

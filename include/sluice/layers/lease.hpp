@@ -62,9 +62,9 @@ namespace sluice {
 /// The background keeps trying, one call at a time.
 ///
 /// Cost: a request that is served here takes no lock and no allocation, some 60 ns; one of a key that is not leased 100 ns
-/// more than the store. Two round trips at least pass with each half lease; the background makes one call at a time, so where
-/// more than 1 / round trip leases a second are due, requests take for themselves. Thread-safe; copies share the leases. The
-/// last one's destructor joins the thread and gives back what is held, which may take the store's time limit once. A forked
+/// more than the store. The background makes one call at a time: where more leases are due in a second than there are round
+/// trips in it, requests take for themselves. Thread-safe; copies share the leases. The
+/// last one's destructor joins the thread and gives back what is held, which a store that is away may hold up for its time limit. A forked
 /// child has leases and a thread of its own.
 template <class S, Clock C = DefaultClock>
 class Lease {
@@ -194,13 +194,14 @@ private:
                 return grant(request.scope.policy, store_.consume(more));
             };
             if (known.take(*holding, look, answer, take)) {
-                if (answer.units > 1) answer.decision.remaining += answer.units - 1;  // held here
+                if (answer.units > 1) answer.decision.remaining += answer.units - 1;  // held here now
                 answer.units = std::min<std::uint64_t>(1, answer.units);
                 return answer;
             }
         }
         answer = ask();
-        known.note(*holding, request.units, answer.decision, look);
+        const bool is_take = request.operation == Operation::take;
+        known.note(*holding, is_take ? answer.units : request.units, answer.decision, look);
         return answer;
     }
 

@@ -36,6 +36,8 @@ struct ByToken {
 };
 
 constexpr const char* rules = R"({"rules":[
+    {"name":"login","routes":["/login"],"limits":[{"name":"login","count":"failures",
+        "policy":{"kind":"token_bucket","capacity":1,"refill":"1/h"}}]},
     {"name":"two","routes":["/two"],"limits":[{"name":"two","policy":{"kind":"token_bucket","capacity":2,"refill":"1/h"}}]},
     {"name":"tenant","routes":["/tenants/{id}"],"limits":[{"name":"tenant","key":[{"path":"id"},{"query":"q"}],
         "policy":{"kind":"token_bucket","capacity":1,"refill":"1/h"}}]},
@@ -78,6 +80,7 @@ private:
             Response response{beast::http::status::ok, request.version()};
             if (answer.allowed) {
                 ++handled;
+                if (request.target() == "/login") response.result(beast::http::status::unauthorized);
                 response.keep_alive(request.keep_alive());
                 response.set("RateLimit", "\"mine\";r=1");
                 response.body() = "body of " + std::to_string(request.body().size());
@@ -171,4 +174,12 @@ TEST_CASE("beast: lines of a trusted proxy are read in their order", "[beast]") 
     CHECK(ask(name + "9.9.9.8\r\n" + name + "203.0.113.1\r\n") == 200);
     CHECK(ask(name + "9.9.9.7\r\n" + name + "203.0.113.1\r\n") == 429);
     CHECK(ask(name + "203.0.113.1\r\n" + name + "203.0.113.2\r\n") == 200);
+}
+
+TEST_CASE("beast: only failed logins count", "[beast]") {
+    LoopbackServer server;
+    RawClient client{server.port};
+    for (int i = 0; i < 3; ++i) CHECK(status(client.ask(raw_request("GET", "/login?good"))) == 200);
+    CHECK(status(client.ask(raw_request("GET", "/login"))) == 401);
+    CHECK(status(client.ask(raw_request("GET", "/login?good"))) == 429);
 }

@@ -26,6 +26,8 @@ namespace {
 
 constexpr const char* rules = R"({"rules":[
     {"name":"free","routes":["/sluice.test.Echo/Free"]},
+    {"name":"login","routes":["/sluice.test.Echo/Login"],
+     "limits":[{"name":"login","count":"failures","policy":{"kind":"token_bucket","capacity":1,"refill":"1/h"}}]},
     {"name":"count","routes":["/sluice.test.Echo/Count"],
      "limits":[{"name":"count","policy":{"kind":"token_bucket","capacity":1,"refill":"1/h"}}]},
     {"name":"echo","routes":["/sluice.test.Echo/*"],
@@ -53,6 +55,10 @@ public:
         if (sluice::is_denied(*context)) return grpc::Status::CANCELLED;
         for (int i = 0; i < 3; ++i) writer->Write({});
         return grpc::Status::OK;
+    }
+    grpc::Status Login(grpc::ServerContext* context, const Text* request, Text*) override {
+        if (sluice::is_denied(*context)) return grpc::Status::CANCELLED;
+        return request->text() == "good" ? grpc::Status::OK : grpc::Status{grpc::StatusCode::UNAUTHENTICATED, "?"};
     }
     grpc::Status Free(grpc::ServerContext*, const Text*, Text*) override { return grpc::Status::OK; }
 
@@ -175,6 +181,19 @@ TEST_CASE("grpc: streams are limited by the call", "[grpc]") {
     };
     CHECK(count() == std::pair{3, grpc::StatusCode::OK});
     CHECK(count() == std::pair{0, grpc::StatusCode::RESOURCE_EXHAUSTED});
+}
+
+TEST_CASE("grpc: only failed logins count", "[grpc]") {
+    LoopbackServer server;
+    const auto login = [&](const char* password) {
+        grpc::ClientContext context;
+        Text request, reply;
+        request.set_text(password);
+        return server.stub->Login(&context, request, &reply).error_code();
+    };
+    for (int i = 0; i < 3; ++i) CHECK(login("good") == grpc::StatusCode::OK);
+    CHECK(login("bad") == grpc::StatusCode::UNAUTHENTICATED);
+    CHECK(login("good") == grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
 TEST_CASE("grpc: the peer's address is read of what gRPC says", "[grpc]") {

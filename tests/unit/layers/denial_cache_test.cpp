@@ -179,6 +179,28 @@ TEST_CASE("a request that minds its delay is the store's, and its denial nobody 
     CHECK(cached.cache.stats().remembered == 0);
 }
 
+TEST_CASE("an event loop's store is asked once, too") {
+    const sluice::ManualClock clock{1'000s};
+    const Memory<Bucket> store{{}, clock};
+    const sluice::DenialCache cache{store, {}, clock};
+    STATIC_REQUIRE(sluice::AsyncStore<sluice::DenialCache<Memory<Bucket>, sluice::ManualClock>, Bucket>);
+    const Bucket policy{1, sluice::per_second(1)};
+    const sluice::Scope<Bucket> scope{"api", policy};
+    const auto ask = [&](sluice::Operation operation) {
+        sluice::Decision answer;
+        cache.decide_async(sluice::Request<Bucket>{scope, "key", 1, operation},
+                           [&](const sluice::Decision& decision) { answer = decision; });
+        return answer;
+    };
+    CHECK(ask(sluice::Operation::consume));
+    CHECK_FALSE(ask(sluice::Operation::consume));
+    CHECK(cache.stats().hits == 0);
+    CHECK(ask(sluice::Operation::consume).retry_after == 1s);
+    CHECK(cache.stats().hits == 1);
+    CHECK_FALSE(ask(sluice::Operation::refund).error);
+    CHECK(ask(sluice::Operation::consume));
+}
+
 TEST_CASE("keys, limiters and tiers have entries of their own") {
     Cached<Bucket> cached;
     const Bucket basic{1, sluice::per_second(1)};

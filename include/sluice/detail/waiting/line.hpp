@@ -33,8 +33,10 @@ struct Waiter {
     std::chrono::nanoseconds deadline{0};
     std::atomic<Turn> turn{Turn::waiting};  // changes under the room's mutex
     Decision decision{};                    // where it was sent away: what the first was told
-    std::chrono::nanoseconds opens_at{0};   // before which nothing is to be had, as far as is known
     std::condition_variable bell{};         // for whoever waits with the room's mutex
+    void (*on_call)(Waiter&) = nullptr;     // instead of the bell, under the mutex, for one that is no thread
+    /// Before which nothing is to be had, as far as is known.
+    std::chrono::nanoseconds opens_at = std::chrono::nanoseconds::min();
     Waiter* before = nullptr;
     Waiter* behind = nullptr;
 };
@@ -160,6 +162,7 @@ private:
     /// Under the mutex, since one that knows its turn may be gone as soon as it is free.
     static void call(Waiter& waiter, Turn turn) noexcept {
         waiter.turn = turn;
+        if (waiter.on_call != nullptr) return waiter.on_call(waiter);
         waiter.bell.notify_all();
     }
 

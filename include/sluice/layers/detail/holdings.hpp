@@ -77,7 +77,8 @@ public:
         Decision& decision = out.decision;
         decision.allowed = true;
         decision.limit = holding.limit.load(std::memory_order_relaxed);
-        decision.remaining = holding.left.load(std::memory_order_relaxed) + Holding::units_of(balance) - units;
+        const std::uint64_t left = holding.left.load(std::memory_order_relaxed);  // older than what is held
+        decision.remaining = std::min(decision.limit, left + Holding::units_of(balance) - units);
         decision.reset_after = wait(look.now, holding.reset_at.load(std::memory_order_relaxed));
         return true;
     }
@@ -86,7 +87,7 @@ public:
     template <class Make>
     Holding* find_or_open(std::uint64_t scope_id, std::string_view key, const Look& look, Make make) {
         if (Holding* const known = of(look.word)) return known;
-        if ((look.word & KeyWord::own_bits) < worth_it) return nullptr;
+        if ((look.word & KeyWord::own_bits) < worth_it || is_full_.load(std::memory_order_relaxed)) return nullptr;
         const std::lock_guard lock{mutex_};
         if (free_.empty() || !has_thread()) return nullptr;
         Holding& holding = all_[free_.back()];
@@ -102,6 +103,7 @@ public:
         if (is_mine) {
             used_.store(std::max<std::size_t>(used_.load(), free_.back() + std::size_t{1}), std::memory_order_release);
             free_.pop_back();
+            is_full_.store(free_.empty(), std::memory_order_relaxed);
             holding.scope_id = scope_id;
             holding.key = std::move(name);
             holding.ask = std::move(ask);
@@ -277,6 +279,7 @@ private:
         holding.balance.fetch_add(Holding::most_units + 1, std::memory_order_acq_rel);  // nobody's
         holding.ask = nullptr;
         free_.push_back(index);
+        is_full_.store(false, std::memory_order_relaxed);
     }
 
     /// With the mutex. Signals are for the program's own threads.
@@ -307,8 +310,9 @@ private:
     LeaseOptions options_;
     KeyWords<C> words_;
     std::vector<Holding> all_;
-    std::mutex mutex_;  // of the next four
+    std::mutex mutex_;  // of the next five
     std::vector<std::uint32_t> free_;
+    std::atomic<bool> is_full_{false};  // written with the mutex
     bool is_over_ = false;
     std::condition_variable wake_;
     std::thread thread_;
