@@ -137,7 +137,7 @@ private:
         if (!trip.to) trip.call->error = error ? error : make_error_code(Errc::busy);
     }
 
-    /// What follows from the answer. The trip is over where it goes to nobody.
+    /// What follows from the answer. The trip is over where it goes to nobody. `is_alone`: no other waits meanwhile.
     Step go_on(ClusterMembers& members, Trip& trip, const Deadline& deadline, bool is_alone) {
         ScriptCall& call = *trip.call;
         const Member asked = std::exchange(trip.to, nullptr);
