@@ -44,7 +44,7 @@ public:
 
     /// Where no new look-up succeeds, what an older one found is better than nothing. Throws as Resolver::look_up.
     std::error_code find(std::vector<Address>& found, const Deadline& deadline) {
-        std::error_code error;
+        std::error_code error = Errc::unresolved;
         if (needs_look_up()) {
             Resolver::Found fresh;
             error = resolver_->look_up(fresh, has_any() ? deadline.share(2) : deadline, lifetime);
