@@ -59,24 +59,6 @@ concept GrowingPolicy = Policy<P> &&
     policy.reserve(state, now, cost);
 };
 
-/// A policy whose state fits one 64-bit word for most parameters (fits_word() tells), so that a store may swap it
-/// atomically. unpack(pack(state)) must decide as `state` does. word_expires_at is static: a store has to know it
-/// for a word that another policy of the kind packed, and may be up to one window later than expires_at.
-///
-/// Optional: step_word(word, now, cost) -> Decision, a step that gets by without unpacking the usual state. What is not
-/// usual it may leave undone: the word as it was, and a denial with retry_after 0, which no finished step returns.
-template <class P>
-concept WordPolicy = Policy<P> && requires(const P& policy, const typename P::State& state, std::uint64_t word) {
-    { policy.fits_word() }
-    noexcept->std::same_as<bool>;
-    { policy.pack(state) }
-    noexcept->std::same_as<std::uint64_t>;
-    { policy.unpack(word) }
-    noexcept->std::same_as<typename P::State>;
-    { P::word_expires_at(word) }
-    noexcept->std::same_as<std::chrono::nanoseconds>;
-};
-
 /// The decision for `cost` now on an unchanged state; `remaining` and `reset_after` are those of the state as it is.
 template <Policy P>
 Decision peek(const P& policy, const typename P::State& state, std::chrono::nanoseconds now,

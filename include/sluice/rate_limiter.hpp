@@ -134,9 +134,9 @@ private:
         if (cost.is_negative()) [[unlikely]]
             return rejection(scope.policy);
         const Operation operation = cost.count() == 0 ? Operation::peek : Operation::consume;
-        Decision decision = decide(Request<P>{scope, key, cost.count(), operation}, now...);
+        const Decision decision = decide(Request<P>{scope, key, cost.count(), operation}, now...);
         if (decision.error) [[unlikely]]
-            settle(decision, scope.policy, cost.count());
+            return settled(decision, scope.policy, cost.count());
         return decision;
     }
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept { return store_.decide(request); }
@@ -168,6 +168,11 @@ private:
     static Decision rejection(const P& policy) noexcept {
         Decision decision = failure(Errc::invalid_argument);
         decision.limit = policy.quota().limit;
+        return decision;
+    }
+
+    [[gnu::noinline]] Decision settled(Decision decision, const P& policy, std::uint64_t cost) const noexcept {
+        settle(decision, policy, cost);
         return decision;
     }
 

@@ -29,7 +29,7 @@ struct MemoryKit {
 struct FullKeysKit : MemoryKit {
     template <sluice::Policy P>
     auto store() {
-        return sluice::MemoryStore<P, sluice::ManualClock>{{.full_keys = true}, clock};
+        return sluice::MemoryStore<P, sluice::ManualClock>{{.wide_fingerprints = true}, clock};
     }
 };
 

@@ -15,6 +15,6 @@ TEST_CASE("the memory store conforms on its own clock") {
 
 TEST_CASE("the memory store conforms on its own clock where it keeps whole keys") {
     conformance::default_clock_suite(conformance::MemoryKit::longest_key, [](const auto& policy) {
-        return sluice::MemoryStore<std::decay_t<decltype(policy)>>{{.full_keys = true}};
+        return sluice::MemoryStore<std::decay_t<decltype(policy)>>{{.wide_fingerprints = true}};
     });
 }

@@ -15,42 +15,20 @@
 #include <utility>
 
 #include <sluice/clock.hpp>
-#include <sluice/memory/detail/states.hpp>
+#include <sluice/detail/exceptions.hpp>
+#include <sluice/error.hpp>
+#include <sluice/memory/detail/decision_time.hpp>
+#include <sluice/memory/detail/key_hash.hpp>
+#include <sluice/memory/detail/state_form.hpp>
+#include <sluice/memory/detail/slot.hpp>
+#include <sluice/memory/detail/table.hpp>
 #include <sluice/memory/memory_options.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice {
 
-/// States in memory, for one process: the default store.
-///
-/// Thread-safe; a handle, so that copies share the states (a moved-from one may only be assigned or destroyed). No
-/// background thread: a state that has expired equals a fresh one, and its slot is used again by the next new key. Not
-/// for a child forked while other threads use it, which may hold a mutex for ever.
-///
-/// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and no
-/// allocation while its key has a slot: one cache line is read, one compare-and-swap writes an admission, a denial or
-/// peek writes nothing. A key without a slot, even a denial or peek of one, refund and reset take a shard's mutex for a
-/// moment, and larger states (the exact log, AllOf, policies of your own) do on every call. A shard is rebuilt now and
-/// then as keys come and go, some 20 us for its 4,096 slots; nothing ever moves the whole table. A new key that finds the
-/// store full looks at 64 slots more.
-///
-/// Memory: 16 bytes a slot, at most 3/4 and after growing 3/8 of the slots used; larger states a heap block each.
-/// `max_keys` slots' worth of address space is reserved at once (32 MiB by default) and taken into use page by
-/// page (of 2 MiB where transparent huge pages are always on).
-/// A shard shrinks when as many new keys have come as it has slots; until then a flood's memory stays in use. A window's
-/// slot may be taken for live up to one window longer than the window lasts, since its end is kept rounded up.
-///
-/// Time: the clock is read again where a state is of a later time than the first reading, as one is where the thread was
-/// held up, under a mutex, and before a wait of up to 100 ms is announced. decide_at() takes times that are late by up to
-/// 5 s, and keeps states for so long after they expired; it is not for the same keys as decide().
-///
-/// A key is known by 61 bits of a hash that is keyed with a random seed per store: two of n keys share a state with a
-/// probability of n^2 / 2^61, 4e-7 for a million. Where that is too much, MemoryOptions::full_keys keeps and compares
-/// the keys themselves, at the cost of the larger states.
-///
-/// Full: when `max_keys` slots hold live states, a new key is served as MemoryOptions::on_full says. No live state is
-/// ever evicted, so inventing keys wins nobody a token.
+/// DOC
 template <Policy P, Clock C = DefaultClock>
 class MemoryStore {
 public:
@@ -58,55 +36,337 @@ public:
 
     /// Throws std::invalid_argument for max_keys out of 1 .. 2^32, std::bad_alloc without address space for it.
     explicit MemoryStore(MemoryOptions options = {}, C clock = C{})
-        : states_(std::make_shared<States>(options.checked())), clock_(std::move(clock)) {}
+        : shared_(std::make_shared<Shared>(options.checked())), clock_(std::move(clock)) {}
 
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
-        States& states = *states_;
-        const auto place = states.locate(request);
+        const Place place = locate(request.scope, request.key);
         __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
-        std::chrono::nanoseconds now = clock_.now();
-        return states.decide(request, place, now, &clock_);
+        return decide_in_place(request, place, clock_.now(), &clock_);
     }
 
     [[gnu::flatten]] Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
-        return states_->decide(request, states_->locate(request), now, nullptr);
+        return decide_in_place(request, locate(request.scope, request.key), now, nullptr);
     }
 
     /// One clock reading for each 16 keys, whose slots are fetched together.
     [[gnu::flatten]] void decide_many(const Request<P>& request, std::span<const std::string_view> keys,
                                       std::span<Decision> out) const noexcept {
         constexpr std::size_t batch = 16;
-        std::array<typename States::Place, batch> places;
+        std::array<Place, batch> places;
         std::chrono::nanoseconds now = std::chrono::nanoseconds::min();  // never goes back: keys may occur twice
         for (std::size_t done = 0; done < keys.size(); done += batch) {
             const std::size_t count = std::min(batch, keys.size() - done);
             for (std::size_t i = 0; i != count; ++i) {
-                places[i] = states_->locate({request.scope, keys[done + i]});
+                places[i] = locate(request.scope, keys[done + i]);
                 __builtin_prefetch(places[i].home, 1);
             }
-            now = std::max(now, clock_.now());  // each key's decision may make it later for the next
+            now = std::max(now, clock_.now());
             for (std::size_t i = 0; i != count; ++i) {
                 const Request<P> one{request.scope, keys[done + i], request.units, request.operation};
                 // Made in place: a copy of a decision would wait for the stores of its members.
                 static_assert(std::is_trivially_destructible_v<Decision>);
-                ::new (static_cast<void*>(&out[done + i])) Decision(states_->decide(one, places[i], now, &clock_));
+                ::new (static_cast<void*>(&out[done + i])) Decision(decide_in_place(one, places[i], now, &clock_));
             }
         }
     }
 
     /// Slots in use: by live states, and by expired ones that no new key has needed yet.
-    std::size_t keys() const noexcept { return states_->table().keys(); }
-    std::size_t max_keys() const noexcept { return states_->table().max_keys(); }
+    std::size_t keys() const noexcept { return shared_->keys.now() + shared_->overflow_keys.now(); }
+    std::size_t max_keys() const noexcept { return shared_->keys.most(); }
     /// Decisions made for new keys while the store was full.
-    std::uint64_t overflowed() const noexcept { return states_->overflowed(); }
+    std::uint64_t overflowed() const noexcept { return shared_->overflowed.load(std::memory_order_relaxed); }
     /// Slots of expired states that were freed or used again.
-    std::uint64_t reclaimed() const noexcept { return states_->table().reclaimed(); }
+    std::uint64_t reclaimed() const noexcept { return shared_->packed.reclaimed() + shared_->plain.reclaimed(); }
     const C& clock() const noexcept { return clock_; }
 
 private:
-    using States = detail::States<P, C>;
+    using State = typename P::State;
+    using Time = detail::DecisionTime<C>;
+    using Packed = detail::PackedForm<P>;
+    using Plain = detail::PlainForm<P>;
+    using KeyTag = detail::KeyTag;
+    using Placed = detail::Placed;
 
-    std::shared_ptr<States> states_;
+    /// The table of a form, and that of the states that new keys share while the store is full.
+    template <class Form>
+    struct Tables {
+        Tables(detail::KeyCount& keys, detail::KeyCount& overflow_keys, bool has_checks)
+            : own(keys, has_checks), overflow(overflow_keys, has_checks) {}
+        std::uint64_t reclaimed() const noexcept { return own.reclaimed() + overflow.reclaimed(); }
+
+        detail::Table<Form> own, overflow;
+    };
+    struct NoTables {
+        NoTables(detail::KeyCount&, detail::KeyCount&, bool) noexcept {}
+        static std::uint64_t reclaimed() noexcept { return 0; }
+    };
+
+    struct Shared {
+        explicit Shared(const MemoryOptions& its)
+            : options(its), keys(its.max_keys), overflow_keys(std::clamp<std::size_t>(its.max_keys / 64, 1, 64)),
+              packed(keys, overflow_keys, its.wide_fingerprints), plain(keys, overflow_keys, its.wide_fingerprints) {}
+
+        MemoryOptions options;
+        detail::KeyHash hash, check_hash;
+        detail::KeyCount keys, overflow_keys;
+        std::conditional_t<Packed::words != 0, Tables<Packed>, NoTables> packed;
+        std::conditional_t<Packed::always_fits, NoTables, Tables<Plain>> plain;
+        std::atomic<std::uint64_t> overflowed{0};
+    };
+
+    struct Place {
+        std::uint64_t tag;
+        std::atomic<std::uint64_t>* home;  // the slot where the probe begins
+    };
+
+    /// The policy's step on the words of a slot: an object and not a lambda, which could not be forced inline.
+    struct Consume {
+        const Request<P>& request;
+        const std::chrono::nanoseconds& now;
+
+        [[gnu::always_inline]] Decision operator()(auto& words) const noexcept {
+            return Packed::step(request.scope.policy, words, now, request.units);
+        }
+    };
+
+    static bool is_packed(const P& policy) noexcept {
+        if constexpr (Packed::words == 0) {
+            return false;
+        } else {
+            return Packed::fits(policy);
+        }
+    }
+
+    [[gnu::always_inline]] Place locate(const Scope<P>& scope, std::string_view key) const noexcept {
+        Place place;  // member by member: else a batch's copy of it waits for the stores (no store forwarding)
+        place.tag = detail::tag_of(shared_->hash(scope.id, key));
+        if constexpr (Packed::words == 0) {
+            place.home = shared_->plain.own.home(place.tag).words();
+        } else {
+            place.home = shared_->packed.own.home(place.tag).words();
+        }
+        return place;
+    }
+
+    /// `now` is what `clock` told, which can be read again; null where the caller gave the time.
+    [[gnu::always_inline]] Decision decide_in_place(const Request<P>& request, const Place& place,
+                                                    std::chrono::nanoseconds now, const C* clock) const noexcept {
+        bool is_decided = false;
+        Decision decision = try_in_place(request, place, now, is_decided);
+        if (!is_decided || (!decision.allowed && decision.retry_after <= Time::short_wait &&
+                            !stands(decision.retry_after, now, clock))) [[unlikely]] {
+            decision = decide_anywhere(request.scope.policy, request.scope.id, request.key, request.units,
+                                       request.operation, place.tag, now, clock);
+        }
+        return decision;
+    }
+
+    /// The usual case: consumes from a known key's state, in the slot where a probe begins.
+    [[gnu::always_inline]] Decision try_in_place(const Request<P>& request, const Place& place,
+                                                 const std::chrono::nanoseconds& now, bool& is_decided) const noexcept {
+        if constexpr (Packed::words != 0) {
+            const detail::Slot<Packed::words> slot{place.home};
+            typename detail::Slot<Packed::words>::Seen seen;
+            if (request.operation == Operation::consume && is_packed(request.scope.policy) &&
+                !shared_->options.wide_fingerprints && slot.read(place.tag, seen)) [[likely]]
+                return step_slot(slot, place.tag, seen, Consume{request, now}, is_decided);
+        }
+        return Decision{};
+    }
+
+    /// Whether a denial does not end by now, if the clock is read again; false also of one that was left undone.
+    [[gnu::noinline]] static bool stands(std::chrono::nanoseconds retry_after, std::chrono::nanoseconds now,
+                                         const C* clock) noexcept {
+        return retry_after.count() != 0 && !Time{now, clock}.is_over(retry_after);
+    }
+
+    /// Everything but the usual case, and what that leaves undone. By value, so that the compiler can keep the request in
+    /// registers until here.
+    [[gnu::noinline]] Decision decide_anywhere(const P& policy, std::uint64_t scope_id, std::string_view key,
+                                               std::uint64_t units, Operation operation, std::uint64_t tag,
+                                               std::chrono::nanoseconds now, const C* clock) const noexcept {
+        const Request<P> request{{{}, policy, scope_id}, key, units, operation};  // no use for the name
+        Time time{now, clock};
+        const std::uint64_t check = shared_->options.wide_fingerprints ? shared_->check_hash(scope_id, key) : 0;
+        return dispatch(request, {tag, check}, time);
+    }
+
+    Decision dispatch(const Request<P>& request, const KeyTag& key, Time& time) const noexcept {
+        using std::chrono::nanoseconds;
+        const P& policy = request.scope.policy;
+        switch (request.operation) {
+            case Operation::consume:
+                return apply(request, key, time,
+                             [&](State& state, nanoseconds now) { return policy.step(state, now, request.units); });
+            case Operation::peek:
+                return apply(request, key, time, [&](State& state, nanoseconds now) {
+                    return sluice::peek(policy, state, now, request.units);
+                });
+            case Operation::refund:
+                if constexpr (RefundablePolicy<P>) {
+                    return apply(request, key, time, [&](State& state, nanoseconds now) {
+                        policy.refund(state, now, request.units);
+                        return Decision{};
+                    });
+                }
+                return failure(Errc::unsupported);
+            case Operation::reset:
+                return apply(request, key, time, [](State& state, nanoseconds) {
+                    state = State{};
+                    return Decision{};
+                });
+        }
+        return failure(Errc::invalid_argument);
+    }
+
+    template <class Step>
+    Decision apply(const Request<P>& request, const KeyTag& key, Time& time, Step step) const noexcept {
+        if constexpr (Packed::words != 0) {
+            if (Packed::always_fits || is_packed(request.scope.policy))
+                return apply_in(shared_->packed, request, key, time, step);
+        }
+        if constexpr (!Packed::always_fits) return apply_in(shared_->plain, request, key, time, step);
+    }
+
+    template <class Form, class Step>
+    Decision apply_in(Tables<Form>& tables, const Request<P>& request, const KeyTag& key, Time& time,
+                      Step step) const noexcept {
+        Decision decision;
+        Placed placed = step_or_place(tables.own, request, key, time, step, decision);
+        if (placed == Placed::full && reclaim(time.expired_before().count()))
+            placed = step_or_place(tables.own, request, key, time, step, decision);
+        if (placed == Placed::full) {
+            shared_->overflowed.fetch_add(1, std::memory_order_relaxed);
+            // Where other scopes have taken all overflow states, this one has to be refused.
+            if (shared_->options.on_full == OnFull::overflow)
+                placed = step_or_place(tables.overflow, request, overflow_key(request, key), time, step, decision);
+        }
+        if (placed == Placed::done) return decision;
+        if (placed == Placed::no_memory) return failure(Errc::no_memory);
+        decision = failure(Errc::store_full);
+        decision.limit = request.scope.policy.quota().limit;
+        decision.allowed = shared_->options.on_full == OnFull::allow;
+        return decision;
+    }
+
+    /// The step on the key's state, or on a fresh one, which gets a slot if it was consumed from.
+    template <class Form, class Step>
+    static Placed step_or_place(detail::Table<Form>& table, const Request<P>& request, const KeyTag& key, Time& time,
+                                Step step, Decision& decision) noexcept {
+        const P& policy = request.scope.policy;
+        for (detail::Backoff backoff;; backoff.wait()) {
+            const std::int64_t expired_before = time.expired_before().count();
+            const auto found = table.find(key, expired_before);
+            Placed placed = Placed::changed;
+            if (found.is_known) {
+                placed = step_known(table, found.slot, request, key, time, step, decision);
+                if (placed == Placed::done && request.operation == Operation::reset) table.free(key, expired_before);
+            } else {
+                // Others may have gone on since this thread read its clock, and have let go of the state as expired.
+                if (time.now().count() < table.missing_before(found)) time.refresh();
+                const bool is_consumption = request.operation == Operation::consume;
+                State state{};
+                if (is_consumption && !has_room(policy, state, time, request.units)) return Placed::no_memory;
+                decision = step(state, time.now());
+                if (!is_consumption || !decision.allowed) return Placed::done;
+                placed = place_new(table, found, policy, key, state, expired_before);
+            }
+            if (placed != Placed::changed) return placed;
+        }
+    }
+
+    template <class Form, class Step>
+    static Placed step_known(detail::Table<Form>& table, detail::Slot<Form::words> slot, const Request<P>& request,
+                             const KeyTag& key, Time& time, Step step, Decision& decision) noexcept {
+        const P& policy = request.scope.policy;
+        typename detail::Slot<Form::words>::Seen seen;
+        if constexpr (requires { requires Form::is_boxed; }) {
+            if (!slot.lock(key.owner, seen)) return Placed::changed;
+            Placed placed = Placed::changed;
+            if (table.is_of(slot, key)) {
+                State& state = *Form::box(seen.words.data());
+                const bool is_consumption = request.operation == Operation::consume;
+                placed = Placed::no_memory;
+                if (!is_consumption || has_room(policy, state, time, request.units)) {
+                    decision = time.decide(policy, state, step);
+                    seen.words[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
+                    placed = Placed::done;
+                }
+            }
+            slot.unlock(seen);
+            give_memory_back(table, key, time.earliest_tolerated().count());
+            return placed;
+        } else {
+            if (!slot.read(key.owner, seen) || !table.is_of(slot, key)) return Placed::changed;
+            const auto step_state = [&](auto& words) {
+                State state;
+                Form::load(policy, words.data(), state);
+                const Decision made = time.decide(policy, state, step);
+                Form::save(policy, state, words.data());
+                return made;
+            };
+            bool is_decided = false;
+            decision = step_slot(slot, key.owner, seen, step_state, is_decided);
+            return is_decided ? Placed::done : Placed::changed;
+        }
+    }
+
+    template <class Form>
+    static Placed place_new(detail::Table<Form>& table, const typename detail::Table<Form>::Found& found,
+                            const P& policy, const KeyTag& key, State& state, std::int64_t expired_before) noexcept {
+        typename detail::Slot<Form::words>::Words words;
+        if constexpr (requires { requires Form::is_boxed; }) {
+            words[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
+            State* const box = new (std::nothrow) State(std::move(state));
+            if (box == nullptr) return Placed::no_memory;
+            words[1] = reinterpret_cast<std::uintptr_t>(box);
+            const Placed placed = table.place(found, key, words, expired_before);
+            if (placed != Placed::done) delete box;
+            return placed;
+        } else {
+            Form::save(policy, state, words.data());
+            return table.place(found, key, words, expired_before);
+        }
+    }
+
+    static bool has_room(const P& policy, State& state, const Time& time, std::uint64_t cost) noexcept {
+        return detail::try_or([&] { return reserve(policy, state, time.now(), cost), true; }, [] { return false; });
+    }
+
+    /// An expired state keeps its slot until a new key needs it, but not the memory that it owns, once nobody late can ask
+    /// for it: an idle exact log may be large. One request in 16 looks at a few slots.
+    template <class Form>
+    static void give_memory_back(detail::Table<Form>& table, const KeyTag& key, std::int64_t expired_before) noexcept {
+        if constexpr (GrowingPolicy<P>) {
+            static thread_local constinit unsigned requests = 0;
+            if (++requests % 16 != 0) return;
+            table.tidy(key, [&](detail::Slot<Form::words> slot) {
+                typename detail::Slot<Form::words>::Seen seen;
+                const std::uint64_t owner = slot.owner();
+                if (Form::expires_at(slot.peek(owner).data()) > expired_before || !slot.lock(slot.tag_of(owner), seen))
+                    return;
+                if (Form::expires_at(seen.words.data()) <= expired_before) *Form::box(seen.words.data()) = State{};
+                slot.unlock(seen);
+            });
+        }
+    }
+
+    bool reclaim(std::int64_t expired_before) const noexcept {
+        if constexpr (Packed::words != 0) {
+            if (shared_->packed.own.reclaim(expired_before)) return true;
+        }
+        if constexpr (!Packed::always_fits) return shared_->plain.own.reclaim(expired_before);
+        return false;
+    }
+
+    /// That of one of the states which new keys of this scope share while the store is full.
+    KeyTag overflow_key(const Request<P>& request, const KeyTag& key) const noexcept {
+        constexpr std::uint64_t apart_from_keys = 0x6f766572666c6f77;
+        const auto index = static_cast<char>((key.owner >> 3) % shared_->overflow_keys.most());
+        return {detail::tag_of(shared_->hash(request.scope.id ^ apart_from_keys, {&index, 1})), 0};
+    }
+
+    std::shared_ptr<Shared> shared_;
     [[no_unique_address]] C clock_;
 };
 

@@ -9,11 +9,21 @@
 #include <cstdint>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include <sluice/policy.hpp>
 
 namespace sluice {
+
+namespace detail {
+
+template <class P>
+concept StepsWords = requires(const P& policy, std::uint64_t& word, std::chrono::nanoseconds now) {
+    policy.step_word(word, now, std::uint64_t{1});
+};
+
+}  // namespace detail
 
 /// Several limits on one key, all or nothing: a request passes if every policy allows it, and then consumes from all;
 /// denied by one, it consumes from none.
@@ -45,20 +55,36 @@ public:
     }
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        const Decision whole = peek(state, now, cost);
-        if (!whole.allowed) {
+        constexpr auto step_part = [](const auto& policy, auto& part, std::chrono::nanoseconds at, std::uint64_t units) {
+            return policy.step(part, at, units);
+        };
+        if constexpr ((std::is_trivially_copyable_v<typename Policies::State> && ...)) {
+            return step_copies(state, now, cost, step_part);
+        } else {
+            const Decision whole = peek(state, now, cost);
+            if (whole.allowed) {
+                return combine(each(state, [&](const auto& policy, auto& part) { return policy.step(part, now, cost); }));
+            }
             // A part denies again, and writes at most what a clock that was set back makes necessary.
             for_each(state, [&](const auto& policy, auto& part) {
                 if (!sluice::peek(policy, part, now, cost).allowed) static_cast<void>(policy.step(part, now, cost));
             });
             return whole;
         }
-        return combine(state, [&](const auto& policy, auto& part) { return policy.step(part, now, cost); });
+    }
+
+    /// A step on words that the parts have packed, as theirs on a word.
+    [[gnu::always_inline]] Decision step_words(std::array<std::uint64_t, sizeof...(Policies)>& words,
+                                               std::chrono::nanoseconds now, std::uint64_t cost) const noexcept
+        requires(detail::StepsWords<Policies>&&...) {
+        return step_copies(words, now, cost,
+                           [](const auto& policy, std::uint64_t& word, std::chrono::nanoseconds at,
+                              std::uint64_t units) { return policy.step_word(word, at, units); });
     }
 
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        return combine(state,
-                       [&](const auto& policy, const auto& part) { return sluice::peek(policy, part, now, cost); });
+        return combine(
+            each(state, [&](const auto& policy, const auto& part) { return sluice::peek(policy, part, now, cost); }));
     }
 
     bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
@@ -92,17 +118,60 @@ private:
         (std::index_sequence_for<Policies...>{});
     }
 
-    /// One decision out of those that `decide` makes with each part.
-    template <class States, class Decide>
-    Decision combine(States& states, Decide decide) const noexcept {
-        Decision whole;
-        bool first = true;
-        for_each(states, [&](const auto& policy, auto& part) {
-            const Decision one = decide(policy, part);
-            if (std::exchange(first, false)) {
-                whole = one;
-                return;
+    using Decisions = std::array<Decision, sizeof...(Policies)>;
+
+    /// What `decide` makes of each part.
+    template <class Parts, class Decide>
+    [[gnu::always_inline]] Decisions each(Parts& parts, Decide decide) const noexcept {
+        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+            return Decisions{decide(std::get<I>(policies_), std::get<I>(parts))...};
+        }
+        (std::index_sequence_for<Policies...>{});
+    }
+
+    /// Steps copies of the parts, and takes them over where all of them allow.
+    template <class Parts, class Step>
+    [[gnu::always_inline]] Decision step_copies(Parts& parts, std::chrono::nanoseconds now, std::uint64_t cost,
+                                                Step step) const noexcept {
+        Parts after = parts;
+        Decisions decisions =
+            each(after, [&](const auto& policy, auto& part) { return step(policy, part, now, cost); });
+        if (std::all_of(decisions.begin(), decisions.end(), [](const Decision& one) { return one.allowed; })) {
+            parts = after;
+            return combine(decisions);
+        }
+        return deny(parts, after, decisions, now, step);
+    }
+
+    template <class Parts, class Step>
+    [[gnu::noinline]] Decision deny(Parts& parts, const Parts& after, Decisions& decisions,
+                                    std::chrono::nanoseconds now, Step step) const noexcept {
+        if constexpr (!std::is_same_v<Parts, State>) {  // what a part leaves undone on its word, all do
+            for (const Decision& one : decisions) {
+                if (!one.allowed && one.retry_after.count() == 0) return one;
             }
+        }
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+            const auto settle = [&](const auto& policy, auto& part, const auto& stepped, Decision& one) {
+                // Who denies writes at most what a clock that was set back makes necessary; the others stay as they are.
+                if (!one.allowed) {
+                    part = stepped;
+                } else {
+                    auto idle = part;
+                    one = step(policy, idle, now, 0);
+                }
+            };
+            (settle(std::get<I>(policies_), std::get<I>(parts), std::get<I>(after), decisions[I]), ...);
+        }
+        (std::index_sequence_for<Policies...>{});
+        return combine(decisions);
+    }
+
+    /// One decision out of the parts'.
+    [[gnu::always_inline]] static Decision combine(const Decisions& decisions) noexcept {
+        Decision whole = decisions[0];
+        for (std::size_t i = 1; i != decisions.size(); ++i) {
+            const Decision& one = decisions[i];
             // Waits are 0 where a part allows, so the longest decides among denials; else the least remaining does.
             const bool binds = one.retry_after != whole.retry_after
                                    ? one.retry_after > whole.retry_after
@@ -113,7 +182,7 @@ private:
             whole.remaining = std::min(whole.remaining, one.remaining);
             whole.reset_after = std::max(whole.reset_after, one.reset_after);
             whole.delay = std::max(whole.delay, one.delay);
-        });
+        }
         if (!whole.allowed) whole.delay = {};
         return whole;
     }

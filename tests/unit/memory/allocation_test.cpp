@@ -134,14 +134,14 @@ TEST_CASE("a known key needs no allocation") {
     allocates_nothing(sluice::SlidingWindowCounter{10, 1h});
     allocates_nothing(sluice::SlidingWindow{10, 1h});
     allocates_nothing(both);
-    allocates_nothing(bucket, {.full_keys = true});
+    allocates_nothing(bucket, {.wide_fingerprints = true});
 }
 
 TEST_CASE("a new key for which there is no memory is an error, and changes nothing") {
     survives_want_of_memory(bucket);
     survives_want_of_memory(sluice::SlidingWindow{10, 1h});
     survives_want_of_memory(both);
-    survives_want_of_memory(bucket, {.full_keys = true});
+    survives_want_of_memory(bucket, {.wide_fingerprints = true});
 }
 
 TEST_CASE("a log that cannot grow denies nobody what it has room for") {
