@@ -46,7 +46,7 @@ std::string pgbench_command(const sluice::TokenBucket& policy, const std::string
                             const std::string& connection, const std::string& script) {
     sluice::detail::postgres::Parts parts;
     sluice::PostgresPolicy<sluice::TokenBucket>::parts(policy, parts);
-    sluice::detail::postgres::Statement statement{"sluice", sluice::Scope{"pgbench", policy}.id};
+    sluice::detail::postgres::Statement statement{"sluice", "decide_2", sluice::Scope{"pgbench", policy}.id};
     statement.add_key("key");
     statement.finish(parts, sluice::Operation::consume, 1, {});
     // pgbench sends what \\; joins in one message, too.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <chrono>
 #include <iostream>
-
 #include <sluice/sluice.hpp>
 
 int main() {
@@ -10,7 +10,8 @@ int main() {
         if (const sluice::Decision decision = limiter.try_consume("user:42")) {
             std::cout << "request " << request << ": allowed, " << decision.remaining << " left\n";
         } else {
-            std::cout << "request " << request << ": denied, again in " << decision.retry_after.count() << " ns\n";
+            const auto wait = std::chrono::ceil<std::chrono::milliseconds>(decision.retry_after);
+            std::cout << "request " << request << ": denied, again in " << wait.count() << " ms\n";
         }
     }
 }

@@ -67,10 +67,10 @@ template <sluice::Policy P>
 Contender ours(const RedisServer& server, const std::string& name, const P& policy, std::size_t count,
                std::size_t distinct) {
     using Script = sluice::RedisPolicy<P>;
-    const auto form = Script::form(policy);
-    const sluice::detail::redis::ScriptFrame frame{Script::parts[form], false};
+    const auto variant = Script::variant(policy);
+    const sluice::detail::redis::ScriptFrame frame{Script::parts[variant], false};
     sluice::detail::redis::Arguments arguments;
-    Script::arguments(policy, form, 0, arguments);
+    Script::arguments(policy, variant, 0, arguments);
     arguments.add(1);
     std::vector<std::string> keys;
     for (std::size_t i = 0; i != count; ++i) {

@@ -12,5 +12,5 @@ variant_needs() {
 
 variant_demo() {
     say "Headless Chromium opens the page, sends bursts by mouse and keyboard, and looks at it in light and dark:"
-    python3 "$source_dir/examples/demo/check_page.py" "$bin/${variant_targets[0]}"
+    python3 "$source_dir/demo/check_page.py" "$bin/${variant_targets[0]}"
 }

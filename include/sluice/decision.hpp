@@ -59,7 +59,7 @@ struct Decision {
     }
 
     /// One line for logs: "allowed, 3 of 10 left, reset after 7s"; durations in nanoseconds' precision, as seconds.
-    /// A template, so that only who prints pays for <ostream>.
+    /// A template, so that only who prints pays for `<ostream>`.
     template <class Traits>
     friend std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& out,
                                                         const Decision& decision) {

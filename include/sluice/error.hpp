@@ -25,7 +25,7 @@ enum class Errc {
     disconnected,      ///< the connection broke; whether the request was charged is unknown
     unresolved,        ///< the server's name has no address
     breaker_open,      ///< not asked: the store failed repeatedly and is left alone for a moment
-    authentication,    ///< the server wants other credentials
+    authentication,    ///< the server wants other credentials: a password, or a TLS client certificate
     permission,        ///< the server's user may not run what the store needs
     read_only,         ///< the server is a replica or in a read-only transaction
     loading,           ///< the server is starting
@@ -35,8 +35,11 @@ enum class Errc {
     protocol,          ///< the server's answer cannot be understood
     server_error,      ///< any other error that the server reports
     misconfigured,     ///< the program has to be changed: a policy that the store cannot run, a server in cluster mode
-                       ///< behind a plain URL: always denied
-    cancelled,         ///< the caller gave up, or the object that was to answer is gone
+                       ///< behind a plain URL, TLS on one side alone: always denied
+    certificate_expired,    ///< the server's TLS certificate is valid no more, or not yet
+    certificate_mismatch,   ///< the server's TLS certificate is for another host name or address
+    certificate_untrusted,  ///< the server's TLS certificate is of no trusted authority, revoked, or for another use
+    cancelled,              ///< the caller gave up, or the object that was to answer is gone
 };
 
 /// What `allowed` is when the store failed. `deny` for logins and payments, `allow` for nearly everything else.
@@ -72,6 +75,10 @@ inline constexpr std::array errc_table{
     ErrcEntry{Errc::protocol, "protocol", "the store's answer could not be understood"},
     ErrcEntry{Errc::server_error, "server_error", "the store reported an error"},
     ErrcEntry{Errc::misconfigured, "misconfigured", "the store is configured so that it cannot decide this"},
+    ErrcEntry{Errc::certificate_expired, "certificate_expired",
+              "the store's TLS certificate is not valid at this time"},
+    ErrcEntry{Errc::certificate_mismatch, "certificate_mismatch", "the store's TLS certificate is for another host"},
+    ErrcEntry{Errc::certificate_untrusted, "certificate_untrusted", "the store's TLS certificate is not trusted"},
     ErrcEntry{Errc::cancelled, "cancelled", "the request was cancelled"},
 };
 

@@ -2,11 +2,14 @@
 #ifndef SLUICE_POLICY_HPP
 #define SLUICE_POLICY_HPP
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
-#include <ranges>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -28,13 +31,14 @@ namespace sluice {
 /// the clock was set back: they bring the state back to `now`, fully used.
 ///
 /// Optional: is_ahead(const State&, now) noexcept -> bool, whether the state is one of a later time, so that a store reads
-/// its clock again before it decides; refund, peek, reserve, and the one-word form below.
+/// its clock again before it decides; refund, give_back, wait_for_delay, peek and reserve. For what
+/// the memory store keeps in a word: WordPolicy.
 template <class P>
 concept Policy = std::copyable<P> && std::default_initializable<typename P::State> &&
     requires(const P& policy, typename P::State& state, const typename P::State& seen, std::chrono::nanoseconds now,
              std::uint64_t cost) {
     { P::kind } -> std::convertible_to<std::string_view>;
-    { policy.parameters() } -> std::ranges::input_range;
+    { *std::begin(policy.parameters()) } -> std::convertible_to<std::uint64_t>;
     { policy.quota() } -> std::same_as<Quota>;
     { policy.step(state, now, cost) }
     noexcept->std::same_as<Decision>;
@@ -51,6 +55,26 @@ concept RefundablePolicy = Policy<P> &&
     noexcept;
 };
 
+/// A policy that can take back what it counted at a time: give_back(State&, now, consumed_at, units) noexcept. Other than a
+/// refund it leaves what others consumed: a window gives back only while the state is still the one in which `consumed_at`
+/// lies, a log from the entry of exactly that time, a bucket up to its capacity. What is not there any more is not given.
+/// `consumed_at` may be earlier than the time at which the units were counted (a late reading), never later.
+template <class P>
+concept SettlingPolicy = Policy<P> &&
+    requires(const P& policy, typename P::State& state, std::chrono::nanoseconds time, std::uint64_t units) {
+    { policy.give_back(state, time, time, units) }
+    noexcept;
+};
+
+/// A policy whose decisions have delays: wait_for_delay(const State&, now, max_delay) noexcept tells after which time, if
+/// nothing else comes, a request would get a delay of at most `max_delay` (not negative); 0 where it would now.
+template <class P>
+concept PacingPolicy = Policy<P> &&
+    requires(const P& policy, const typename P::State& state, std::chrono::nanoseconds time) {
+    { policy.wait_for_delay(state, time, time) }
+    noexcept->std::same_as<std::chrono::nanoseconds>;
+};
+
 /// A policy whose state owns memory: reserve(State&, now, cost), called before each step that consumes, makes room for
 /// it, or throws std::bad_alloc and leaves the state as it was.
 template <class P>
@@ -58,6 +82,27 @@ concept GrowingPolicy = Policy<P> &&
     requires(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t cost) {
     policy.reserve(state, now, cost);
 };
+
+/// A policy that tells its state in a few integers, so that a store on a server can keep it without knowing the policy:
+/// it is read, stepped by the client, and swapped for the new one.
+///
+///     encode(const State&) const noexcept -> std::array<std::int64_t, n>    // n from 1 to 32
+///     decode(const std::array<std::int64_t, n>&) const noexcept -> State
+///
+/// decode(encode(state)) decides as `state` does. decode() has to take any integers: the server's word is not checked.
+template <class P>
+concept StateCodec = Policy<P> && !GrowingPolicy<P> && requires(const P& policy, const typename P::State& state) {
+    requires std::same_as<typename decltype(policy.encode(state))::value_type, std::int64_t>;
+    requires std::tuple_size<decltype(policy.encode(state))>::value >= 1;
+    requires std::tuple_size<decltype(policy.encode(state))>::value <= 32;
+    { policy.decode(policy.encode(state)) }
+    noexcept->std::same_as<typename P::State>;
+};
+
+/// How many integers a policy's codec makes of a state.
+template <StateCodec P>
+inline constexpr std::size_t state_integers =
+    std::tuple_size_v<decltype(std::declval<const P&>().encode(std::declval<const typename P::State&>()))>;
 
 /// The decision for `cost` now on an unchanged state; `remaining` and `reset_after` are those of the state as it is.
 template <Policy P>
@@ -97,6 +142,41 @@ bool is_ahead(const P& policy, const typename P::State& state, std::chrono::nano
 template <Policy P>
 void reserve(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t cost) {
     if constexpr (GrowingPolicy<P>) policy.reserve(state, now, cost);
+}
+
+/// As policy.step(), but denied, too, where the decision's delay would exceed `max_delay`; retry_after then tells when it
+/// would not any more. A denial changes nothing.
+template <Policy P>
+Decision step_within(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t cost,
+                     std::chrono::nanoseconds max_delay) noexcept {
+    if constexpr (PacingPolicy<P>) {
+        constexpr auto any = std::chrono::nanoseconds::max();
+        const std::chrono::nanoseconds none{0};
+        const auto wait =
+            cost == 0 || max_delay == any ? none : policy.wait_for_delay(state, now, std::max(none, max_delay));
+        if (wait > none) {
+            Decision decision = peek(policy, state, now, cost);
+            // A denial that has reasons of its own may have to write: where the clock was set back.
+            if (!decision.allowed) decision = policy.step(state, now, cost);
+            decision.allowed = false;
+            decision.retry_after = std::max(decision.retry_after, wait);
+            decision.delay = {};
+            return decision;
+        }
+    }
+    return policy.step(state, now, cost);
+}
+
+/// Takes what is there, `most` units at most: how many, with the decision of that cost; 0 with a denial, as of cost 1.
+/// Makes room for the step where the policy wants that, which may throw std::bad_alloc and leaves the state as it was.
+template <Policy P>
+std::uint64_t take(const P& policy, typename P::State& state, std::chrono::nanoseconds now, std::uint64_t most,
+                   Decision& decision) noexcept(!GrowingPolicy<P>) {
+    const std::uint64_t there = peek(policy, state, now, 0).remaining;
+    const std::uint64_t units = std::min(most, std::max<std::uint64_t>(1, there));
+    reserve(policy, state, now, units);
+    decision = policy.step(state, now, units);
+    return decision.allowed ? units : 0;
 }
 
 namespace detail {

@@ -30,6 +30,24 @@ struct LimiterOptions {
     std::shared_ptr<Observer> observer{};         ///< hears of every try_consume; none by default
 };
 
+namespace detail {
+
+/// What a limiter answers where its store could not decide.
+inline Decision settled_failure(const std::error_code& error, std::uint64_t limit, std::uint64_t cost,
+                                FailureMode mode) noexcept {
+    Decision decision = failure(error);
+    decision.limit = limit;
+    if (is_rejected(error)) return decision;
+    if (cost > limit) {
+        decision.retry_after = Decision::never;
+    } else {
+        decision.allowed = mode == FailureMode::allow;
+    }
+    return decision;
+}
+
+}  // namespace detail
+
 /// Asks one policy of one store. Every method may be called from many threads at once and never throws; the cost is
 /// that of the store (in memory a few tens of nanoseconds and no allocation for a known key).
 ///
@@ -41,10 +59,12 @@ struct LimiterOptions {
 ///
 /// When the store fails, Decision::error is set, `allowed` is what LimiterOptions::on_failure says and all else is 0.
 /// What the caller or the operator did wrong (is_rejected) is denied whatever on_failure says.
+///
+/// Over an AsyncStore that is no Store (AsyncRedis) it has the calls alone whose names begin with async_.
 template <Policy P, class S>
 class RateLimiter {
     static_assert(
-        Store<S, P>,
+        Store<S, P> || AsyncStore<S, P>,
         "sluice: the second argument is no store that can run this policy. A store has `Decision decide(const "
         "Request<Policy>&) const noexcept`; a name or another option goes into LimiterOptions: {.name = \"api\"}");
 
@@ -91,10 +111,10 @@ public:
 
     /// Forgets the key: it is as good as new.
     std::error_code reset(std::string_view key) const noexcept {
-        return store_.decide(Request<P>{scope(), key, 0, Operation::reset}).error;
+        return decide(Request<P>{scope(), key, 0, Operation::reset}).error;
     }
     std::error_code reset(std::string_view key, const P& policy) const noexcept {
-        return store_.decide(Request<P>{Scope<P>{options_.name, policy}, key, 0, Operation::reset}).error;
+        return decide(Request<P>{Scope<P>{options_.name, policy}, key, 0, Operation::reset}).error;
     }
 
     /// Consumes one unit of each key, in order, as try_consume would: out[i] answers keys[i], and a key that occurs twice
@@ -107,6 +127,31 @@ public:
     template <detail::KeyRange R>
     void try_consume_many(const R& keys, std::span<Decision> out) const noexcept {
         detail::try_consume_range(*this, keys, out);
+    }
+
+    /// The same questions without waiting for the answer: done(Decision) is called once, when and where the store says
+    /// (see AsyncStore). Neither the arguments nor the limiter need live until then. Of refund and reset there is an error
+    /// alone. Costs what the store's decide_async() does, and two strings where there is an observer.
+    template <Completion F>
+    void async_try_consume(std::string_view key, Units cost, F done) const noexcept requires AsyncStore<S, P> {
+        async_ask(Operation::consume, scope(), key, cost, std::move(done));
+    }
+    template <Completion F>
+    void async_try_consume(std::string_view key, Units cost, const P& policy,
+                           F done) const noexcept requires AsyncStore<S, P> {
+        async_ask(Operation::consume, Scope<P>{options_.name, policy}, key, cost, std::move(done));
+    }
+    template <Completion F>
+    void async_peek(std::string_view key, Units cost, F done) const noexcept requires AsyncStore<S, P> {
+        async_ask(Operation::peek, scope(), key, cost, std::move(done));
+    }
+    template <Completion F>
+    void async_refund(std::string_view key, Units units, F done) const noexcept requires AsyncStore<S, P> {
+        async_ask(Operation::refund, scope(), key, units, std::move(done));
+    }
+    template <Completion F>
+    void async_reset(std::string_view key, F done) const noexcept requires AsyncStore<S, P> {
+        async_ask(Operation::reset, scope(), key, 0, std::move(done));
     }
 
     const P& policy() const noexcept { return policy_; }
@@ -139,7 +184,17 @@ private:
             return settled(decision, scope.policy, cost.count());
         return decision;
     }
-    [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept { return store_.decide(request); }
+    [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
+        if constexpr (Store<S, P>) {
+            return store_.decide(request);
+        } else {
+            static_assert(
+                Store<S, P>,
+                "sluice: this limiter's store answers event loops and does not wait: call async_try_consume, or "
+                "sluice::async_try_consume of <sluice/asio.hpp>; or give the limiter a RedisStore");
+            return {};
+        }
+    }
     Decision decide(const Request<P>& request, std::chrono::nanoseconds now) const noexcept requires TimedStore<S, P> {
         return store_.decide_at(request, now);
     }
@@ -155,15 +210,18 @@ private:
 
     Decision peek(std::string_view key, Units cost, const Scope<P>& scope) const noexcept {
         if (cost.is_negative()) return rejection(scope.policy);
-        Decision decision = store_.decide(Request<P>{scope, key, cost.count(), Operation::peek});
+        Decision decision = decide(Request<P>{scope, key, cost.count(), Operation::peek});
         settle(decision, scope.policy, cost.count());
         return decision;
     }
 
     std::error_code refund(std::string_view key, Units units, const Scope<P>& scope) const noexcept {
         if (units.is_negative()) return Errc::invalid_argument;
-        return store_.decide(Request<P>{scope, key, units.count(), Operation::refund}).error;
+        return decide(Request<P>{scope, key, units.count(), Operation::refund}).error;
     }
+
+    template <class F>
+    void async_ask(Operation operation, const Scope<P>& scope, std::string_view key, Units cost, F done) const noexcept;
 
     static Decision rejection(const P& policy) noexcept {
         Decision decision = failure(Errc::invalid_argument);
@@ -178,15 +236,8 @@ private:
 
     /// Where the store has no answer, the failure mode's, or a denial of what should not have been asked.
     [[gnu::noinline]] void settle(Decision& decision, const P& policy, std::uint64_t cost) const noexcept {
-        if (is_decided(decision.error)) return;
-        decision = failure(decision.error);
-        decision.limit = policy.quota().limit;
-        if (is_rejected(decision.error)) return;
-        if (cost > decision.limit) {
-            decision.retry_after = Decision::never;
-        } else {
-            decision.allowed = options_.on_failure == FailureMode::allow;
-        }
+        if (!is_decided(decision.error))
+            decision = detail::settled_failure(decision.error, policy.quota().limit, cost, options_.on_failure);
     }
 
     [[gnu::noinline]] void report(std::string_view key, std::uint64_t cost, const Decision& decision,

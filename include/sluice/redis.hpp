@@ -6,6 +6,7 @@
 
 #include <sluice/detail/cpp20.hpp>
 
+#include <sluice/redis/async_redis.hpp>
 #include <sluice/redis/lua/all_of.hpp>
 #include <sluice/redis/lua/bucket.hpp>
 #include <sluice/redis/lua/fixed_window.hpp>

@@ -5,7 +5,9 @@
 #include <sluice/detail/cpp20.hpp>
 
 #include <sluice/any_limiter.hpp>
+#include <sluice/async_calls.hpp>
 #include <sluice/clock.hpp>
+#include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
 #include <sluice/error.hpp>
 #include <sluice/memory/memory_store.hpp>

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <system_error>
 
+#include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
 #include <sluice/policy.hpp>
 
@@ -38,20 +39,45 @@ struct Scope {
     std::uint64_t id;  ///< stands for the name, the policy's kind and its parameters
 };
 
-enum class Operation : std::uint8_t { consume, peek, refund, reset };
+enum class Operation : std::uint8_t {
+    consume,
+    peek,       ///< the decision for `units` now; changes nothing
+    refund,     ///< gives units back, whoever consumed them and when
+    reset,      ///< forgets the key; ignores `units`
+    take,       ///< consumes what is there, at most `units`; none is a denial, as of cost 1
+    give_back,  ///< gives back what a Consumption took, as of the time when it was taken: see SettlingPolicy
+};
 
-/// One question to a store. `units` is the cost to consume or peek at, or what to refund; reset ignores it.
+/// One question to a store.
 template <Policy P>
 struct Request {
     Scope<P> scope;
     std::string_view key;
     std::uint64_t units = 1;
     Operation operation = Operation::consume;
+    /// consume: denied, too, where the decision's delay would be longer; retry_after then tells when it would not any more.
+    std::chrono::nanoseconds max_delay = std::chrono::nanoseconds::max();
+    std::chrono::nanoseconds consumed_at{0};  ///< give_back: Consumption::at
+    std::uint32_t source = 0;                 ///< give_back: Consumption::source
 };
 
+/// What a store took for a request, so that it can be given back.
+struct Consumption {
+    Decision decision{};
+    std::uint64_t units = 0;         ///< 0 where the request was denied, or its decision charged nowhere
+    std::chrono::nanoseconds at{0};  ///< the store's reading of its clock for the decision
+    std::uint32_t source = 0;        ///< of a store made of several: which of them took it
+};
+
+/// The same question about other states, of views that live longer.
+template <Policy P>
+Request<P> with_scope(const Request<P>& request, const Scope<P>& scope, std::string_view key) noexcept {
+    return {scope, key, request.units, request.operation, request.max_delay, request.consumed_at, request.source};
+}
+
 /// A store finds the state of (scope, key), makes the policy's step atomic and owns the clock. It is a handle: copies
-/// share the states; all calls may come from many threads at once. decide() answers consume and peek with the
-/// policy's decision, refund and reset with an `error` alone; it never throws, and reports a failure in
+/// share the states; all calls may come from many threads at once. decide() answers consume, peek and take with the
+/// policy's decision, refund, reset and give_back with an `error` alone; it never throws, and reports a failure in
 /// Decision::error, leaving `allowed` to the limiter: Errc::invalid_argument for a key that it cannot hold and
 /// Errc::misconfigured for a policy that it cannot run are denied, others as the limiter's FailureMode says.
 template <class S, class P>
@@ -60,11 +86,30 @@ concept Store = Policy<P> && std::copyable<S> && requires(const S& store, const 
     noexcept->std::same_as<Decision>;
 };
 
+/// A store that answers event loops: decide_async() returns at once, and done(Decision) is called exactly once, when the
+/// store has the answer or cannot have it (Errc::cancelled where the store is destroyed before), or, by a store that has it
+/// at once, before decide_async() returns. What the request refers to need not live longer than the call. For which thread
+/// it is, the store says. See Completion for what else `done` may have.
+template <class S, class P>
+concept AsyncStore = Policy<P> && std::copyable<S> &&
+    requires(const S& store, const Request<P>& request, void (*done)(Decision)) {
+    { store.decide_async(request, done) }
+    noexcept;
+};
+
 /// A store that refuses a policy which it cannot run exactly, or at all: check() throws std::invalid_argument. A limiter
 /// asks it once, when it is made; a policy that comes with a call is answered with Errc::misconfigured.
 template <class S, class P>
-concept CheckingStore = Store<S, P> && requires(const S& store, const Scope<P>& scope) {
+concept CheckingStore = Policy<P> && std::copyable<S> && requires(const S& store, const Scope<P>& scope) {
     store.check(scope);
+};
+
+/// A store that tells what it took, so that it can be given back: consume() is decide() of a request to consume or take, and
+/// decide() of Operation::give_back returns the units as of that time.
+template <class S, class P>
+concept SettlingStore = Store<S, P> && requires(const S& store, const Request<P>& request) {
+    { store.consume(request) }
+    noexcept->std::same_as<Consumption>;
 };
 
 /// A store that takes the time from the caller (nanoseconds since the Unix epoch). Calls may be late by up to 5 s, in any

@@ -40,8 +40,8 @@ bool fits(const Call& call, std::uint64_t& used) {
         case sluice::Operation::peek: return call.allowed == room && call.remaining == limit - used;
         case sluice::Operation::refund: used -= used < call.units ? used : call.units; return true;
         case sluice::Operation::reset: used = 0; return true;
+        default: return false;
     }
-    return false;
 }
 
 /// Wing and Gong, "Testing and verifying concurrent objects", 1993: some order of the calls that respects real time is
@@ -89,6 +89,7 @@ std::size_t broken_histories(const P& policy, int histories, Random& random) {
                     case sluice::Operation::peek: decision = limiter.peek(key, call.units); break;
                     case sluice::Operation::refund: static_cast<void>(limiter.refund(key, call.units)); break;
                     case sluice::Operation::reset: static_cast<void>(limiter.reset(key)); break;
+                    default: break;
                 }
                 call.returned = now.fetch_add(1);
                 call.allowed = decision.allowed;

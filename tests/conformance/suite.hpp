@@ -17,6 +17,7 @@
 
 #include <sluice/sluice.hpp>
 
+#include "conformance/settling.hpp"
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
@@ -390,6 +391,10 @@ void suite() {
     SECTION("keeps states apart") { keeps_states_apart(kit); }
     SECTION("equals the bare policy") { equals_the_bare_policy(kit); }
     SECTION("admits exactly the capacity") { admits_exactly_the_capacity(kit); }
+    SECTION("settles as the bare policy") { settles_as_the_bare_policy(kit); }
+    SECTION("takes and gives back") { takes_and_gives_back(kit); }
+    SECTION("minds the greatest delay") { minds_the_greatest_delay(kit); }
+    SECTION("settles exactly with threads") { settles_exactly_with_threads(kit); }
 }
 
 }  // namespace conformance

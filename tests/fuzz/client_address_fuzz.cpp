@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include <sluice/http/client_address.hpp>
+#include <sluice/http/client/client_address.hpp>
 
 using namespace sluice::http;
 

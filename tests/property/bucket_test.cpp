@@ -10,10 +10,44 @@ struct Parameters {
     std::uint64_t capacity = 1;
     std::uint64_t count = 1;
     std::int64_t period = 1;
+    std::uint64_t burst = 1;
 
     sluice::Rate rate() const { return {count, nanoseconds{period}}; }
-    model::Bucket model() const { return {capacity, count, period}; }
+    model::Bucket model() const { return {capacity, count, period, burst}; }
 };
+
+template <class P>
+P policy_of(const Parameters& p) {
+    if constexpr (std::is_same_v<P, sluice::LeakyBucket>)
+        return {p.capacity, p.rate(), p.burst};
+    else
+        return {p.capacity, p.rate()};
+}
+
+/// The wait for a delay is exact: until it is over the delay is longer, and a request that takes no more is denied so long.
+void check_max_delay(Random& random, const sluice::LeakyBucket& policy, const sluice::LeakyBucket::State& state,
+                     std::int64_t now) {
+    const auto most = nanoseconds{random.between<std::int64_t>(0, policy.quota().window.count())};
+    const auto cost = random_cost(random, policy.queue());
+    const auto plain = ask(policy, state, now, cost);
+    auto copy = state;
+    const auto limited = sluice::step_within(policy, copy, nanoseconds{now}, cost, most);
+    const auto describe = [&] { return text(limited) + " against " + text(plain); };
+    if (plain.allowed && (plain.delay <= most || cost == 0)) {
+        expect(limited == plain, "a delay that is short enough", describe);
+        return;
+    }
+    expect(!limited.allowed && limited.delay == nanoseconds{0}, "a delay that is too long", describe);
+    expect(copy.full_at_ns == state.full_at_ns, "a denial changes nothing", describe);
+    expect(limited.retry_after >= plain.retry_after && limited.retry_after > nanoseconds{0}, "it waits", describe);
+    if (cost > policy.queue() || !representable(now, limited.retry_after)) return;
+    const auto at = [&](std::int64_t then) {
+        auto later = state;
+        return sluice::step_within(policy, later, nanoseconds{then}, cost, most);
+    };
+    expect(at(now + limited.retry_after.count()).allowed, "allowed as announced", describe);
+    expect(!at(now + limited.retry_after.count() - 1).allowed, "and not before", describe);
+}
 
 /// Half of them as people choose them, half from the whole range, and some from its ends.
 Parameters random_parameters(Random& random) {
@@ -112,13 +146,15 @@ void check_upper_bound(Random& random, const P& policy, const Parameters& p) {
 
 template <class P>
 void check_bucket(Random& random, bool leaky) {
-    const auto p = random_parameters(random);
-    const P policy{p.capacity, p.rate()};
+    auto p = random_parameters(random);
+    if (leaky) p.burst = random.one_in(2) ? 1 : random.magnitude<std::uint64_t>(1, p.capacity);
+    const P policy = policy_of<P>(p);
     const auto trace = random_trace(random, policy.quota(), random.between<std::size_t>(1, 24));
     Comparison comparison{p, leaky};
     const auto state = run_against_model(policy, comparison.model, trace, comparison);
     const auto now = trace.back().time + random_pause(random, policy.quota().window.count(), p.capacity);
     check_decision(policy, state, now, random_cost(random, p.capacity));
+    if constexpr (sluice::PacingPolicy<P>) check_max_delay(random, policy, state, now);
     check_refund(policy, state, now, random_cost(random, p.capacity), random_cost(random, p.capacity));
     check_upper_bound(random, policy, p);
 }
@@ -126,7 +162,7 @@ void check_bucket(Random& random, bool leaky) {
 template <class P>
 void check_bucket_clock(Random& random) {
     const auto p = random_parameters(random);
-    const P policy{p.capacity, p.rate()};
+    const P policy = policy_of<P>(p);
     check_jumping_clock(random, policy, policy.quota().window.count(), [&](const auto& times, std::size_t from) {
         // A tick that time is rounded to for each request, where it is not whole.
         const model::wide slack = p.model().whole() ? 0 : 2 * static_cast<int>(times.size());

@@ -31,8 +31,9 @@ inline std::int64_t wait(wide ns) { return static_cast<std::int64_t>(std::min<wi
 /// they stay whole numbers: one unit is `period`, and `count` are added in each nanosecond.
 class Bucket {
 public:
-    Bucket(std::uint64_t capacity, std::uint64_t count, std::int64_t period)
-        : capacity_(capacity), full_(wide{capacity} * period), count_(count), period_(period), level_(full_) {}
+    Bucket(std::uint64_t capacity, std::uint64_t count, std::int64_t period, std::uint64_t burst = 1)
+        : capacity_(capacity), full_(wide{capacity} * period), count_(count), period_(period), level_(full_),
+          undelayed_(wide{burst - 1} * period) {}
 
     Answer consume(std::int64_t now, std::uint64_t cost) {
         const Answer answer = peek(now, cost);
@@ -47,7 +48,8 @@ public:
         Answer answer;
         answer.allowed = needed <= level_;
         if (!answer.allowed) answer.retry_after = needed > full_ ? never : wait(ceil_div(needed - level_, count_));
-        answer.delay = wait(ceil_div(full_ - level_, count_));  // of what came before, for those who are let in
+        // Of what came before, for those who are let in.
+        answer.delay = wait(ceil_div(std::max<wide>(0, full_ - level_ - undelayed_), count_));
         return with_state(answer);
     }
 
@@ -55,6 +57,7 @@ public:
         refill(now);
         level_ = std::min(full_, level_ + wide{units} * period_);
     }
+    void give_back(std::int64_t now, std::int64_t, std::uint64_t units) { refund(now, units); }
 
     /// Takes the units, also where not quite enough are there.
     void take(std::uint64_t cost) { level_ -= wide{cost} * period_; }
@@ -87,6 +90,7 @@ private:
     wide count_;
     wide period_;
     wide level_;
+    wide undelayed_;
     std::int64_t last_ = 0;
     bool started_ = false;
 };
@@ -116,6 +120,9 @@ public:
     void refund(std::int64_t now, std::uint64_t units) {
         roll(now);
         used_ -= std::min(used_, units);
+    }
+    void give_back(std::int64_t now, std::int64_t consumed_at, std::uint64_t units) {
+        if (floor_div(consumed_at, window_) == floor_div(now, window_)) refund(now, units);
     }
 
 private:
@@ -169,6 +176,14 @@ public:
         peek(now, 0);
         for (; units > 0 && !times_.empty(); --units) times_.pop_back();
     }
+    void give_back(std::int64_t now, std::int64_t consumed_at, std::uint64_t units) {
+        peek(now, 0);
+        for (; units > 0; --units) {
+            const auto found = std::find(times_.begin(), times_.end(), consumed_at);
+            if (found == times_.end()) return;
+            times_.erase(found);
+        }
+    }
 
 private:
     Answer with_state(Answer answer, std::int64_t now) const {
@@ -219,6 +234,12 @@ public:
         const auto from_current = std::min(current_, units);
         current_ -= from_current;
         previous_ -= std::min(previous_, units - from_current);
+    }
+    void give_back(std::int64_t now, std::int64_t consumed_at, std::uint64_t units) {
+        roll(now);
+        const auto index = floor_div(consumed_at, window_);
+        if (index == index_) current_ -= std::min(current_, units);
+        if (index == index_ - 1) previous_ -= std::min(previous_, units);
     }
 
 private:
@@ -284,6 +305,10 @@ public:
     void refund(std::int64_t now, std::uint64_t units) {
         first_.refund(now, units);
         second_.refund(now, units);
+    }
+    void give_back(std::int64_t now, std::int64_t consumed_at, std::uint64_t units) {
+        first_.give_back(now, consumed_at, units);
+        second_.give_back(now, consumed_at, units);
     }
 
 private:

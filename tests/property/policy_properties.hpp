@@ -202,15 +202,16 @@ void check_refund(const P& policy, const typename P::State& state, std::int64_t 
 }
 
 struct Step {
-    enum class Kind { consume, peek, refund } kind = Kind::consume;
+    enum class Kind { consume, peek, refund, take, give_back } kind = Kind::consume;
     std::int64_t time = 0;
     std::uint64_t units = 0;
+    std::int64_t consumed_at = 0;
 };
 
 inline std::string text(const std::vector<Step>& trace) {
     std::ostringstream out;
     for (const Step& step : trace)
-        out << "\n  " << step.time << ' ' << "cpr"[static_cast<int>(step.kind)] << step.units;
+        out << "\n  " << step.time << ' ' << "cprtg"[static_cast<int>(step.kind)] << step.units;
     return out.str();
 }
 
@@ -242,9 +243,12 @@ inline std::vector<Step> random_trace(Random& random, sluice::Quota quota, std::
         const auto pause = random_pause(random, quota.window.count(), quota.limit);
         if (pause <= latest - time) time += pause;
         const auto kind = random.one_in(8)              ? Step::Kind::peek
+                          : random.one_in(8)            ? Step::Kind::take
                           : refunds && random.one_in(8) ? Step::Kind::refund
+                          : refunds && random.one_in(6) ? Step::Kind::give_back
                                                         : Step::Kind::consume;
         trace.push_back({kind, time, random_cost(random, quota.limit)});
+        trace.back().consumed_at = trace[random.between<std::size_t>(0, i)].time;
     }
     return trace;
 }
@@ -259,6 +263,17 @@ typename P::State run_against_model(const P& policy, Model& model, const std::ve
         if (now.kind == Step::Kind::refund) {
             policy.refund(state, nanoseconds{now.time}, now.units);
             model.refund(now.time, now.units);
+        } else if (now.kind == Step::Kind::give_back) {
+            policy.give_back(state, nanoseconds{now.time}, nanoseconds{now.consumed_at}, now.units);
+            model.give_back(now.time, now.consumed_at, now.units);
+        } else if (now.kind == Step::Kind::take) {
+            sluice::Decision decision;
+            const auto units = sluice::take(policy, state, nanoseconds{now.time}, now.units, decision);
+            expect(units <= now.units && (units == now.units || decision.remaining == 0), "takes what is there",
+                   [&] { return text(decision) + " units " + std::to_string(units) + text(trace); });
+            expect(decision.allowed == (units != 0 || now.units == 0), "none is a denial",
+                   [&] { return text(decision) + text(trace); });
+            check_pair(Step{Step::Kind::consume, now.time, decision.allowed ? units : 1}, decision);
         } else if (now.kind == Step::Kind::peek) {
             check_pair(now, sluice::peek(policy, state, nanoseconds{now.time}, now.units));
         } else {

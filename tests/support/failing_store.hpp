@@ -29,6 +29,15 @@ public:
         return failed() ? failure() : store_.decide(request);
     }
     template <sluice::Policy P>
+    requires sluice::SettlingStore<S, P> sluice::Consumption consume(const sluice::Request<P>& request)
+    const noexcept {
+        ++state_->calls;
+        if (!failed()) return store_.consume(request);
+        sluice::Consumption none;
+        none.decision = failure();
+        return none;
+    }
+    template <sluice::Policy P>
     requires sluice::TimedStore<S, P> sluice::Decision decide_at(const sluice::Request<P>& request,
                                                                  std::chrono::nanoseconds now)
     const noexcept {

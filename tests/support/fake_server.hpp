@@ -145,13 +145,15 @@ struct ProxyOptions {
     std::chrono::milliseconds delay{0};
     std::size_t bytes_per_second = 0;            ///< 0: no limit
     std::chrono::milliseconds forgets_after{0};  ///< idle connections, without a word; 0: never
+    std::size_t closes_after = 0;                ///< so many bytes of replies; 0: never
 };
 
-/// A behaviour that passes everything on to the unix socket at `path`, and the replies back as told. Both may be changed
+/// A behaviour that passes everything on to the unix socket at `path`, or to a port of 127.0.0.1, and the replies back as told. Both may be changed
 /// by the test meanwhile: connections that exist stay where they are, as behind a load balancer.
 class Proxy {
 public:
     explicit Proxy(std::string path) : path_(std::move(path)) {}
+    explicit Proxy(int port) : port_(port) {}
 
     void set(const ProxyOptions& next) {
         const std::lock_guard lock{mutex_};
@@ -163,14 +165,9 @@ public:
     }
 
     void operator()(const FakePeer& peer) {
-        const int upstream = ::socket(AF_UNIX, SOCK_STREAM, 0);
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        {
-            const std::lock_guard lock{mutex_};
-            path_.copy(address.sun_path, sizeof address.sun_path - 1);
-        }
-        if (::connect(upstream, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) pass(peer, upstream);
+        const int upstream = dial();
+        if (upstream < 0) return;
+        pass(peer, upstream);
         ::close(upstream);
     }
 
@@ -181,6 +178,26 @@ private:
         std::string bytes;
     };
 
+    int dial() {
+        sockaddr_un local{};
+        local.sun_family = AF_UNIX;
+        sockaddr_in remote{};
+        remote.sin_family = AF_INET;
+        remote.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        remote.sin_port = htons(static_cast<std::uint16_t>(port_));
+        {
+            const std::lock_guard lock{mutex_};
+            path_.copy(local.sun_path, sizeof local.sun_path - 1);
+        }
+        const int upstream = ::socket(port_ == 0 ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
+        const auto* const address =
+            port_ == 0 ? reinterpret_cast<sockaddr*>(&local) : reinterpret_cast<sockaddr*>(&remote);
+        const socklen_t size = port_ == 0 ? sizeof local : sizeof remote;
+        if (::connect(upstream, address, size) == 0) return upstream;
+        ::close(upstream);
+        return -1;
+    }
+
     ProxyOptions options() {
         const std::lock_guard lock{mutex_};
         return options_;
@@ -189,6 +206,7 @@ private:
     void pass(const FakePeer& peer, int upstream) {
         std::deque<Chunk> back;
         auto last_traffic = Clock::now();
+        std::size_t returned = 0;
         while (!peer.is_over()) {
             pollfd items[2] = {{peer.socket(), POLLIN, 0}, {upstream, POLLIN, 0}};
             ::poll(items, 2, back.empty() ? 20 : 1);
@@ -206,8 +224,13 @@ private:
                 last_traffic = now;
             }
             if (items[1].revents != 0) {
-                const auto count = ::recv(upstream, buffer.data(), buffer.size(), 0);
+                auto count = ::recv(upstream, buffer.data(), buffer.size(), 0);
                 if (count <= 0) return;
+                const std::size_t left = told.closes_after - returned;
+                const bool is_last = told.closes_after != 0 && static_cast<std::size_t>(count) >= left;
+                if (is_last) count = static_cast<ssize_t>(left);
+                returned += static_cast<std::size_t>(count);
+                if (is_last) return peer.write({buffer.data(), static_cast<std::size_t>(count)});
                 add(back, {buffer.data(), static_cast<std::size_t>(count)}, now, told);
                 last_traffic = now;
             }
@@ -228,6 +251,7 @@ private:
 
     std::mutex mutex_;
     std::string path_;
+    int port_ = 0;
     ProxyOptions options_{};
 };
 

@@ -75,6 +75,9 @@ public:
     /// Runs a command as the default user, on a connection that is kept. The reply as text, elements separated by
     /// spaces; an error as it is; nothing without a connection or an answer within two seconds.
     std::string command(std::initializer_list<std::string_view> arguments) const {
+        return command(std::vector<std::string_view>{arguments});
+    }
+    std::string command(const std::vector<std::string_view>& arguments) const {
         if (!admin_ || admin_->err != 0) {
             const timeval patience{2, 0};
             admin_.reset(redisConnectUnixWithTimeout(socket_path().c_str(), patience));

@@ -23,6 +23,7 @@ TEST_CASE("concepts tell what a store can do") {
     STATIC_REQUIRE(sluice::Store<Store, Bucket>);
     STATIC_REQUIRE(sluice::TimedStore<Store, Bucket>);
     STATIC_REQUIRE(sluice::BatchStore<Store, Bucket>);
+    STATIC_REQUIRE(sluice::SettlingStore<Store, Bucket>);
     STATIC_REQUIRE_FALSE(sluice::Store<Store, sluice::FixedWindow>);
     STATIC_REQUIRE_FALSE(sluice::Store<int, Bucket>);
     STATIC_REQUIRE_FALSE(sluice::CheckingStore<Store, Bucket>);

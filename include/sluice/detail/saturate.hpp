@@ -10,7 +10,7 @@
 #include <sluice/decision.hpp>
 #include <sluice/detail/int128.hpp>
 
-// Sums and differences of times that stop at the ends of their range and never wrap.
+// Sums and differences that stop at the ends of their range and never wrap.
 namespace sluice::detail {
 
 inline constexpr std::int64_t int64_max = std::numeric_limits<std::int64_t>::max();
@@ -35,6 +35,11 @@ constexpr std::chrono::nanoseconds wait(std::int64_t now, std::int64_t then) noe
     const auto distance = static_cast<std::uint64_t>(then) - static_cast<std::uint64_t>(now);
     return std::chrono::nanoseconds{
         static_cast<std::int64_t>(std::min(distance, static_cast<std::uint64_t>(int64_max - 1)))};
+}
+
+/// A count that a server tells: from 0 to the limit, whatever it says.
+constexpr std::uint64_t count_within(std::uint64_t limit, std::int64_t told) noexcept {
+    return told < 0 ? 0 : std::min(limit, static_cast<std::uint64_t>(told));
 }
 
 }  // namespace sluice::detail

@@ -4,7 +4,6 @@
 
 #include <bit>
 #include <chrono>
-#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <stdexcept>
@@ -66,7 +65,7 @@ constexpr std::int64_t checked_period(const char* what, std::chrono::duration<Re
             !(ns >= 1.0L && ns <= static_cast<long double>(max_period_ns))) {
             throw_invalid(what, std::to_string(ns) + " ns", range);
         }
-        return static_cast<std::int64_t>(std::llround(ns));
+        return static_cast<std::int64_t>(ns + 0.5L);  // to the nearest
     } else {
         const auto count = static_cast<int128>(value.count());
         constexpr auto limit = static_cast<int128>(max_period_ns / 1'000'000'000) * Period::den;

@@ -3,6 +3,7 @@
 #define SLUICE_HTTP_ANSWER_HPP
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -16,8 +17,10 @@ struct PolicyAnswer {
     std::string_view name;  ///< is_policy_name(name) holds
     Quota quota;
     Decision decision{};
-    std::uint64_t cost = 1;  ///< of each request; else than 1, the quota does not count requests
-    bool asked = true;       ///< false: denied before it came to this limit, whose decision is then not known
+    std::uint64_t cost = 1;   ///< of each request; else than 1, the quota does not count requests
+    bool asked = true;        ///< false: denied before it came to this limit, whose decision is then not known
+    std::string_view unit{};  ///< what the quota counts; empty for requests, or units where the cost is not 1
+    std::optional<std::uint64_t> partition{};  ///< a hash of the key, where clients are told of it
 };
 
 /// The answer that binds: of denials the one with the longest wait, else the least remaining; the first on a tie.

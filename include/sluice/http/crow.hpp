@@ -6,8 +6,7 @@
 #include <string>
 #include <utility>
 
-#include <sluice/http/detail/adapter.hpp>
-#include <sluice/http/guard.hpp>
+#include <sluice/http/adapter.hpp>
 
 // Rate limiting for Crow. Templates over its documented members; crow.h is not included here.
 namespace sluice::http {
@@ -40,21 +39,21 @@ class CrowGuard : public Base {
 public:
     /// What is kept of a request between the two hooks.
     struct context {
-        /// What the rules said to the request, for handlers that refund, delay or log.
-        const Verdict& verdict() const noexcept { return verdict_; }
+        /// What the rules said to the request, for handlers that delay or log.
+        const Verdict& verdict() const noexcept { return answer_.verdict; }
 
         /// Fills in the answer if the request was denied; for onaccept.
         template <class Response>
         void refuse(std::optional<Response>& response) const noexcept {
-            if (guard_ == nullptr || verdict_.allowed()) return;
+            if (answer_.allowed) return;
             response.emplace();
-            guard_->deny(verdict_, *response);
+            deny(answer_, *response);
         }
 
     private:
         friend class CrowGuard;
-        const CrowGuard* guard_ = nullptr;  // of an allowed request: until its headers are written
-        Verdict verdict_{};
+        Answer answer_{};
+        bool is_open_ = false;  // allowed, and its headers not written yet
     };
 
     explicit CrowGuard(Guard guard, Identify identify = {})
@@ -62,57 +61,52 @@ public:
 
     template <class Request, class Response, class Context>
     void before_handle(Request& request, Response& response, Context& mine) noexcept {
-        mine.verdict_ = check(request);
-        mine.guard_ = this;
-        detail::hold(mine.verdict_, guard_.options());
-        if (mine.verdict_.allowed()) return;
-        deny(mine.verdict_, response);
+        mine.answer_ = handle(request);
+        mine.is_open_ = mine.answer_.allowed;
+        hold(mine.answer_, guard_.options());
+        if (mine.answer_.allowed) return;
+        deny(mine.answer_, response);
         response.end();
     }
 
     /// Writes an allowed request's headers here, since Crow replaces the response when it calls a handler; in place of
-    /// the handler's own, if it has set some. Only once,
-    /// for Crow calls this hook without the other, on an old context, where it answers OPTIONS itself. A denial is kept
-    /// for refuse(), which Crow asks for after this hook.
+    /// the handler's own, if it has set some. Only once, for Crow calls this hook without the other, on an old context,
+    /// where it answers OPTIONS itself. A denial is kept for refuse(), which Crow asks for after this hook.
     template <class Request, class Response, class Context>
     void after_handle(Request&, Response& response, Context& mine) noexcept {
-        if (mine.guard_ == nullptr || !mine.verdict_.allowed()) return;
-        mine.guard_ = nullptr;
-        write_headers(mine.verdict_, response);
+        if (!std::exchange(mine.is_open_, false)) return;
+        put_fields(mine.answer_,
+                   [&](const char* name, std::string value) { response.set_header(name, std::move(value)); });
     }
 
 private:
     template <class Request>
-    Verdict check(const Request& request) const noexcept {
-        try {
-            const detail::HeaderLines forwarded{request.headers, guard_.address_header()};
-            return guard_.check(method_name(request.method), request.url, request.remote_ip_address, forwarded.lines(),
-                                detail::identified(identify_, request));
-        } catch (...) {  // no memory for the method's name
-            return {};
-        }
+    Answer handle(const Request& request) const noexcept {
+        const MapHeaders headers{request.headers};
+        const auto target = [&] {  // older versions of Crow keep it under another name
+            if constexpr (requires { request.raw_url; }) return std::string_view{request.raw_url};
+            return std::string_view{request.url};
+        };
+        const std::string method =
+            sluice::detail::try_or([&] { return method_name(request.method); }, [] { return std::string{}; });
+        return guard_.handle({.method = method,
+                              .path = request.url,
+                              .peer = request.remote_ip_address,
+                              .query = split_target(target()).second,
+                              .header = headers,
+                              .caller = identified(identify_, request),
+                              .body_size = request.body.size()});
     }
 
     template <class Response>
-    void deny(const Verdict& verdict, Response& response) const noexcept {
-        response.code = 429;
-        write_headers(verdict, response);
-        try {
-            auto body = guard_.denial(verdict);
-            response.code = body.status;
-            response.set_header("Content-Type", std::string{body.content_type});
-            response.body = std::move(body.content);
-        } catch (...) {  // no memory: a denial without an explanation
-        }
-    }
-
-    template <class Response>
-    void write_headers(const Verdict& verdict, Response& response) const noexcept {
-        try {
-            guard_.write_headers(
-                verdict, [&](const char* name, std::string value) { response.set_header(name, std::move(value)); });
-        } catch (...) {  // no memory for a header: the answer is worth more
-        }
+    static void deny(const Answer& answer, Response& response) noexcept {
+        response.code = answer.denial.status;
+        put_fields(answer, [&](const char* name, std::string value) { response.set_header(name, std::move(value)); });
+        const auto explain = [&] {
+            response.set_header("Content-Type", std::string{answer.denial.content_type});
+            response.body = answer.denial.content;
+        };
+        sluice::detail::try_or(explain, [] {});  // no memory: a denial without an explanation
     }
 
     Guard guard_;

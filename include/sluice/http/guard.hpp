@@ -9,15 +9,18 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
-#include <sluice/http/client_address.hpp>
+#include <sluice/detail/exceptions.hpp>
+#include <sluice/http/asked.hpp>
+#include <sluice/http/client/client_address.hpp>
 #include <sluice/http/headers.hpp>
 #include <sluice/http/problem.hpp>
-#include <sluice/http/rules.hpp>
+#include <sluice/http/rules/rules.hpp>
 
 namespace sluice::http {
 
@@ -31,6 +34,10 @@ struct Denial {
 struct GuardOptions {
     HeaderOptions headers{};
     BodyStyle body = BodyStyle::problem;
+    DenialTemplate answer{};  ///< in the place of `body`; a rule's own goes before it
+    /// The last word about a denial: may change status, content type and body. Called by any thread; where it throws, what
+    /// it left is sent.
+    std::function<void(const Denial&, DenialBody&)> compose{};
     ClientAddress client_address{};
     /// Called for each denial by any thread; what it throws is dropped. DenialLog keeps it from flooding a log.
     std::function<void(const Denial&)> on_denied{};
@@ -46,8 +53,25 @@ struct GuardOptions {
     std::chrono::nanoseconds max_drain_time = std::chrono::seconds{5};
 };
 
-/// Rules, the client's address and the answer to a denied request, in one handle for a server's adapter. Copies
-/// share it; all methods may be called by many threads at once.
+/// A field of an answer, to be put in the place of others of its name.
+struct Field {
+    const char* name;
+    std::string value;
+};
+
+/// What an adapter has to do with a request.
+struct Answer {
+    bool allowed = true;
+    Verdict verdict{};
+    std::vector<Field> fields{};  ///< rate limit fields, of every answer: put in after the handler, who may have some
+    DenialBody denial{};          ///< where it is not allowed: what to send
+    /// How long to hold the request before it is handled: for adapters that keep no thread meanwhile. A blocking one
+    /// keeps to GuardOptions::max_hold.
+    std::chrono::nanoseconds delay{0};
+};
+
+/// Rules, the client's address and the answer to a request, in one handle for a server's adapter. Copies share it; all
+/// methods may be called by many threads at once.
 class Guard {
 public:
     explicit Guard(RuleSet rules, GuardOptions options = {})
@@ -56,22 +80,29 @@ public:
     /// To be replaced while serving: guard.rules().replace(load_rules(...)).
     Rules& rules() const noexcept { return shared_->rules; }
 
-    /// The header that client_address needs, empty for none.
-    std::string_view address_header() const noexcept { return shared_->options.client_address.header(); }
+    /// Checks and charges one request and says how to answer it. Where memory is out, a denial has a status alone.
+    Answer handle(Asked asked) const noexcept {
+        find_client(asked);
+        Answer answer{.verdict = shared_->rules.check(asked)};
+        answer.allowed = answer.verdict.allowed();
+        answer.delay = answer.verdict.delay();
+        const Denial denial{asked.method, asked.path, asked.caller, answer.verdict};
+        if (!answer.allowed) shared_->tell(denial);
+        const auto fill_in = [&] {
+            if (!answer.allowed) compose(denial, answer.denial);
+            write_headers(answer.verdict, [&](const char* name, std::string value) {
+                answer.fields.push_back({name, std::move(value)});
+            });
+        };
+        sluice::detail::try_or(fill_in, [] {});
+        return answer;
+    }
 
-    /// Checks and charges one request. `peer` is the socket's address, `forwarded` are the lines of address_header()
-    /// in the order they came, `caller` is what the program knows; its addresses are filled in here. `path` is what the
-    /// server routes by: decoded if it decodes, and without the query (path_of cuts it off a raw target). With the name
-    /// of a rule that one applies, whatever the path.
-    Verdict check(std::string_view method, std::string_view path, std::string_view peer,
-                  std::span<const std::string_view> forwarded = {}, Caller caller = {},
-                  std::string_view rule = {}) const noexcept {
-        const auto& finder = shared_->options.client_address;
-        caller.address = finder.find(peer, forwarded);
-        if (caller.address) caller.block = finder.identity(*caller.address);
-        Verdict verdict =
-            rule.empty() ? shared_->rules.check(method, path, caller) : shared_->rules.check_named(rule, caller);
-        if (!verdict.allowed()) shared_->tell({method, path, caller, verdict});
+    /// The same without an answer.
+    Verdict check(Asked asked) const noexcept {
+        find_client(asked);
+        Verdict verdict = shared_->rules.check(asked);
+        if (!verdict.allowed()) shared_->tell({asked.method, asked.path, asked.caller, verdict});
         return verdict;
     }
 
@@ -85,33 +116,56 @@ public:
         shared_->headers.write(verdict.told(), std::forward<Set>(set));
     }
 
-    /// Status and body for a denied request; its headers are write_headers'.
-    DenialBody denial(const Verdict& verdict) const { return denial_body(verdict.answers(), shared_->options.body); }
+    /// Status and body for a denied request, without GuardOptions::compose; its headers are write_headers'.
+    DenialBody denial(const Verdict& verdict) const {
+        const int status = verdict.is_forbidden() ? 403 : denial_status(verdict.answers());
+        DenialBody body = denial_body(verdict.answers(), shared_->options.body, status);
+        const Rule* rule = verdict.rule();
+        const bool has_own = rule != nullptr && rule->answer.says_something();
+        (has_own ? rule->answer : shared_->options.answer).apply(verdict.answers(), body);
+        return body;
+    }
 
 private:
+    void find_client(Asked& asked) const noexcept {
+        const auto& finder = shared_->options.client_address;
+        Caller& caller = asked.caller;
+        if (!caller.address) caller.address = finder.find(asked.peer, asked.header(finder.header()).lines());
+        if (caller.address) caller.block = finder.identity(*caller.address);
+    }
+
+    void compose(const Denial& told, DenialBody& body) const {
+        body = denial(told.verdict);
+        const auto& own = shared_->options.compose;
+        if (own) sluice::detail::try_or([&] { own(told, body); }, [] {});
+    }
+
     struct Shared {
         Shared(RuleSet set, GuardOptions chosen)
             : rules(std::move(set)), options(std::move(chosen)), headers(options.headers) {}
 
+        /// The log's trouble is not the request's.
         void tell(const Denial& denial) noexcept {
-            try {
-                if (options.on_denied) options.on_denied(denial);
-            } catch (...) {  // the log's trouble is not the request's
-            }
+            sluice::detail::try_or(
+                [&] {
+                    if (options.on_denied) options.on_denied(denial);
+                },
+                [] {});
+            sluice::detail::try_or([&] { tell_misconfigured(denial); }, [] {});
+        }
+
+        void tell_misconfigured(const Denial& denial) {
             const auto is_misconfigured = [](const PolicyAnswer& answer) {
                 return answer.decision.error == Errc::misconfigured;
             };
             const auto answers = denial.verdict.answers();
             const auto answer = std::find_if(answers.begin(), answers.end(), is_misconfigured);
             if (answer == answers.end() || is_told.exchange(true, std::memory_order_relaxed)) return;
-            try {
-                if (options.on_misconfigured) return options.on_misconfigured(denial);
-                const std::string line = "sluice: rule '" + denial.verdict.rule()->name + "', limit '" +
-                                         std::string{answer->name} + "': " + answer->decision.error.message() +
-                                         "; its requests get 500\n";
-                std::fputs(line.c_str(), stderr);
-            } catch (...) {
-            }
+            if (options.on_misconfigured) return options.on_misconfigured(denial);
+            const std::string line = "sluice: rule '" + denial.verdict.rule()->name + "', limit '" +
+                                     std::string{answer->name} + "': " + answer->decision.error.message() +
+                                     "; its requests get 500\n";
+            std::fputs(line.c_str(), stderr);
         }
 
         Rules rules;

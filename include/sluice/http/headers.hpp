@@ -11,26 +11,48 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <sluice/error.hpp>
 #include <sluice/http/answer.hpp>
+#include <sluice/http/detail/text.hpp>
 #include <sluice/http/policy_name.hpp>
 
 namespace sluice::http {
 
-/// Which fields tell a client about its limits. Retry-After is sent with each denial in every style.
-enum class HeaderStyle {
-    none,
-    x_ratelimit,  ///< X-RateLimit-Limit, -Remaining, -Reset: of the limit that binds; Reset counts seconds from now
-    ratelimit,    ///< RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers, with every limit. One
-                  ///< whose requests cost several units says so with qu="units"; x_ratelimit has no word for that
-    both,         ///< costs a server most, in bytes and in time
+/// Which fields tell a client about its limits: flags, to be combined with |. Retry-After is sent with each denial in
+/// every style.
+enum class HeaderStyle : unsigned {
+    none = 0,
+    x_ratelimit = 1,  ///< X-RateLimit-Limit, -Remaining, -Reset: of the limit that binds; Reset counts seconds from now
+    ratelimit = 2,  ///< RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers, versions 8 to 11, with
+                    ///< every limit. One whose requests cost several units says so with qu="units"
+    both = 3,       ///< costs a server most, in bytes and in time
+    draft_7 = 4,    ///< version 7: RateLimit: limit=10, remaining=5, reset=50, of the limit that binds
+    draft_6 = 8,    ///< up to version 6: RateLimit-Limit, -Remaining, -Reset, of the limit that binds
+    x_ratelimit_unix = 16  ///< as x_ratelimit, but Reset is a time, in seconds of the Unix epoch
+};
+
+constexpr HeaderStyle operator|(HeaderStyle a, HeaderStyle b) noexcept {
+    return static_cast<HeaderStyle>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+/// Whether `all` has one of the flags of `some`.
+constexpr bool has_style(HeaderStyle all, HeaderStyle some) noexcept {
+    return (static_cast<unsigned>(all) & static_cast<unsigned>(some)) != 0;
+}
+
+/// The fields of x_ratelimit and x_ratelimit_unix by other names; an empty one is left out.
+struct HeaderNames {
+    std::string limit = "X-RateLimit-Limit";
+    std::string remaining = "X-RateLimit-Remaining";
+    std::string reset = "X-RateLimit-Reset";
 };
 
 struct HeaderOptions {
     HeaderStyle style = HeaderStyle::x_ratelimit;
     /// Adds up to so many percent to Retry-After, at random, so that denied clients do not all come back at once.
     unsigned retry_jitter_percent = 0;
+    HeaderNames names{};
 };
 
 /// Whole seconds, rounded up.
@@ -49,52 +71,91 @@ inline std::optional<std::uint64_t> retry_after_seconds(const Decision& decision
     return std::max<std::uint64_t>(ceil_seconds(decision.retry_after), 1);
 }
 
+/// Retry-After of several limits: the longest. Nothing if one of them will never be allowed, whatever the others say.
+inline std::optional<std::uint64_t> longest_retry(std::span<const PolicyAnswer> answers) noexcept {
+    std::optional<std::uint64_t> longest;
+    for (const auto& answer : answers) {
+        const auto seconds = retry_after_seconds(answer.decision);
+        if (!answer.decision.allowed && !seconds) return std::nullopt;
+        longest = std::max(longest, seconds);
+    }
+    return longest;
+}
+
 /// Writes rate limit fields. Usable by all threads at once; the strings it makes are its only allocations.
 class HeaderWriter {
 public:
-    /// Throws std::invalid_argument for a jitter above 100 %.
-    explicit HeaderWriter(const HeaderOptions& options = {}) : options_(options) {
-        if (options.retry_jitter_percent > 100) {
+    /// Throws std::invalid_argument for a jitter above 100 %, styles that write the same field, and names that no field has.
+    explicit HeaderWriter(HeaderOptions options = {}) : options_(std::move(options)) {
+        if (options_.retry_jitter_percent > 100) {
             throw std::invalid_argument("sluice: retry_jitter_percent must be from 0 to 100, not " +
-                                        std::to_string(options.retry_jitter_percent));
+                                        std::to_string(options_.retry_jitter_percent));
+        }
+        const int drafts =
+            int{has(HeaderStyle::ratelimit)} + int{has(HeaderStyle::draft_7)} + int{has(HeaderStyle::draft_6)};
+        if (drafts > 1 || (has(HeaderStyle::x_ratelimit) && has(HeaderStyle::x_ratelimit_unix))) {
+            throw std::invalid_argument("sluice: two header styles that write the same field");
+        }
+        for (const std::string* name : {&options_.names.limit, &options_.names.remaining, &options_.names.reset}) {
+            if (!std::all_of(name->begin(), name->end(), detail::is_token_char)) {
+                throw std::invalid_argument("sluice: '" + *name + "' cannot be a header's name");
+            }
         }
     }
 
-    /// Calls set(const char* name, std::string value) for each field. Limits whose store failed are left out: there
-    /// are no true numbers for them. One that was not asked stands in RateLimit-Policy alone, which is thus the same
-    /// for all answers of a rule. What `set` and std::string throw goes through.
+    /// Calls set(const char* name, std::string value) for each field; the names live as long as this. Limits whose store
+    /// failed are left out: there are no true numbers for them. One that was not asked stands in RateLimit-Policy alone,
+    /// which is thus the same for all answers of a rule. What `set` and std::string throw goes through.
     template <class Set>
     void write(std::span<const PolicyAnswer> answers, Set&& set) const {
         const bool known = std::any_of(answers.begin(), answers.end(), is_known);
-        const bool ratelimit = options_.style == HeaderStyle::ratelimit || options_.style == HeaderStyle::both;
-        const bool x_ratelimit = options_.style == HeaderStyle::x_ratelimit || options_.style == HeaderStyle::both;
-        if (known && ratelimit) {
+        if (known && has(HeaderStyle::ratelimit)) {
             set("RateLimit", list(answers, is_known, append_state));
             set("RateLimit-Policy", list(answers, is_enforced, append_policy));
         }
         if (const auto wait = longest_retry(answers)) set("Retry-After", std::to_string(jittered(*wait)));
-        if (known && x_ratelimit) {
-            const PolicyAnswer& bound = *binding(answers);
-            if (!is_known(bound)) return;
-            set("X-RateLimit-Limit", std::to_string(bound.decision.limit));
-            set("X-RateLimit-Remaining", std::to_string(bound.decision.remaining));
-            set("X-RateLimit-Reset", std::to_string(ceil_seconds(bound.decision.reset_after)));
-        }
+        if (!known) return;
+        const PolicyAnswer& bound = *binding(answers);
+        if (is_known(bound)) write_bound(bound, set);
+        if (has(HeaderStyle::draft_7 | HeaderStyle::draft_6)) set("RateLimit-Policy", old_policies(answers));
     }
 
 private:
+    bool has(HeaderStyle style) const noexcept { return has_style(options_.style, style); }
     static bool is_enforced(const PolicyAnswer& answer) noexcept { return is_decided(answer.decision.error); }
     static bool is_known(const PolicyAnswer& answer) noexcept { return answer.asked && is_enforced(answer); }
 
-    /// Nothing if one of them will never be allowed, whatever the others say.
-    static std::optional<std::uint64_t> longest_retry(std::span<const PolicyAnswer> answers) noexcept {
-        std::optional<std::uint64_t> longest;
-        for (const auto& answer : answers) {
-            const auto seconds = retry_after_seconds(answer.decision);
-            if (!answer.decision.allowed && !seconds) return std::nullopt;
-            longest = std::max(longest, seconds);
+    /// The styles that know of one limit.
+    template <class Set>
+    void write_bound(const PolicyAnswer& bound, Set& set) const {
+        const Decision& decision = bound.decision;
+        const std::string limit = std::to_string(decision.limit), remaining = std::to_string(decision.remaining);
+        const std::string window = std::to_string(effective_window(decision));
+        if (has(HeaderStyle::draft_7))
+            set("RateLimit", "limit=" + limit + ", remaining=" + remaining + ", reset=" + window);
+        if (has(HeaderStyle::draft_6)) {
+            set("RateLimit-Limit", limit);
+            set("RateLimit-Remaining", remaining);
+            set("RateLimit-Reset", window);
         }
-        return longest;
+        if (!has(HeaderStyle::x_ratelimit | HeaderStyle::x_ratelimit_unix)) return;
+        const auto& names = options_.names;
+        const auto now = has(HeaderStyle::x_ratelimit_unix) ? std::chrono::system_clock::now().time_since_epoch()
+                                                            : std::chrono::system_clock::duration{0};
+        if (!names.limit.empty()) set(names.limit.c_str(), limit);
+        if (!names.remaining.empty()) set(names.remaining.c_str(), remaining);
+        if (!names.reset.empty()) set(names.reset.c_str(), std::to_string(ceil_seconds(now + decision.reset_after)));
+    }
+
+    /// Versions 6 and 7 know no names: "10;w=1, 100;w=60".
+    static std::string old_policies(std::span<const PolicyAnswer> answers) {
+        std::string out;
+        for (const auto& answer : answers) {
+            if (!is_enforced(answer)) continue;
+            out += (out.empty() ? "" : ", ") + std::to_string(answer.quota.limit);
+            parameter(out, ";w=", ceil_seconds(answer.quota.window));
+        }
+        return out;
     }
 
     template <class Tells, class Append>
@@ -112,17 +173,34 @@ private:
     /// A window is rounded up, so that no more is promised than is granted.
     static void append_policy(std::string& out, const PolicyAnswer& answer) {
         parameter(out, ";q=", answer.quota.limit);
-        if (answer.cost != 1) out += ";qu=\"units\"";  // the draft's default is "requests"
+        const std::string_view unit = !answer.unit.empty() ? answer.unit : answer.cost != 1 ? "units" : "requests";
+        if (unit != "requests") {  // the draft's default
+            out += ";qu=";
+            detail::append_quoted(out, unit);
+        }
         parameter(out, ";w=", ceil_seconds(answer.quota.window));
+        append_partition(out, answer);
     }
-    /// t is the time in which no more than r may be used: until the retry where denied, so that it never ends after
-    /// Retry-After, else until the key is as good as new. Left out when there is nothing to wait for.
+    /// Left out when there is nothing to wait for.
     static void append_state(std::string& out, const PolicyAnswer& answer) {
-        const Decision& decision = answer.decision;
-        const auto retry = retry_after_seconds(decision);
-        parameter(out, ";r=", decision.remaining);
-        const auto window = retry ? *retry : ceil_seconds(decision.reset_after);
+        parameter(out, ";r=", answer.decision.remaining);
+        const auto window = effective_window(answer.decision);
         if (window > 0) parameter(out, ";t=", window);
+        append_partition(out, answer);
+    }
+    /// The time in which no more than `remaining` may be used: until the retry where denied, so that it never ends after
+    /// Retry-After, else until the key is as good as new.
+    static std::uint64_t effective_window(const Decision& decision) noexcept {
+        return retry_after_seconds(decision).value_or(ceil_seconds(decision.reset_after));
+    }
+    /// pk, a byte sequence: eight bytes in base64.
+    static void append_partition(std::string& out, const PolicyAnswer& answer) {
+        if (!answer.partition) return;
+        constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        out += ";pk=:";
+        for (int shift = 58; shift >= 0; shift -= 6) out += digits[(*answer.partition >> shift) & 63];
+        out += digits[(*answer.partition & 15) << 2];  // the last 4 bits
+        out += "=:";
     }
     /// Integers of structured fields have at most 15 digits.
     static void parameter(std::string& out, const char* name, std::uint64_t value) {

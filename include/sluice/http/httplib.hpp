@@ -10,10 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include <sluice/http/detail/adapter.hpp>
+#include <sluice/http/adapter.hpp>
 #include <sluice/http/detail/httplib_denial.hpp>
 #include <sluice/http/detail/unread_body.hpp>
-#include <sluice/http/guard.hpp>
 
 // Rate limiting for cpp-httplib, 0.10 to the newest. Templates over its members; httplib.h is not included here.
 //
@@ -52,10 +51,7 @@ public:
     template <class Request, class Response>
     typename Server::HandlerResponse operator()(const Request& request, Response& response) const noexcept {
         if (!admit(request, response)) return Server::HandlerResponse::Handled;
-        try {
-            if (const auto* record = detail::record_of(request)) detail::write_headers(*record, response);
-        } catch (...) {  // no memory for a header: the answer is worth more
-        }
+        if (const auto* record = detail::record_of(request)) detail::write_headers(*record, response);
         return Server::HandlerResponse::Unhandled;
     }
 
@@ -123,7 +119,7 @@ public:
     template <class Request>
     const Verdict* verdict(const Request& request) const noexcept {
         const auto* record = detail::record_of(request);
-        return record == nullptr || !record->is_checked ? nullptr : &record->verdict;
+        return record == nullptr || !record->is_checked ? nullptr : &record->answer.verdict;
     }
 
 private:
@@ -142,7 +138,8 @@ private:
     bool is_of(const std::vector<std::string>& names, const Request& request) const noexcept {
         if (names.empty()) return false;
         const auto rules = guard_.rules().current();
-        const Rule* rule = rules->find(request.method, request.path);
+        const MapHeaders headers{request.headers};
+        const Rule* rule = rules->find(asked(request, headers));
         return rule != nullptr && std::find(names.begin(), names.end(), rule->name) != names.end();
     }
 
@@ -152,8 +149,10 @@ private:
         if (!detail::LeftOpen::of_this_thread().is_of(request)) return true;
         response.status = 400;
         try {
-            detail::deny(request, response,
-                         detail::keep(request, {.guard = guard_, .is_unread = true, .denial = detail::bad_request()}));
+            auto& record = detail::keep(request, {.guard = guard_, .is_unread = true});
+            record.answer.allowed = false;
+            record.answer.denial = detail::bad_request();
+            detail::deny(request, response, record);
         } catch (...) {  // no memory: the next is refused, too
         }
         return false;
@@ -175,11 +174,11 @@ private:
     bool admit(const Request& request, Response& response) const noexcept {
         if (!is_request(request, response)) return false;
         const auto* known = detail::record_of(request);
-        if (known != nullptr && known->is_checked && known->guard == guard_) return known->verdict.allowed();
-        auto verdict = check(request, {});
-        const bool allowed = verdict.allowed();
+        if (known != nullptr && known->is_checked && known->guard == guard_) return known->answer.allowed;
+        auto answer = ask(request, {});
+        const bool allowed = answer.allowed;
         try {
-            auto& record = detail::keep(request, {guard_, std::move(verdict)});
+            auto& record = detail::keep(request, {guard_, std::move(answer)});
             if (!allowed) deny(request, response, record, [] { return false; });
         } catch (...) {  // no memory for the record or a body
             if (allowed) return true;
@@ -194,9 +193,9 @@ private:
                ReadBody read_body) const {
         auto* record = detail::record_of(request);
         if (record == nullptr || !is_charged(*record, rule)) {
-            record = &detail::keep(request, {guard_, check(request, rule)});
+            record = &detail::keep(request, {guard_, ask(request, rule)});
         }
-        if (!record->verdict.allowed()) return deny(request, response, *record, read_body);
+        if (!record->answer.allowed) return deny(request, response, *record, read_body);
         try {
             handle();
         } catch (...) {
@@ -212,23 +211,33 @@ private:
         if (rule.empty()) return true;
         const auto rules = guard_.rules().current();
         const Rule* named = rules->named(rule);
-        const Rule* charged = record.verdict.rule();
+        const Rule* charged = record.answer.verdict.rule();
         return named != nullptr && charged != nullptr && charged->name == named->name;
     }
 
-    template <class Request>
-    Verdict check(const Request& request, std::string_view rule) const noexcept {
+    /// `headers` has to live as long as the result.
+    template <class Request, class Headers>
+    static Asked asked(const Request& request, const Headers& headers) noexcept {
         // remote_addr is the socket's; the header REMOTE_ADDR, which cpp-httplib adds, may be the client's own.
-        const detail::HeaderLines forwarded{request.headers, guard_.address_header()};
-        auto verdict = guard_.check(request.method, request.path, request.remote_addr, forwarded.lines(),
-                                    detail::identified(identify_, request), rule);
-        detail::hold(verdict, guard_.options());
-        return verdict;
+        return {.method = request.method,
+                .path = request.path,
+                .peer = request.remote_addr,
+                .query = split_target(request.target).second,
+                .header = headers};
+    }
+    template <class Request>
+    Answer ask(const Request& request, std::string_view rule) const noexcept {
+        const MapHeaders headers{request.headers};
+        Asked one = asked(request, headers);
+        one.caller = identified(identify_, request);
+        one.rule = rule;
+        auto answer = guard_.handle(std::move(one));
+        hold(answer, guard_.options());
+        return answer;
     }
 
     template <class Request, class Response, class ReadBody>
     void deny(const Request& request, Response& response, detail::HttplibRecord& record, ReadBody read_body) const {
-        record.denial = guard_.denial(record.verdict);
         record.is_unread = detail::may_have_body(request) && !read_body();
         detail::write_headers(record, response);
         detail::deny(request, response, record);
@@ -249,8 +258,8 @@ private:
             detail::write_headers(*record, response);
             if (!record->is_unread) return;
             if (response.body.empty()) {
-                response.body = record->denial.content;
-                detail::set_header(response, "Content-Type", std::string{record->denial.content_type});
+                response.body = record->answer.denial.content;
+                detail::set_header(response, "Content-Type", std::string{record->answer.denial.content_type});
                 response.headers.erase("Content-Encoding");
             }
             detail::close_after(response, record->is_head);

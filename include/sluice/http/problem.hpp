@@ -24,8 +24,8 @@ enum class BodyStyle {
 /// A denial's status and body. Says nothing of keys, hosts or a store's errors.
 struct DenialBody {
     int status = 429;
-    std::string_view content_type;
-    std::string content;
+    std::string content_type{};
+    std::string content{};
 };
 
 namespace detail {
@@ -46,6 +46,7 @@ inline std::string decimal_seconds(std::chrono::nanoseconds time) {
 constexpr std::string_view problem_type(int status) noexcept {
     switch (status) {
         case 400: return R"(about:blank","title":"Bad Request")";
+        case 403: return R"(about:blank","title":"Forbidden")";
         case 500: return R"(about:blank","title":"Internal Server Error")";
         case 503:
             return R"(https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",)"
@@ -86,6 +87,7 @@ inline std::string plain(std::span<const PolicyAnswer> answers, int status) {
     const PolicyAnswer* bound = binding(answers);
     const auto wait = bound != nullptr ? bound->decision.retry_after : Decision::never;
     if (status == 400) return R"({"error":"Bad request","retry_after":null})";
+    if (status == 403) return R"({"error":"Forbidden","retry_after":null})";
     if (status == 500) return R"({"error":"Rate limiter misconfigured","retry_after":null})";
     std::string out = status == 503 ? R"({"error":"Rate limiter unavailable","retry_after":)"
                                     : R"({"error":"Rate limit exceeded","retry_after":)";
@@ -109,10 +111,12 @@ inline int denial_status(std::span<const PolicyAnswer> answers) noexcept {
 }
 
 /// The status and the body for a denied request. May throw std::bad_alloc.
-inline DenialBody denial_body(std::span<const PolicyAnswer> answers, BodyStyle style = BodyStyle::problem) {
-    const int status = denial_status(answers);
+inline DenialBody denial_body(std::span<const PolicyAnswer> answers, BodyStyle style, int status) {
     if (style == BodyStyle::plain) return {status, "application/json", detail::plain(answers, status)};
     return {status, "application/problem+json", detail::problem(answers, status)};
+}
+inline DenialBody denial_body(std::span<const PolicyAnswer> answers, BodyStyle style = BodyStyle::problem) {
+    return denial_body(answers, style, denial_status(answers));
 }
 
 }  // namespace sluice::http

@@ -10,8 +10,11 @@
 #include <system_error>
 #include <utility>
 
+#include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
+#include <sluice/detail/exceptions.hpp>
 #include <sluice/error.hpp>
+#include <sluice/layers/async_fallback.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 
@@ -30,7 +33,8 @@ namespace sluice {
 /// is open, and let a probe through now and then. Until it opens, a call can take the time limits of both.
 ///
 /// A refund goes to the store that answers. A reset goes to both, and fails where the primary's does: the key lives on
-/// there.
+/// there. What is given back goes to the store that took it, as Consumption::source tells: its lowest bit is 1 of the
+/// secondary's, the others are that store's own source. So it fails while that store does, and never gives units to another.
 ///
 /// The most that can be admitted. Each store keeps to the policy on its own and knows nothing of what the other has
 /// admitted, so the sum is what counts: with capacity C and rate R, at most C + R * t in a time t in which one store
@@ -48,14 +52,46 @@ public:
     template <Policy P>
     requires Store<Primary, P> && Store<Secondary, P> Decision decide(const Request<P>& request)
     const noexcept {
-        return decide(request, [&](const auto& store) { return store.decide(request); });
+        return decide(request, [](const auto& store, const Request<P>& own) { return store.decide(own); });
+    }
+
+    template <Policy P>
+    requires SettlingStore<Primary, P> && SettlingStore<Secondary, P> Consumption consume(const Request<P>& request)
+    const noexcept {
+        Consumption taken = primary_.consume(request);
+        const bool is_primary = !is_failure(taken.decision.error);
+        if (!is_primary) {
+            taken = secondary_.consume(request);
+            detail::layers::mark_degraded(taken.decision);
+        }
+        taken.source = taken.source << 1 | (is_primary ? 0U : 1U);
+        return taken;
     }
 
     template <Policy P>
     requires TimedStore<Primary, P> && TimedStore<Secondary, P> Decision decide_at(const Request<P>& request,
                                                                                    std::chrono::nanoseconds now)
     const noexcept {
-        return decide(request, [&](const auto& store) { return store.decide_at(request, now); });
+        return decide(request, [=](const auto& store, const Request<P>& own) { return store.decide_at(own, now); });
+    }
+
+    /// The same for an event loop. Costs copies of the request's name and key, for the secondary. What was cancelled stays
+    /// so.
+    template <Policy P, Completion F>
+    requires AsyncStore<Primary, P> && AsyncStore<Secondary, P>
+    void decide_async(const Request<P>& request, F done) const noexcept {
+        if (request.operation == Operation::give_back) {
+            Request<P> own{request};
+            own.source >>= 1;
+            if (request.source % 2 == 0) return primary_.decide_async(own, std::move(done));
+            return secondary_.decide_async(own, std::move(done));
+        }
+        detail::try_or(
+            [&] {
+                primary_.decide_async(request,
+                                      detail::layers::PrimaryCompletion<P, Secondary, F>{request, secondary_, done});
+            },
+            [&] { std::move(done)(failure(Errc::no_memory)); });
     }
 
     /// Keys in a row that the primary failed go to the secondary together.
@@ -70,7 +106,7 @@ public:
             while (end != out.size() && is_failure(out[end].error)) ++end;
             const auto failed = out.subspan(begin, end - begin);
             secondary_.decide_many(request, keys.subspan(begin, end - begin), failed);
-            for (Decision& decision : failed) mark(decision);
+            for (Decision& decision : failed) detail::layers::mark_degraded(decision);
         }
     }
 
@@ -87,19 +123,20 @@ public:
 private:
     template <Policy P, class Ask>
     Decision decide(const Request<P>& request, Ask ask) const noexcept {
-        Decision decision = ask(primary_);
+        if (request.operation == Operation::give_back) {
+            Request<P> own{request};
+            own.source >>= 1;
+            return request.source % 2 == 0 ? ask(primary_, own) : ask(secondary_, own);
+        }
+        Decision decision = ask(primary_, request);
         if (request.operation == Operation::reset) {
-            const Decision second = ask(secondary_);
+            const Decision second = ask(secondary_, request);
             return decision.error ? decision : second;
         }
         if (!is_failure(decision.error)) return decision;
-        decision = ask(secondary_);
-        mark(decision);
+        decision = ask(secondary_, request);
+        detail::layers::mark_degraded(decision);
         return decision;
-    }
-
-    static void mark(Decision& decision) noexcept {
-        if (!decision.error) decision.error = Errc::degraded;
     }
 
     Primary primary_;

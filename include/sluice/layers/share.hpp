@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
 #include <sluice/detail/validate.hpp>
 #include <sluice/policies/builtin.hpp>
@@ -15,6 +16,31 @@
 #include <sluice/store.hpp>
 
 namespace sluice {
+
+namespace detail::layers {
+
+/// What the store says of a share, made what is true of the whole.
+inline void settle_share(Decision& decision, std::uint64_t units, std::uint64_t whole_limit,
+                         std::chrono::nanoseconds share_window) noexcept {
+    if (decision.retry_after == Decision::never && units <= whole_limit) decision.retry_after = share_window;
+}
+
+template <class F>
+struct ShareCompletion {
+    F done;
+    std::uint64_t units;
+    std::uint64_t whole_limit;
+    std::chrono::nanoseconds share_window;
+
+    void operator()(Decision decision) && {
+        settle_share(decision, units, whole_limit, share_window);
+        std::move(done)(decision);
+    }
+    auto get_allocator() const noexcept { return completion_allocator(done); }
+    bool is_abandoned() const noexcept { return sluice::is_abandoned(done); }
+};
+
+}  // namespace detail::layers
 
 /// A store in which each of `instances` processes enforces its share of every policy: a store of a process' own behind a
 /// shared one.
@@ -41,9 +67,28 @@ public:
     }
 
     template <Policy P>
+    requires SettlingStore<S, P> Consumption consume(const Request<P>& request)
+    const noexcept {
+        const P share = share_of(request.scope.policy, instances_);
+        Consumption taken = store_.consume(with_scope(request, Scope<P>{request.scope.name, share}, request.key));
+        settle(taken.decision, request, share);
+        return taken;
+    }
+
+    template <Policy P>
     requires TimedStore<S, P> Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now)
     const noexcept {
         return decide(request, [&](const Request<P>& shared) { return store_.decide_at(shared, now); });
+    }
+
+    template <Policy P, Completion F>
+    requires AsyncStore<S, P>
+    void decide_async(const Request<P>& request, F done) const noexcept {
+        const P share = share_of(request.scope.policy, instances_);
+        store_.decide_async(
+            with_scope(request, Scope<P>{request.scope.name, share}, request.key),
+            detail::layers::ShareCompletion<F>{std::move(done), request.units, request.scope.policy.quota().limit,
+                                               share.quota().window});
     }
 
     template <Policy P>
@@ -51,7 +96,7 @@ public:
     void decide_many(const Request<P>& request, std::span<const std::string_view> keys,
                      std::span<Decision> out) const noexcept {
         const P share = share_of(request.scope.policy, instances_);
-        store_.decide_many(Request<P>{{request.scope.name, share}, {}, request.units, request.operation}, keys, out);
+        store_.decide_many(with_scope(request, Scope<P>{request.scope.name, share}, request.key), keys, out);
         for (Decision& decision : out) settle(decision, request, share);
     }
 
@@ -71,15 +116,14 @@ private:
     template <Policy P, class Ask>
     Decision decide(const Request<P>& request, Ask ask) const noexcept {
         const P share = share_of(request.scope.policy, instances_);
-        Decision decision = ask({{request.scope.name, share}, request.key, request.units, request.operation});
+        Decision decision = ask(with_scope(request, Scope<P>{request.scope.name, share}, request.key));
         settle(decision, request, share);
         return decision;
     }
 
     template <Policy P>
     static void settle(Decision& decision, const Request<P>& request, const P& share) noexcept {
-        if (decision.retry_after != Decision::never || request.units > request.scope.policy.quota().limit) return;
-        decision.retry_after = share.quota().window;
+        detail::layers::settle_share(decision, request.units, request.scope.policy.quota().limit, share.quota().window);
     }
 
     S store_;

@@ -19,10 +19,11 @@
 #include <sluice/error.hpp>
 #include <sluice/memory/detail/decision_time.hpp>
 #include <sluice/memory/detail/key_hash.hpp>
-#include <sluice/memory/detail/state_form.hpp>
 #include <sluice/memory/detail/slot.hpp>
+#include <sluice/memory/detail/state_form.hpp>
 #include <sluice/memory/detail/table.hpp>
 #include <sluice/memory/memory_options.hpp>
+#include <sluice/operate.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 
@@ -44,6 +45,22 @@ public:
         return decide_in_place(request, place, clock_.now(), &clock_);
     }
 
+    /// Has the answer at once.
+    template <Completion F>
+    void decide_async(const Request<P>& request, F done) const noexcept {
+        std::move(done)(decide(request));
+    }
+
+    /// See SettlingStore. At about twice the cost of decide().
+    Consumption consume(const Request<P>& request) const noexcept {
+        Time time{clock_.now(), &clock_};
+        Consumption taken;
+        taken.decision = dispatch(request, locate(request.scope, request.key).tag, time, taken.units);
+        if (taken.decision.error) taken.units = 0;  // there was no place for the state
+        taken.at = time.now();
+        return taken;
+    }
+
     [[gnu::flatten]] Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
         return decide_in_place(request, locate(request.scope, request.key), now, nullptr);
     }
@@ -62,7 +79,7 @@ public:
             }
             now = std::max(now, clock_.now());
             for (std::size_t i = 0; i != count; ++i) {
-                const Request<P> one{request.scope, keys[done + i], request.units, request.operation};
+                const Request<P> one = with_scope(request, request.scope, keys[done + i]);
                 // Made in place: a copy of a decision would wait for the stores of its members.
                 static_assert(std::is_trivially_destructible_v<Decision>);
                 ::new (static_cast<void*>(&out[done + i])) Decision(decide_in_place(one, places[i], now, &clock_));
@@ -155,8 +172,9 @@ private:
         Decision decision = try_in_place(request, place, now, is_decided);
         if (!is_decided || (!decision.allowed && decision.retry_after <= Time::short_wait &&
                             !stands(decision.retry_after, now, clock))) [[unlikely]] {
-            decision = decide_anywhere(request.scope.policy, request.scope.id, request.key, request.units,
-                                       request.operation, place.tag, now, clock);
+            decision =
+                decide_anywhere(request.scope.policy, request.scope.id, request.key, request.units, request.operation,
+                                request.max_delay, request.consumed_at, place.tag, now, clock);
         }
         return decision;
     }
@@ -167,7 +185,7 @@ private:
         if constexpr (Packed::words != 0) {
             const detail::Slot<Packed::words> slot{place.home};
             typename detail::Slot<Packed::words>::Seen seen;
-            if (request.operation == Operation::consume && is_packed(request.scope.policy) &&
+            if (is_plain_consumption(request) && is_packed(request.scope.policy) &&
                 !shared_->options.wide_fingerprints && slot.read(place.tag, seen)) [[likely]]
                 return step_slot(slot, place.tag, seen, Consume{request, now}, is_decided);
         }
@@ -180,43 +198,36 @@ private:
         return retry_after.count() != 0 && !Time{now, clock}.is_over(retry_after);
     }
 
-    /// Everything but the usual case, and what that leaves undone. By value, so that the compiler can keep the request in
-    /// registers until here.
+    /// Everything but the usual case, and what that leaves undone. The request comes in parts, so that the compiler can keep
+    /// it in registers until here.
     [[gnu::noinline]] Decision decide_anywhere(const P& policy, std::uint64_t scope_id, std::string_view key,
-                                               std::uint64_t units, Operation operation, std::uint64_t tag,
-                                               std::chrono::nanoseconds now, const C* clock) const noexcept {
-        const Request<P> request{{{}, policy, scope_id}, key, units, operation};  // no use for the name
+                                               std::uint64_t units, Operation operation,
+                                               std::chrono::nanoseconds max_delay, std::chrono::nanoseconds consumed_at,
+                                               std::uint64_t tag, std::chrono::nanoseconds now,
+                                               const C* clock) const noexcept {
+        const Request<P> request{{{}, policy, scope_id}, key, units, operation, max_delay, consumed_at};
         Time time{now, clock};
-        const std::uint64_t check = shared_->options.wide_fingerprints ? shared_->check_hash(scope_id, key) : 0;
-        return dispatch(request, {tag, check}, time);
+        std::uint64_t taken = 0;
+        return dispatch(request, tag, time, taken);
     }
 
-    Decision dispatch(const Request<P>& request, const KeyTag& key, Time& time) const noexcept {
-        using std::chrono::nanoseconds;
-        const P& policy = request.scope.policy;
-        switch (request.operation) {
-            case Operation::consume:
-                return apply(request, key, time,
-                             [&](State& state, nanoseconds now) { return policy.step(state, now, request.units); });
-            case Operation::peek:
-                return apply(request, key, time, [&](State& state, nanoseconds now) {
-                    return sluice::peek(policy, state, now, request.units);
-                });
-            case Operation::refund:
-                if constexpr (RefundablePolicy<P>) {
-                    return apply(request, key, time, [&](State& state, nanoseconds now) {
-                        policy.refund(state, now, request.units);
-                        return Decision{};
-                    });
-                }
-                return failure(Errc::unsupported);
-            case Operation::reset:
-                return apply(request, key, time, [](State& state, nanoseconds) {
-                    state = State{};
-                    return Decision{};
-                });
+    static bool is_plain_consumption(const Request<P>& request) noexcept {
+        return request.operation == Operation::consume &&
+               (!PacingPolicy<P> || request.max_delay == std::chrono::nanoseconds::max());
+    }
+
+    Decision dispatch(const Request<P>& request, std::uint64_t tag, Time& time, std::uint64_t& taken) const noexcept {
+        const bool is_wide = shared_->options.wide_fingerprints;
+        const KeyTag key{tag, is_wide ? shared_->check_hash(request.scope.id, request.key) : 0};
+        if (is_plain_consumption(request)) {
+            const Decision decision = apply(request, key, time, [&](State& state, std::chrono::nanoseconds now) {
+                return request.scope.policy.step(state, now, request.units);
+            });
+            taken = decision.allowed ? request.units : 0;
+            return decision;
         }
-        return failure(Errc::invalid_argument);
+        return apply(request, key, time,
+                     [&](State& state, std::chrono::nanoseconds now) { return operate(request, state, now, taken); });
     }
 
     template <class Step>
@@ -264,11 +275,11 @@ private:
             } else {
                 // Others may have gone on since this thread read its clock, and have let go of the state as expired.
                 if (time.now().count() < table.missing_before(found)) time.refresh();
-                const bool is_consumption = request.operation == Operation::consume;
                 State state{};
-                if (is_consumption && !has_room(policy, state, time, request.units)) return Placed::no_memory;
-                decision = step(state, time.now());
-                if (!is_consumption || !decision.allowed) return Placed::done;
+                if (!step_with_memory(request, state, time, [&] { decision = step(state, time.now()); }))
+                    return Placed::no_memory;
+                const bool may_admit = request.operation == Operation::consume || request.operation == Operation::take;
+                if (!may_admit || !decision.allowed) return Placed::done;
                 placed = place_new(table, found, policy, key, state, expired_before);
             }
             if (placed != Placed::changed) return placed;
@@ -285,13 +296,10 @@ private:
             Placed placed = Placed::changed;
             if (table.is_of(slot, key)) {
                 State& state = *Form::box(seen.words.data());
-                const bool is_consumption = request.operation == Operation::consume;
-                placed = Placed::no_memory;
-                if (!is_consumption || has_room(policy, state, time, request.units)) {
-                    decision = time.decide(policy, state, step);
-                    seen.words[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
-                    placed = Placed::done;
-                }
+                const bool has_memory =
+                    step_with_memory(request, state, time, [&] { decision = time.decide(policy, state, step); });
+                seen.words[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
+                placed = has_memory ? Placed::done : Placed::no_memory;
             }
             slot.unlock(seen);
             give_memory_back(table, key, time.earliest_tolerated().count());
@@ -329,8 +337,18 @@ private:
         }
     }
 
-    static bool has_room(const P& policy, State& state, const Time& time, std::uint64_t cost) noexcept {
-        return detail::try_or([&] { return reserve(policy, state, time.now(), cost), true; }, [] { return false; });
+    /// Runs `step()` on a state, once there is room for what is consumed. False without memory for that; the state is as it
+    /// was.
+    template <class Step>
+    static bool step_with_memory(const Request<P>& request, State& state, const Time& time, Step step) noexcept {
+        const auto run = [&] {
+            if (request.operation == Operation::consume)
+                reserve(request.scope.policy, state, time.now(), request.units);
+            step();
+            return true;
+        };
+        if constexpr (GrowingPolicy<P>) return detail::try_or(run, [] { return false; });
+        return run();
     }
 
     /// An expired state keeps its slot until a new key needs it, but not the memory that it owns, once nobody late can ask

@@ -8,8 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <sluice/detail/sharded_counters.hpp>
 #include <sluice/error.hpp>
-#include <sluice/metrics/sharded_counters.hpp>
 #include <sluice/observer.hpp>
 
 namespace sluice::metrics {
@@ -53,7 +53,7 @@ private:
         return error_at + static_cast<std::size_t>(is_ours ? code : Errc::server_error) - 1;
     }
 
-    ShardedCounters<error_at + sluice::detail::errc_count> counters_;
+    sluice::detail::ShardedCounters<error_at + sluice::detail::errc_count> counters_;
 };
 
 }  // namespace sluice::metrics

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include <sluice/metrics/sharded_counters.hpp>
+#include <sluice/detail/sharded_counters.hpp>
 #include <sluice/observer.hpp>
 
 namespace sluice::metrics {
@@ -23,7 +23,7 @@ public:
     std::uint64_t of(Outcome outcome) const noexcept { return counters_.sum(static_cast<std::size_t>(outcome)); }
 
 private:
-    ShardedCounters<outcome_names.size()> counters_;
+    sluice::detail::ShardedCounters<outcome_names.size()> counters_;
 };
 
 }  // namespace sluice::metrics

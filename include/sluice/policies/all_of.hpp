@@ -55,15 +55,15 @@ public:
     }
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        constexpr auto step_part = [](const auto& policy, auto& part, std::chrono::nanoseconds at, std::uint64_t units) {
-            return policy.step(part, at, units);
-        };
+        constexpr auto step_part = [](const auto& policy, auto& part, std::chrono::nanoseconds at,
+                                      std::uint64_t units) { return policy.step(part, at, units); };
         if constexpr ((std::is_trivially_copyable_v<typename Policies::State> && ...)) {
             return step_copies(state, now, cost, step_part);
         } else {
             const Decision whole = peek(state, now, cost);
             if (whole.allowed) {
-                return combine(each(state, [&](const auto& policy, auto& part) { return policy.step(part, now, cost); }));
+                return combine(
+                    each(state, [&](const auto& policy, auto& part) { return policy.step(part, now, cost); }));
             }
             // A part denies again, and writes at most what a clock that was set back makes necessary.
             for_each(state, [&](const auto& policy, auto& part) {
@@ -99,9 +99,45 @@ public:
         for_each(state, [&](const auto& policy, auto& part) { policy.refund(part, now, units); });
     }
 
+    void give_back(State& state, std::chrono::nanoseconds now, std::chrono::nanoseconds consumed_at,
+                   std::uint64_t units) const noexcept requires(SettlingPolicy<Policies>&&...) {
+        for_each(state, [&](const auto& policy, auto& part) { policy.give_back(part, now, consumed_at, units); });
+    }
+
+    std::chrono::nanoseconds wait_for_delay(const State& state, std::chrono::nanoseconds now,
+                                            std::chrono::nanoseconds max_delay) const noexcept
+        requires(PacingPolicy<Policies> || ...) {
+        std::chrono::nanoseconds longest{0};
+        for_each(state, [&]<class P>(const P& policy, const auto& part) {
+            if constexpr (PacingPolicy<P>) longest = std::max(longest, policy.wait_for_delay(part, now, max_delay));
+        });
+        return longest;
+    }
+
     void reserve(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const
         requires(GrowingPolicy<Policies> || ...) {
         for_each(state, [&](const auto& policy, auto& part) { sluice::reserve(policy, part, now, cost); });
+    }
+
+    /// Those of the parts, one after the other.
+    auto encode(const State& state) const noexcept requires(StateCodec<Policies>&&...) {
+        std::array<std::int64_t, (state_integers<Policies> + ...)> integers{};
+        auto next = integers.begin();
+        for_each(state, [&](const auto& policy, const auto& part) {
+            const auto some = policy.encode(part);
+            next = std::copy(some.begin(), some.end(), next);
+        });
+        return integers;
+    }
+    State decode(const auto& integers) const noexcept requires(StateCodec<Policies>&&...) {
+        State state;
+        auto next = integers.begin();
+        for_each(state, [&]<class P>(const P& policy, auto& part) {
+            std::array<std::int64_t, state_integers<P>> some{};
+            for (std::int64_t& integer : some) integer = *next++;
+            part = policy.decode(some);
+        });
+        return state;
     }
 
     std::chrono::nanoseconds expires_at(const State& state) const noexcept {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/detail/saturate.hpp>
 #include <sluice/policies/detail/share.hpp>
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
@@ -79,8 +80,22 @@ public:
         if (current.used != 0 && units != 0) state = {current.end_ns, current.used - std::min(units, current.used)};
     }
 
+    /// Only in the window in which they were consumed.
+    constexpr void give_back(State& state, std::chrono::nanoseconds, std::chrono::nanoseconds consumed_at,
+                             std::uint64_t units) const noexcept {
+        if (window_.is_end(state.end_ns, window_.end_after(consumed_at.count()))) {
+            state.used -= std::min(units, state.used);
+        }
+    }
+
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{state.end_ns};
+    }
+    static constexpr std::array<std::int64_t, 2> encode(const State& state) noexcept {
+        return {state.end_ns, static_cast<std::int64_t>(state.used)};
+    }
+    constexpr State decode(const std::array<std::int64_t, 2>& integers) const noexcept {
+        return {integers[0], detail::count_within(limit_, integers[1])};
     }
     constexpr bool fits_word() const noexcept { return !exceeds_word_; }
     constexpr std::uint64_t pack(const State& state) const noexcept { return window_.pack(state.end_ns, state.used); }

@@ -87,6 +87,12 @@ public:
         state.log.drop_newest_units(std::min(units, log.units() - gone));
     }
 
+    /// Only what was admitted at exactly that time, if it has not left. Costs the admissions that came later.
+    void give_back(State& state, std::chrono::nanoseconds, std::chrono::nanoseconds consumed_at,
+                   std::uint64_t units) const noexcept {
+        state.log.drop_units_at(consumed_at.count(), units);
+    }
+
     /// Whether the newest admission lies after `now`.
     bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
         return state.log.size() != 0 && state.log.newest() > now.count();

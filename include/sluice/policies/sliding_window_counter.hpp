@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/detail/saturate.hpp>
 #include <sluice/policies/detail/share.hpp>
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
@@ -85,8 +86,25 @@ public:
         state = seen;
     }
 
+    /// Only while the window in which they were consumed is the current one or the previous one.
+    constexpr void give_back(State& state, std::chrono::nanoseconds, std::chrono::nanoseconds consumed_at,
+                             std::uint64_t units) const noexcept {
+        const std::int64_t end = window_.end_after(consumed_at.count());
+        if (window_.is_end(state.end_ns, end)) {
+            state.current -= std::min(units, state.current);
+        } else if (window_.is_end(state.end_ns, end_of_next(end))) {
+            state.previous -= std::min(units, state.previous);
+        }
+    }
+
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{empty_at(state)};
+    }
+    static constexpr std::array<std::int64_t, 3> encode(const State& state) noexcept {
+        return {state.end_ns, static_cast<std::int64_t>(state.previous), static_cast<std::int64_t>(state.current)};
+    }
+    constexpr State decode(const std::array<std::int64_t, 3>& integers) const noexcept {
+        return {integers[0], detail::count_within(limit_, integers[1]), detail::count_within(limit_, integers[2])};
     }
     constexpr bool fits_word() const noexcept { return !exceeds_word_; }
     constexpr std::uint64_t pack(const State& state) const noexcept {

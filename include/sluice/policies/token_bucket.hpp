@@ -2,6 +2,7 @@
 #ifndef SLUICE_POLICIES_TOKEN_BUCKET_HPP
 #define SLUICE_POLICIES_TOKEN_BUCKET_HPP
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string_view>
@@ -63,10 +64,17 @@ public:
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
         bucket_.refund(state, now.count(), units);
     }
+    /// Up to the capacity, whenever they were taken: a bucket has filled up meanwhile as if they were not there.
+    constexpr void give_back(State& state, std::chrono::nanoseconds now, std::chrono::nanoseconds,
+                             std::uint64_t units) const noexcept {
+        bucket_.refund(state, now.count(), units);
+    }
 
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return detail::Bucket::expires_at(state);
     }
+    static constexpr std::array<std::int64_t, 1> encode(const State& state) noexcept { return {state.full_at_ns}; }
+    static constexpr State decode(const std::array<std::int64_t, 1>& integers) noexcept { return {integers[0]}; }
     static constexpr bool fits_word() noexcept { return true; }
     static constexpr std::uint64_t pack(const State& state) noexcept { return detail::Bucket::pack(state); }
     static constexpr State unpack(std::uint64_t word) noexcept { return detail::Bucket::unpack(word); }

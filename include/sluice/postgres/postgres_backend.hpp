@@ -22,7 +22,9 @@
 #include <sluice/postgres/postgres_options.hpp>
 #include <sluice/postgres/postgres_policy.hpp>
 #include <sluice/postgres/postgres_stats.hpp>
+#include <sluice/remote/cas_store.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/key_locks.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail::postgres {
@@ -49,7 +51,7 @@ public:
         const FixedWindow policy{std::uint64_t{1} << 52, std::chrono::seconds{1}};
         Parts parts;
         PostgresPolicy<FixedWindow>::parts(policy, parts);
-        Statement statement{client_.options().schema, 0};
+        Statement statement{client_.options().schema, "decide_2", 0};
         statement.add_key("ping");
         statement.finish(parts, Operation::consume, 1, {});
         const auto left = deadline.remaining();
@@ -58,15 +60,56 @@ public:
 
     template <Policy P>
     void check(const Scope<P>& scope) const {
-        if (const std::string_view problem = PostgresPolicy<P>::problem(scope.policy); !problem.empty()) {
-            throw std::invalid_argument("sluice: PostgresStore cannot run a " + std::string{P::kind} +
-                                        " in time that " + std::string{problem});
+        static_assert(
+            SqlPolicy<P> || StateCodec<P>,
+            "sluice: PostgresStore needs to know this policy's state as integers: give the policy (of an AllOf, "
+            "each part) encode(const State&) and decode(), see StateCodec in sluice/policy.hpp");
+        if constexpr (SqlPolicy<P>) {
+            if (const std::string_view problem = PostgresPolicy<P>::problem(scope.policy); !problem.empty()) {
+                throw std::invalid_argument("sluice: PostgresStore cannot run a " + std::string{P::kind} +
+                                            " in time that " + std::string{problem});
+            }
         }
     }
 
     template <Policy P>
     std::error_code decide(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
                            Now now, const Deadline& deadline) {
+        if (now) now = std::clamp(*now, std::chrono::nanoseconds{0}, latest);
+        if constexpr (SqlPolicy<P>) {
+            return decide_there(request, keys, out, now, deadline);
+        } else if constexpr (StateCodec<P>) {
+            return detail::remote::CasDecision<P, PostgresBackend>::decide(*this, request, keys, out, now, deadline);
+        } else {
+            return Errc::misconfigured;  // check() tells it to the compiler
+        }
+    }
+
+    // For CasDecision.
+    detail::remote::KeyLocks& key_locks() noexcept { return key_locks_; }
+    void swap_states(const detail::remote::StateCells& asked, const Deadline& deadline) {
+        Statement statement{client_.options().schema, "swap_2", asked.scope_id};
+        for (const auto* const cell : asked.cells) statement.add_key(cell->key);
+        statement.finish(asked);
+        const auto answer = run(statement, deadline);
+        Numbers numbers{answer.value};
+        std::uint64_t new_keys = 0;
+        for (auto* const cell : asked.cells) {
+            cell->error = answer.error;
+            cell->is_swapped = numbers.next() == 1;
+            cell->now = std::chrono::nanoseconds{numbers.next()};
+            const bool was_new = std::equal(cell->state.begin(), cell->state.end(), asked.fresh.begin());
+            for (std::int64_t& number : cell->state) number = numbers.next();
+            if (cell->is_swapped && was_new) ++new_keys;
+            if (!cell->error && !numbers.is_valid()) cell->error = Errc::protocol;
+        }
+        if (new_keys != 0) client_.sweeper().note_new_keys(new_keys);
+    }
+
+private:
+    template <SqlPolicy P>
+    std::error_code decide_there(const Request<P>& request, std::span<const std::string_view> keys,
+                                 std::span<Decision> out, Now now, const Deadline& deadline) {
         if (!PostgresPolicy<P>::problem(request.scope.policy).empty()) return Errc::misconfigured;
         // Everyone asks for rows in the order of their keys, so that no two calls wait for each other's rows; the same
         // key several times is asked for in the order given.
@@ -79,14 +122,11 @@ public:
 
         Parts parts;
         PostgresPolicy<P>::parts(request.scope.policy, parts);
-        if (now) now = std::clamp(*now, std::chrono::nanoseconds{0}, latest);
-        Statement statement{client_.options().schema, request.scope.id};
+        Statement statement{client_.options().schema, "decide_2", request.scope.id};
         for (std::size_t i = 0; i != count; ++i) statement.add_key(keys[order[i]]);
         statement.finish(parts, request.operation, request.units, now);
 
-        // Locks are waited for twice at most: behind others that wait for the row, and for the row.
-        const auto text = [&](std::chrono::nanoseconds left) { return statement.text(left * 2 / 5, left); };
-        const auto answer = client_.run(text, deadline);
+        const auto answer = run(statement, deadline);
         if (answer.error) return answer.error;
         Numbers numbers{answer.value};
         std::uint64_t new_keys = 0;
@@ -99,7 +139,11 @@ public:
         return numbers.is_valid() ? std::error_code{} : make_error_code(Errc::protocol);
     }
 
-private:
+    Answer run(const Statement& statement, const Deadline& deadline) {
+        // Locks are waited for twice at most: behind others that wait for the row, and for the row.
+        return client_.run([&](std::chrono::nanoseconds left) { return statement.text(left * 2 / 5, left); }, deadline);
+    }
+
     static constexpr std::chrono::nanoseconds latest{std::chrono::seconds{4'102'444'800}};  // 2100: sums stay in range
     static constexpr std::size_t max_numbers = 1'024;
 
@@ -129,6 +173,7 @@ private:
     }
 
     Client client_;
+    detail::remote::KeyLocks key_locks_;
 };
 
 }  // namespace sluice::detail::postgres

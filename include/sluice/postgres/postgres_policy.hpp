@@ -3,14 +3,15 @@
 #define SLUICE_POSTGRES_POSTGRES_POLICY_HPP
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
-#include <type_traits>
 
+#include <sluice/detail/saturate.hpp>
 #include <sluice/detail/ticks.hpp>
 #include <sluice/policies/all_of.hpp>
 #include <sluice/policies/fixed_window.hpp>
@@ -47,13 +48,14 @@ class Seen {
 public:
     explicit Seen(std::span<const std::int64_t> numbers) noexcept : numbers_(numbers) {}
 
-    std::int64_t time() noexcept {
-        if (next_ == numbers_.size()) return 0;
-        return numbers_[next_++];
-    }
-    /// A count, within the limit whatever the server says.
-    std::uint64_t count(std::uint64_t limit) noexcept {
-        return std::min(limit, static_cast<std::uint64_t>(std::max<std::int64_t>(0, time())));
+    std::int64_t next() noexcept { return next_ == numbers_.size() ? 0 : numbers_[next_++]; }
+
+    /// A state of a policy whose function shows what the policy's codec makes of it.
+    template <StateCodec P>
+    typename P::State state(const P& policy) noexcept {
+        std::array<std::int64_t, state_integers<P>> integers{};
+        for (std::int64_t& integer : integers) integer = next();
+        return policy.decode(integers);
     }
 
 private:
@@ -80,11 +82,17 @@ void add_window(Parts& parts, std::string_view kind, const P& policy) {
 ///     static void parts(const P&, detail::postgres::Parts&);          // may throw std::bad_alloc
 ///     static State state(const P&, detail::postgres::Seen&);          // the same
 template <Policy P>
-struct PostgresPolicy {
-    static_assert(!std::is_same_v<P, P>,
-                  "sluice: PostgresStore does not know this policy: it knows TokenBucket, LeakyBucket, FixedWindow, "
-                  "SlidingWindow, SlidingWindowCounter and AllOf of these");
+struct PostgresPolicy {};
+
+namespace detail::postgres {
+
+/// A policy that has a function in the database. Others are read, stepped here, and swapped, if they have a codec.
+template <class P>
+concept SqlPolicy = Policy<P> && requires(const P& policy, Parts& parts) {
+    PostgresPolicy<P>::parts(policy, parts);
 };
+
+}  // namespace detail::postgres
 
 template <>
 struct PostgresPolicy<TokenBucket> {
@@ -92,7 +100,7 @@ struct PostgresPolicy<TokenBucket> {
     static void parts(const TokenBucket& policy, detail::postgres::Parts& parts) {
         detail::postgres::add_bucket(parts, policy.capacity(), policy.refill());
     }
-    static TokenBucket::State state(const TokenBucket&, detail::postgres::Seen& seen) { return {seen.time()}; }
+    static auto state(const TokenBucket& policy, detail::postgres::Seen& seen) { return seen.state(policy); }
 };
 
 template <>
@@ -101,7 +109,7 @@ struct PostgresPolicy<LeakyBucket> {
     static void parts(const LeakyBucket& policy, detail::postgres::Parts& parts) {
         detail::postgres::add_bucket(parts, policy.queue(), policy.drain());
     }
-    static LeakyBucket::State state(const LeakyBucket&, detail::postgres::Seen& seen) { return {seen.time()}; }
+    static auto state(const LeakyBucket& policy, detail::postgres::Seen& seen) { return seen.state(policy); }
 };
 
 template <>
@@ -110,10 +118,7 @@ struct PostgresPolicy<FixedWindow> {
     static void parts(const FixedWindow& policy, detail::postgres::Parts& parts) {
         detail::postgres::add_window(parts, "fixed_window", policy);
     }
-    static FixedWindow::State state(const FixedWindow& policy, detail::postgres::Seen& seen) {
-        const std::int64_t end = seen.time();
-        return {end, seen.count(policy.limit())};
-    }
+    static auto state(const FixedWindow& policy, detail::postgres::Seen& seen) { return seen.state(policy); }
 };
 
 template <>
@@ -122,11 +127,7 @@ struct PostgresPolicy<SlidingWindowCounter> {
     static void parts(const SlidingWindowCounter& policy, detail::postgres::Parts& parts) {
         detail::postgres::add_window(parts, "sliding_window_counter", policy);
     }
-    static SlidingWindowCounter::State state(const SlidingWindowCounter& policy, detail::postgres::Seen& seen) {
-        const std::int64_t end = seen.time();
-        const std::uint64_t previous = seen.count(policy.limit());
-        return {end, previous, seen.count(policy.limit())};
-    }
+    static auto state(const SlidingWindowCounter& policy, detail::postgres::Seen& seen) { return seen.state(policy); }
 };
 
 /// The server tells three numbers of a log: its units, the time that has to leave before the request fits, and the
@@ -142,9 +143,9 @@ struct PostgresPolicy<SlidingWindow> {
         detail::postgres::add_window(parts, "sliding_window", policy);
     }
     static SlidingWindow::State state(const SlidingWindow& policy, detail::postgres::Seen& seen) {
-        const std::uint64_t units = seen.count(policy.limit());
-        const std::int64_t leaving = seen.time();
-        const std::int64_t newest = seen.time();
+        const std::uint64_t units = detail::count_within(policy.limit(), seen.next());
+        const std::int64_t leaving = seen.next();
+        const std::int64_t newest = seen.next();
         SlidingWindow::State state;
         if (units == 0) return state;
         state.log.reserve(2, 2);
@@ -155,7 +156,7 @@ struct PostgresPolicy<SlidingWindow> {
 };
 
 template <Policy... Policies>
-struct PostgresPolicy<AllOf<Policies...>> {
+requires(detail::postgres::SqlPolicy<Policies>&&...) struct PostgresPolicy<AllOf<Policies...>> {
     static std::string_view problem(const AllOf<Policies...>& policy) noexcept {
         std::string_view first;
         std::apply(

@@ -11,6 +11,7 @@
 #include <sluice/postgres/sql/fixed_window.hpp>
 #include <sluice/postgres/sql/sliding_window.hpp>
 #include <sluice/postgres/sql/sliding_window_counter.hpp>
+#include <sluice/postgres/sql/swap.hpp>
 #include <sluice/postgres/sql/sweep.hpp>
 #include <sluice/postgres/sql/table.hpp>
 
@@ -19,7 +20,8 @@ namespace sluice {
 namespace detail::postgres {
 
 inline constexpr const sql::Function* functions[] = {
-    &sql::bucket, &sql::fixed_window, &sql::sliding_window, &sql::sliding_window_counter, &sql::decide, &sql::sweep};
+    &sql::bucket, &sql::fixed_window, &sql::sliding_window, &sql::sliding_window_counter,
+    &sql::decide, &sql::swap,         &sql::sweep};
 
 /// `text` with every `from` replaced.
 inline std::string replaced(std::string_view text, std::string_view from, std::string_view to) {

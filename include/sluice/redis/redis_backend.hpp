@@ -7,7 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -15,15 +15,20 @@
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/group.hpp>
+#include <sluice/redis/link/make_topology.hpp>
 #include <sluice/redis/link/topology.hpp>
 #include <sluice/redis/redis_codec.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_policy.hpp>
 #include <sluice/redis/redis_stats.hpp>
+#include <sluice/redis/state_swap.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/redis/wire/key.hpp>
+#include <sluice/remote/cas_store.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/key_locks.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail::redis {
@@ -38,62 +43,111 @@ public:
     static constexpr std::size_t max_keys = Group::max_decisions;
 
     RedisBackend(std::string_view url, RedisOptions options)
-        : topology_(url, std::move(options)), codec_(topology_.options().prefix) {}
+        : topology_(make_topology(url, std::move(options))), codec_(topology_->options().prefix) {}
 
-    std::chrono::nanoseconds timeout() const noexcept { return topology_.options().timeout; }
-    std::error_code ping(const Deadline& deadline) { return topology_.ping(deadline); }
-    RedisStats stats() const noexcept { return topology_.stats(); }
-    void count_failure(const std::error_code& error) noexcept { topology_.counters().failed(error); }
+    std::chrono::nanoseconds timeout() const noexcept { return topology_->options().timeout; }
+    std::error_code ping(const Deadline& deadline) { return topology_->ping(deadline); }
+    RedisStats stats() const noexcept { return topology_->stats(); }
+    void count_failure(const std::error_code& error) noexcept { topology_->counters().failed(error); }
 
     template <Policy P>
     void check(const Scope<P>& scope) const {
-        RedisCodec::check(scope, "RedisStore");
+        static_assert(
+            ScriptedPolicy<P> || StateCodec<P>,
+            "sluice: RedisStore needs to know this policy's state as integers: give the policy (of an AllOf, each "
+            "part) encode(const State&) and decode(), see StateCodec in sluice/policy.hpp");
+        if constexpr (ScriptedPolicy<P>) RedisCodec::check(scope, "RedisStore");
     }
 
     template <Policy P>
     std::error_code decide(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
                            Now now, const Deadline& deadline) {
-        if (keys.size() == 1) return decide_some<P, 1, 1>(request, keys, out, now, deadline);
-        if (keys.size() <= batch) return decide_some<P, batch, 1>(request, keys, out, now, deadline);
-        return decide_some<P, batch, max_keys / batch>(request, keys, out, now, deadline);
+        if constexpr (ScriptedPolicy<P>) {
+            return decide_by_script(request, keys, out, now, deadline);
+        } else if constexpr (StateCodec<P>) {
+            return detail::remote::CasDecision<P, RedisBackend>::decide(*this, request, keys, out, now, deadline);
+        } else {
+            return Errc::misconfigured;  // check() tells it to the compiler
+        }
+    }
+
+    // For CasDecision.
+    detail::remote::KeyLocks& key_locks() noexcept { return key_locks_; }
+    void swap_states(const detail::remote::StateCells& cells, const Deadline& deadline) {
+        StateSwap swap{key_prefix(topology_->options().prefix, cells.limiter, cells.scope_id, false), cells,
+                       topology_->has_slots(), cells.now ? RedisCodec::min_replay_life_ms : 0};
+        swap.run(*topology_, deadline);
     }
 
 private:
-    static constexpr std::size_t batch = ScriptCall::max_decisions;
+    template <ScriptedPolicy P>
+    std::error_code decide_by_script(const Request<P>& request, std::span<const std::string_view> keys,
+                                     std::span<Decision> out, Now now, const Deadline& deadline) {
+        if (keys.size() == 1) return decide_at_once<1>(request, keys, out, now, deadline);
+        const std::size_t batch = topology_->has_slots() ? 1 : ScriptCall::max_decisions;
+        if (keys.size() <= batch) return decide_at_once<ScriptCall::max_decisions>(request, keys, out, now, deadline);
+        return decide_in_batches(request, batch, keys, out, now, deadline);
+    }
 
-    /// Decides up to `calls` times `each` keys, in one exchange.
-    template <Policy P, std::size_t each, std::size_t calls>
-    std::error_code decide_some(const Request<P>& request, std::span<const std::string_view> keys,
-                                std::span<Decision> out, Now now, const Deadline& deadline) {
+    /// At most `most` keys, in one call; all but the keys is on the stack.
+    template <std::size_t most, Policy P>
+    std::error_code decide_at_once(const Request<P>& request, std::span<const std::string_view> keys,
+                                   std::span<Decision> out, Now now, const Deadline& deadline) {
         RedisCodec::Prepared prepared;
         if (const auto error = codec_.prepare(request.scope, now, prepared)) return error;
-
-        const std::size_t width = prepared.width();
-        std::array<std::optional<EncodedKeys>, calls> encoded;
-        std::array<ScriptCall, calls> asked;
-        std::array<std::int64_t, each * RedisCodec::most_values<P>> on_stack;
-        std::vector<std::int64_t> on_heap(calls == 1 ? 0 : keys.size() * width);
-        std::span<std::int64_t> values = calls == 1 ? std::span<std::int64_t>{on_stack} : std::span{on_heap};
-        std::size_t count = 0;
-        for (std::size_t done = 0; done < keys.size(); done += each, ++count) {
-            const auto some = keys.subspan(done, std::min(each, keys.size() - done));
-            encoded[count].emplace(prepared.key_prefix(), prepared.keys_each(), some, request.operation, request.units);
-            asked[count] =
-                prepared.call(*encoded[count], some.size(), values.subspan(done * width, some.size() * width));
-        }
-        topology_.run(std::span{asked}.first(count), deadline);
-
-        const auto view = RedisPolicy<P>::view(request.scope.policy);
-        for (std::size_t i = 0; i != keys.size(); ++i) {
-            const ScriptCall& call = asked[i / each];
-            out[i] =
-                call.error ? failure(call.error) : RedisCodec::decode(request, view, &call.values[i % each * width]);
-        }
+        std::array<std::int64_t, most * RedisCodec::most_values<P>> on_stack;
+        const auto values = std::span{on_stack}.first(keys.size() * prepared.width());
+        const EncodedKeys encoded{prepared.key_prefix(), prepared.keys_each(), keys, request.operation, request.units};
+        ScriptCall call = make_call(prepared, encoded, keys.size(), values);
+        topology_->run({&call, 1}, deadline);
+        decode(request, call, out);
         return {};
     }
 
-    SingleTopology topology_;
+    /// In calls of `batch` keys each, all at once.
+    template <Policy P>
+    std::error_code decide_in_batches(const Request<P>& request, std::size_t batch,
+                                      std::span<const std::string_view> keys, std::span<Decision> out, Now now,
+                                      const Deadline& deadline) {
+        RedisCodec::Prepared prepared;
+        if (const auto error = codec_.prepare(request.scope, now, prepared)) return error;
+        const std::size_t width = prepared.width();
+        std::vector<std::int64_t> values(keys.size() * width);
+        std::vector<EncodedKeys> encoded;
+        std::vector<ScriptCall> calls;
+        encoded.reserve((keys.size() + batch - 1) / batch);
+        calls.reserve(encoded.capacity());
+        for (std::size_t done = 0; done < keys.size(); done += batch) {
+            const auto some = keys.subspan(done, std::min(batch, keys.size() - done));
+            encoded.emplace_back(prepared.key_prefix(), prepared.keys_each(), some, request.operation, request.units);
+            calls.push_back(make_call(prepared, encoded.back(), some.size(),
+                                      std::span{values}.subspan(done * width, some.size() * width)));
+        }
+        topology_->run(calls, deadline);
+        for (std::size_t i = 0; i != calls.size(); ++i)
+            decode(request, calls[i], out.subspan(i * batch, calls[i].decisions));
+        return {};
+    }
+
+    ScriptCall make_call(const RedisCodec::Prepared& prepared, const EncodedKeys& keys, std::size_t decisions,
+                         std::span<std::int64_t> values) const noexcept {
+        ScriptCall call = prepared.call(keys, decisions, values);
+        if (topology_->has_slots()) call.slot = keys.slot();
+        return call;
+    }
+
+    template <Policy P>
+    static void decode(const Request<P>& request, const ScriptCall& call, std::span<Decision> out) {
+        const auto stepping = RedisPolicy<P>::at_server_resolution(request.scope.policy);
+        for (std::size_t i = 0; i != out.size(); ++i) {
+            out[i] = call.error ? failure(call.error)
+                                : RedisCodec::decode(request, stepping, &call.values[i * call.values_each]);
+        }
+    }
+
+    std::unique_ptr<Topology> topology_;
     RedisCodec codec_;
+    detail::remote::KeyLocks key_locks_;
 };
 
 }  // namespace sluice::detail::redis

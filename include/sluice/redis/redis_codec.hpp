@@ -34,6 +34,8 @@ class RedisCodec {
 public:
     using Now = std::optional<std::chrono::nanoseconds>;
 
+    static constexpr std::int64_t min_replay_life_ms = 3'600'000;  ///< of keys at a caller's times
+
     explicit RedisCodec(std::string key_prefix) : key_prefix_(std::move(key_prefix)) {}
 
     /// The integers of one answer, at most.
@@ -45,6 +47,10 @@ public:
     /// Throws std::invalid_argument where the store cannot run the policy.
     template <Policy P>
     static void check(const Scope<P>& scope, const char* store) {
+        static_assert(
+            ScriptedPolicy<P>,
+            "sluice: this store decides by scripts alone, and has none for this policy; RedisStore can run it by "
+            "its codec, see StateCodec in sluice/policy.hpp");
         if (const std::string_view problem = RedisPolicy<P>::problem(scope.policy); !problem.empty()) {
             throw std::invalid_argument("sluice: " + std::string{store} + " cannot run a " + std::string{P::kind} +
                                         " exactly that " + std::string{problem});
@@ -88,57 +94,55 @@ public:
     template <Policy P>
     std::error_code prepare(const Scope<P>& scope, Now now, Prepared& prepared) {
         using Traits = RedisPolicy<P>;
-        const std::size_t form = Traits::form(scope.policy);
+        const std::size_t variant = Traits::variant(scope.policy);
         prepared.scope_ = now ? nullptr : scopes_.find(scope.id);
         if (prepared.scope_ == nullptr) {
             if (!Traits::problem(scope.policy).empty()) return Errc::misconfigured;
-            prepared.made_ = describe(scope, form, now);
+            prepared.made_ = describe(scope, variant, now);
             prepared.scope_ = now ? prepared.made_.get() : scopes_.keep(prepared.made_);
         }
-        prepared.scripts_ = &scripts<P>()[form][now ? 1 : 0];
+        prepared.scripts_ = &scripts<P>()[variant][now ? 1 : 0];
         prepared.keys_each_ = Traits::keys;
-        prepared.width_ = Traits::values[form] + shared_time_values<P>;
+        prepared.width_ = Traits::values[variant] + shared_time_values<P>;
         return {};
     }
 
-    /// `view` is RedisPolicy<P>::view of the request's policy, `answer` what the script said of one key.
-    template <Policy P, class View>
-    static Decision decode(const Request<P>& request, const View& view, const std::int64_t* answer) noexcept {
+    /// `stepping` is RedisPolicy<P>::at_server_resolution of the request's policy, `answer` what the script said of one key.
+    template <Policy P, class Stepping>
+    static Decision decode(const Request<P>& request, const Stepping& stepping, const std::int64_t* answer) noexcept {
         if (*answer == ScriptCall::wrong_type) return failure(Errc::wrong_type);
         const bool has_decision = request.operation == Operation::consume || request.operation == Operation::peek;
         if (!has_decision) return Decision{};
         const P& policy = request.scope.policy;
-        const std::size_t form = RedisPolicy<P>::form(policy);
+        const std::size_t variant = RedisPolicy<P>::variant(policy);
         std::chrono::nanoseconds now{0};
         if constexpr (shared_time_values<P> == 0) {
-            now = RedisPolicy<P>::now(policy, form, answer);
+            now = RedisPolicy<P>::now(policy, variant, answer);
         } else {
             now = from_us(*answer++);
         }
-        auto state = RedisPolicy<P>::state(policy, form, answer, now);
-        if (request.operation == Operation::peek) return sluice::peek(view, state, now, request.units);
-        return view.step(state, now, request.units);
+        auto state = RedisPolicy<P>::state(policy, variant, answer, now);
+        if (request.operation == Operation::peek) return sluice::peek(stepping, state, now, request.units);
+        return stepping.step(state, now, request.units);
     }
 
 private:
-    static constexpr std::int64_t min_replay_life_ms = 3'600'000;
-
     /// The integers in front of an answer that tell its time: what has several parts cannot do with times of each.
     template <Policy P>
     static constexpr std::size_t shared_time_values = RedisPolicy<P>::keys == 1 ? 0 : 1;
 
     template <Policy P>
-    std::unique_ptr<const ScopeCache::Entry> describe(const Scope<P>& scope, std::size_t form, Now now) const {
+    std::unique_ptr<const ScopeCache::Entry> describe(const Scope<P>& scope, std::size_t variant, Now now) const {
         using Traits = RedisPolicy<P>;
         auto entry = std::make_unique<ScopeCache::Entry>();
         entry->scope_id = scope.id;
         entry->key_prefix = redis::key_prefix(key_prefix_, scope.name, scope.id, Traits::keys > 1);
         if (now) entry->common.add(std::clamp<std::int64_t>(*now / resolution, 0, max_time_us));
-        Traits::arguments(scope.policy, form, now ? min_replay_life_ms : 0, entry->common);
+        Traits::arguments(scope.policy, variant, now ? min_replay_life_ms : 0, entry->common);
         return entry;
     }
 
-    /// For each form of the policy with the server's time and with the caller's.
+    /// For each variant of the policy with the server's time and with the caller's.
     using AllScripts = std::vector<std::array<Scripts, 2>>;
 
     /// Made once for each policy, and never destroyed: static objects of the program may still use a store.

@@ -5,12 +5,14 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <sluice/detail/validate.hpp>
 #include <sluice/redis/redis_credentials.hpp>
 #include <sluice/remote/breaker.hpp>
+#include <sluice/remote/channel.hpp>
 
 namespace sluice {
 
@@ -35,6 +37,9 @@ struct RedisOptions {
     std::function<RedisCredentials()> credentials{};
     /// Finds the numeric addresses of a host name, on a thread of its own; without it getaddrinfo(3) does.
     std::function<std::vector<std::string>(const std::string& host)> resolve{};
+
+    /// For rediss:// and its kind: a sluice::Tls of <sluice/tls.hpp>, component sluice::tls.
+    std::shared_ptr<const detail::remote::ChannelFactory> tls{};
 
     /// *this, or std::invalid_argument.
     const RedisOptions& checked() const {

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <type_traits>
 
 #include <sluice/detail/skew.hpp>
 #include <sluice/policy.hpp>
@@ -18,28 +17,30 @@
 namespace sluice {
 
 /// How a policy runs in Redis: specialised for each policy that can. The script answers with the state as it was before
-/// the request, and the policy itself, or a view of it on Redis' grid of microseconds, makes the Decision out of it.
+/// the request, and the policy itself, in time that is counted in microseconds, makes the Decision out of it.
 ///
-/// A policy may have several forms of its script: the first works for all parameters and is the one that AllOf uses,
+/// A policy may have several variants of its script: the first works for all parameters and is the one that AllOf uses,
 /// others are cheaper where the parameters allow. Answers are integers from 0 to 2^53.
 ///
 ///     static constexpr std::size_t keys;                          // that one decision takes
-///     static constexpr std::array<std::size_t, forms> values;     // integers in an answer, behind a common now
-///     static constexpr std::array<std::array<detail::redis::ScriptPart, keys>, forms> parts;
-///     static std::size_t form(const P&);
+///     static constexpr std::array<std::size_t, variants> values;  // integers in an answer, behind a common now
+///     static constexpr std::array<std::array<detail::redis::ScriptPart, keys>, variants> parts;
+///     static std::size_t variant(const P&);
 ///     static std::string_view problem(const P&);                  // why it can't be exact in Redis, or empty
-///     static void arguments(const P&, std::size_t form, std::int64_t min_life_ms, detail::redis::Arguments&);
-///     static auto view(const P&);                                 // a Policy that steps a state on the grid
-///     static State state(const P&, std::size_t form, const std::int64_t* answer, std::chrono::nanoseconds now);
-///     static nanoseconds now(const P&, std::size_t form, const std::int64_t* answer);  // one that suits the answer
+///     static void arguments(const P&, std::size_t variant, std::int64_t min_life_ms, detail::redis::Arguments&);
+///     static auto at_server_resolution(const P&);                 // a Policy that steps such a state
+///     static State state(const P&, std::size_t variant, const std::int64_t* answer, std::chrono::nanoseconds now);
+///     static nanoseconds now(const P&, std::size_t variant, const std::int64_t* answer);  // one that suits the answer
 template <Policy P>
-struct RedisPolicy {
-    static_assert(!std::is_same_v<P, P>,
-                  "sluice: RedisStore has no script for this policy: it knows TokenBucket, LeakyBucket, "
-                  "FixedWindow, SlidingWindow, SlidingWindowCounter and AllOf of these");
-};
+struct RedisPolicy {};
 
 namespace detail::redis {
+
+/// A policy that has a script. Others are read, stepped here, and swapped, if they have a codec.
+template <class P>
+concept ScriptedPolicy = Policy<P> && requires {
+    RedisPolicy<P>::parts;
+};
 
 inline constexpr std::chrono::nanoseconds resolution = std::chrono::microseconds{1};
 
@@ -58,11 +59,6 @@ inline std::int64_t life_ms(std::chrono::nanoseconds span, std::int64_t least) n
 }
 
 inline std::chrono::nanoseconds from_us(std::int64_t us) noexcept { return std::chrono::microseconds{us}; }
-
-/// A count that a script told: within the limit, whatever a server says.
-inline std::uint64_t units_within(std::uint64_t limit, std::int64_t told) noexcept {
-    return std::min(limit, static_cast<std::uint64_t>(told));
-}
 
 }  // namespace detail::redis
 

@@ -6,11 +6,21 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include <sluice/error.hpp>
 
 namespace sluice {
+
+/// One master of a cluster, as RedisStats tells it.
+struct RedisNodeStats {
+    std::string address{};  ///< host:port, as the cluster's nodes name it
+    std::uint64_t breaker_openings = 0;
+    bool breaker_is_open = false;
+    std::size_t connections = 0;  ///< open at the moment
+};
 
 /// What a RedisStore has done since it was made, all copies together. A snapshot; the numbers are read one by one.
 struct RedisStats {
@@ -22,6 +32,11 @@ struct RedisStats {
     std::uint64_t breaker_openings = 0;
     bool breaker_is_open = false;
     std::size_t connections = 0;  ///< open at the moment
+
+    // Only of a cluster; the numbers above are then of all its nodes together (a breaker is open: one of them is).
+    std::uint64_t redirections = 0;       ///< calls sent again because a slot was elsewhere
+    std::uint64_t map_requests = 0;       ///< how often nodes were asked for the map of slots
+    std::vector<RedisNodeStats> nodes{};  ///< that are known at the moment
 
     /// Decisions that failed with `errc`.
     std::uint64_t errors(Errc errc) const noexcept { return errors_[static_cast<std::size_t>(errc)]; }
@@ -37,6 +52,8 @@ struct Counters {
     std::atomic<std::uint64_t> round_trips{0};
     std::atomic<std::uint64_t> scripts{0};
     std::atomic<std::uint64_t> dials{0};
+    std::atomic<std::uint64_t> redirections{0};
+    std::atomic<std::uint64_t> map_requests{0};
     std::array<std::atomic<std::uint64_t>, RedisStats::classes> errors{};
 
     static void add(std::atomic<std::uint64_t>& counter, std::uint64_t count) noexcept {
@@ -53,6 +70,8 @@ struct Counters {
         stats.round_trips = round_trips.load(std::memory_order_relaxed);
         stats.scripts = scripts.load(std::memory_order_relaxed);
         stats.dials = dials.load(std::memory_order_relaxed);
+        stats.redirections = redirections.load(std::memory_order_relaxed);
+        stats.map_requests = map_requests.load(std::memory_order_relaxed);
         for (std::size_t i = 0; i != errors.size(); ++i) {
             stats.errors_[i] = errors[i].load(std::memory_order_relaxed);
             stats.failures += stats.errors_[i];

@@ -17,12 +17,17 @@ namespace sluice {
 ///     sluice::RedisStore redis{"redis://127.0.0.1:6379"};
 ///     sluice::RateLimiter api{sluice::TokenBucket{10, sluice::per_second(1)}, redis, {.name = "api"}};
 ///
+/// `rediss://` is over TLS: see RedisOptions::tls.
+///
 /// A handle: copies share the connections. Thread-safe; no background thread; may be used in a forked child, which gets
 /// connections of its own. The constructor never dials, and works while the server is away.
 ///
 /// Cost: one round trip for a decision, a script of three commands; while all connections are busy, what waits is
 /// combined, so that a round trip and a script serve many decisions, as they do for try_consume_many: 128 keys in a
 /// script, 1,024 in a round trip. No call takes longer than RedisOptions::timeout.
+///
+/// A policy of one's own needs a codec (see StateCodec), and its decisions two round trips: the state is read, stepped
+/// here, and put back unless another process came first; then again, and Errc::busy after the 32nd time.
 ///
 /// Time is the server's, in microseconds. Where it goes back, a key is used up at most. Every key expires by
 /// itself once it is as good as new (a bucket's once the whole bucket would be full). Keys hold up to 1,024 bytes of
@@ -33,8 +38,17 @@ namespace sluice {
 /// is never sent again, so nothing is charged twice. After some failures in a row the server is left alone for a
 /// moment (Errc::breaker_open, at once); errors that concern one request (a full server's, a missing permission) are
 /// answers, not failures of that kind. A server that tells that it cannot serve (a replica, one that loads, a wrong password) is
-/// left, and its name looked up anew: a failover needs nothing of the program. A server in cluster mode is
-/// Errc::misconfigured.
+/// left, and its name looked up anew: a failover needs nothing of the program. A server in cluster mode behind a plain
+/// URL is Errc::misconfigured.
+///
+/// Cluster (redis+cluster://): which master serves which of the 16,384 slots is asked of the hosts in the URL and of all
+/// nodes found through them, by the caller that needs it, and at most ten times a second. Calls are combined for each node
+/// and slot, since a script may not touch two; many keys go to all nodes at once. A call that a node turns away was
+/// certainly not done: it is sent where it belongs, 5 times at most and within its deadline, so that moving slots fails
+/// none. (Redis does not run a script of several keys, as AllOf's are, on a slot that is being moved while some of them
+/// are missing; such a call is repeated every 5 ms until its deadline, then Errc::busy.) Each node has its own breaker and
+/// its own RedisOptions::connections: a lost master fails the calls of its slots alone, and these succeed within
+/// 0.2 s of another taking its place. Where the cluster says that nobody serves a slot, that is Errc::busy.
 ///
 /// Use a database without eviction (maxmemory-policy noeviction): an evicted key is a fresh one. ping() looks: it runs
 /// what decisions need, on a connection of its own, with a key prefix:ping of a second's life.

@@ -12,8 +12,9 @@ class Deadline {
 public:
     using Clock = std::chrono::steady_clock;
 
-    explicit Deadline(std::chrono::nanoseconds budget) noexcept
-        : start_(Clock::now()), at_(start_ + std::min(budget, longest)) {}
+    explicit Deadline(std::chrono::nanoseconds budget) noexcept : Deadline(Clock::now(), budget) {}
+    Deadline(Clock::time_point start, std::chrono::nanoseconds budget) noexcept
+        : start_(start), at_(start + std::min(budget, longest)) {}
 
     /// An earlier one: a share of what is left, for one of several attempts.
     Deadline share(int attempts_left) const noexcept { return Deadline{remaining() / std::max(1, attempts_left)}; }

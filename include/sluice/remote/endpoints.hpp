@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -15,6 +16,7 @@
 #include <sluice/error.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/loop_wakeup.hpp>
 #include <sluice/remote/resolver.hpp>
 
 namespace sluice::detail::remote {
@@ -47,10 +49,22 @@ public:
             if (!error && fresh.addresses.empty()) error = Errc::unresolved;
             if (!error) learn(fresh.addresses, fresh.at);
         }
-        const std::lock_guard lock{mutex_};
-        found.clear();
-        for (const Known& known : known_) found.push_back(known.address);
+        list(found);
         return found.empty() ? error : std::error_code{};
+    }
+
+    /// The same for an event loop: Errc::busy while a look-up goes on, after which `wakeup` is notified; `found` is then
+    /// what an older one found.
+    std::error_code try_find(std::vector<Address>& found, const std::shared_ptr<LoopWakeup>& wakeup) {
+        std::error_code error;
+        if (needs_look_up()) {
+            Resolver::Found fresh;
+            error = resolver_->try_look_up(fresh, lifetime, wakeup);
+            if (!error && fresh.addresses.empty()) error = Errc::unresolved;
+            if (!error) learn(fresh.addresses, fresh.at);
+        }
+        list(found);
+        return found.empty() || error == Errc::busy ? error : std::error_code{};
     }
 
     /// It served a call.
@@ -118,6 +132,11 @@ private:
         Clock::time_point retired = never;
     };
 
+    void list(std::vector<Address>& found) {
+        const std::lock_guard lock{mutex_};
+        found.clear();
+        for (const Known& known : known_) found.push_back(known.address);
+    }
     bool needs_look_up() {
         const std::lock_guard lock{mutex_};
         return resolver_ && Clock::now() >= fresh_until_;

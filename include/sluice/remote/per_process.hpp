@@ -36,10 +36,10 @@ public:
         return *fresh.release()->value;
     }
 
-    /// The last one made, by this process or the one that it was forked from; or null.
-    const T* peek() const noexcept {
+    /// The one that this process has made, or null.
+    T* peek() const noexcept {
         const Owned* const owned = owned_.load(std::memory_order_acquire);
-        return owned == nullptr ? nullptr : owned->value.get();
+        return owned == nullptr || owned->owner != ForkCheck::get() ? nullptr : owned->value.get();
     }
 
 private:

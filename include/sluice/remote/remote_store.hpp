@@ -110,6 +110,7 @@ private:
     template <Policy P>
     void decide_fitting(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
                         Now now, const Deadline& deadline) const noexcept {
+        if (!is_known(request)) return fail(out, Errc::unsupported);
         try {
             if (std::all_of(keys.begin(), keys.end(), fits)) {
                 ask(request, keys, out, now, deadline);
@@ -157,6 +158,12 @@ private:
         }
     }
 
+    /// What the servers' scripts can do so far.
+    template <Policy P>
+    static bool is_known(const Request<P>& request) noexcept {
+        return request.operation <= Operation::reset &&
+               (!PacingPolicy<P> || request.max_delay == std::chrono::nanoseconds::max());
+    }
     static bool fits(std::string_view key) noexcept { return key.size() <= Backend::max_key_bytes; }
 
     std::shared_ptr<Backend> backend_;

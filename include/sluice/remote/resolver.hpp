@@ -2,6 +2,7 @@
 #ifndef SLUICE_REMOTE_RESOLVER_HPP
 #define SLUICE_REMOTE_RESOLVER_HPP
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -16,6 +17,7 @@
 #include <sluice/error.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/loop_wakeup.hpp>
 
 namespace sluice::detail::remote {
 
@@ -53,6 +55,25 @@ public:
         return {};
     }
 
+    /// The same for an event loop, which cannot wait: Errc::busy while the look-up goes on, and `wakeup` is notified when
+    /// it ends.
+    std::error_code try_look_up(Found& found, std::chrono::nanoseconds lifetime,
+                                const std::shared_ptr<LoopWakeup>& wakeup) {
+        const std::lock_guard lock{mutex_};
+        if (!running_ || running_->is_outdated(lifetime)) running_ = start();
+        {
+            const std::lock_guard running{running_->mutex};
+            if (!running_->done) {
+                auto& wakeups = running_->wakeups;
+                if (std::find(wakeups.begin(), wakeups.end(), wakeup) == wakeups.end()) wakeups.push_back(wakeup);
+                return Errc::busy;
+            }
+            found = running_->found;
+        }
+        running_.reset();
+        return {};
+    }
+
 private:
     struct Asked {
         Endpoint endpoint;
@@ -63,6 +84,7 @@ private:
         std::condition_variable finished{};
         bool done = false;
         Found found{};
+        std::vector<std::shared_ptr<LoopWakeup>> wakeups{};  ///< of event loops that wait
 
         bool is_outdated(std::chrono::nanoseconds lifetime) {
             const std::lock_guard lock{mutex};
@@ -82,6 +104,7 @@ private:
             look_up->found = {std::move(addresses), Deadline::Clock::now()};
             look_up->done = true;
             look_up->finished.notify_all();
+            for (const auto& wakeup : look_up->wakeups) wakeup->notify();
         }).detach();
         return look_up;
     }

@@ -32,6 +32,8 @@ public:
     virtual Result try_write(std::string_view bytes) noexcept = 0;
     /// Of an idle connection: the peer has closed it, or sent what nobody asked for.
     virtual bool is_stale() noexcept = 0;
+    /// Why it is closed.
+    virtual std::error_code failure() const noexcept { return Errc::disconnected; }
 
     /// Writes everything. `written` tells how much left even if it fails.
     std::error_code write(std::string_view bytes, const Deadline& deadline, std::size_t& written) noexcept {
@@ -58,7 +60,7 @@ public:
 
 protected:
     std::error_code wait(Status wanted, const Deadline& deadline) const noexcept {
-        if (wanted == Status::closed) return Errc::disconnected;
+        if (wanted == Status::closed) return failure();
         for (;;) {
             pollfd item{descriptor(), static_cast<short>(wanted == Status::wants_read ? POLLIN : POLLOUT), 0};
             const int ready = ::poll(&item, 1, deadline.poll_ms());

@@ -49,7 +49,7 @@ public:
         port = server.bind_to_any_port("127.0.0.1");
         thread_ = std::thread{[this] { server.listen_after_bind(); }};
         while (!server.is_running()) std::this_thread::yield();
-        static_cast<void>(guard.check("GET", "/one", "127.0.0.1"));
+        static_cast<void>(guard.check({"GET", "/one", "127.0.0.1"}));
     }
     ~UsedUp() {
         server.stop();

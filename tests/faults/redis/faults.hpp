@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include <sluice/redis.hpp>
 #include <sluice/sluice.hpp>
@@ -26,9 +27,11 @@ inline constexpr auto fault_time = slow_build ? 5s : 1s;
 
 using Limiter = sluice::RateLimiter<sluice::FixedWindow, sluice::RedisStore>;
 
-inline Limiter limiter_on(const std::string& url, FailureMode mode = FailureMode::allow) {
+inline Limiter limiter_on(const std::string& url, FailureMode mode = FailureMode::allow,
+                          sluice::RedisOptions options = {}) {
+    options.timeout = timeout;
     return Limiter{sluice::FixedWindow{1'000'000, 24h},
-                   sluice::RedisStore{url, {.timeout = timeout}},
+                   sluice::RedisStore{url, std::move(options)},
                    {.name = "faults", .on_failure = mode}};
 }
 
@@ -58,11 +61,11 @@ private:
 /// longer than its timeout, a failure is answered as its mode says, the store's counters tell the same, and nothing
 /// leaks. `check` looks at the report.
 template <class Story, class Check>
-void endure(const std::string& url, Story story, Check check) {
+void endure(const std::string& url, Story story, Check check, const sluice::RedisOptions& options = {}) {
     for (const auto mode : {FailureMode::allow, FailureMode::deny}) {
         const auto descriptors = open_descriptors();
         {
-            const Limiter limiter = limiter_on(url, mode);
+            const Limiter limiter = limiter_on(url, mode, options);
             static_cast<void>(limiter.try_consume("warm up"));
             const auto memory = resident_bytes();
             const auto before = limiter.store().stats();

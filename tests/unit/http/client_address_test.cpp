@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include <sluice/http/client_address.hpp>
+#include <sluice/http/client/client_address.hpp>
 
 using sluice::http::ClientAddress;
 using sluice::http::ForwardedBy;
@@ -246,4 +246,33 @@ TEST_CASE("an IPv6 client is its prefix, an IPv4 client its address", "[http][cl
     CHECK(identity(ClientAddress{{.v6_prefix = 128}}, "2001:db8::1") == "2001:db8::1");
     CHECK_THROWS_AS((ClientAddress{{.v6_prefix = 0}}), std::invalid_argument);
     CHECK_THROWS_AS((ClientAddress{{.v6_prefix = 129}}), std::invalid_argument);
+}
+
+TEST_CASE("a number of hops is counted where the proxies' addresses are not known", "[http][client_address]") {
+    const ClientAddress two{{.hops = 2}};
+    CHECK(two.header() == "X-Forwarded-For");
+    CHECK(find(two, "198.51.100.1", {"9.9.9.9, 203.0.113.7, 10.0.0.2"}) == "203.0.113.7");
+    CHECK(find(two, "198.51.100.1", {"203.0.113.7", "10.0.0.2"}) == "203.0.113.7");
+    CHECK(find(two, "/run/socket", {"203.0.113.7, 10.0.0.2"}) == "203.0.113.7");
+    CHECK(find(two, "198.51.100.1", {"203.0.113.7"}) == "203.0.113.7");
+    CHECK(find(two, "198.51.100.1", {"203.0.113.7, unknown"}) == "198.51.100.1");
+    CHECK(find(two, "198.51.100.1", {}) == "198.51.100.1");
+    const ClientAddress one{{.header = ForwardedBy::forwarded, .hops = 1}};
+    CHECK(find(one, "198.51.100.1", {"for=9.9.9.9, for=203.0.113.7"}) == "203.0.113.7");
+    CHECK_THROWS_AS((ClientAddress{{.hops = 33}}), std::invalid_argument);
+    CHECK_THROWS_AS((ClientAddress{{.trusted_proxies = proxies, .hops = 1}}), std::invalid_argument);
+    CHECK_THROWS_AS((ClientAddress{{.header = ForwardedBy::x_real_ip, .hops = 1}}), std::invalid_argument);
+}
+
+TEST_CASE("a header of one address is believed of a trusted proxy, if it is one", "[http][client_address]") {
+    const ClientAddress real{{.trusted_proxies = proxies, .header = ForwardedBy::x_real_ip}};
+    CHECK(real.header() == "X-Real-IP");
+    CHECK(ClientAddress{{.trusted_proxies = proxies, .header = ForwardedBy::cf_connecting_ip}}.header() ==
+          "CF-Connecting-IP");
+    CHECK(find(real, "10.0.0.1", {" 203.0.113.7 "}) == "203.0.113.7");
+    CHECK(find(real, "10.0.0.1", {"2001:db8::7"}) == "2001:db8::7");
+    CHECK(find(real, "192.0.2.1", {"203.0.113.7"}) == "192.0.2.1");
+    CHECK(find(real, "10.0.0.1", {"203.0.113.7, 203.0.113.8"}) == "10.0.0.1");
+    CHECK(find(real, "10.0.0.1", {"203.0.113.7", "203.0.113.8"}) == "10.0.0.1");
+    CHECK(find(real, "10.0.0.1", {""}) == "10.0.0.1");
 }

@@ -25,6 +25,7 @@ struct Request {
     std::string url = "/a";
     std::string remote_ip_address = "192.0.2.1";
     std::unordered_multimap<std::string, std::string> headers{};
+    std::string body{};
 };
 
 struct Response {

@@ -10,6 +10,8 @@
 #include <sluice/http/guard.hpp>
 #include <sluice/sluice.hpp>
 
+#include "support/asked.hpp"
+
 using namespace sluice::http;
 using sluice::RateLimiter;
 using sluice::TokenBucket;
@@ -35,24 +37,23 @@ TEST_CASE("a guard finds the client, charges it and writes the answer", "[http][
     const Guard guard{one_rule(1),
                       {.headers = {HeaderStyle::ratelimit, 0},
                        .client_address = ClientAddress{{.trusted_proxies = {Network{"10.0.0.0/8"}}}}}};
-    CHECK(guard.address_header() == "X-Forwarded-For");
-    const std::vector<std::string_view> lines{"9.9.9.9, 203.0.113.7"};
-    const auto first = guard.check("GET", "/a", "10.0.0.1", lines);
+    const TestHeaders forwarded{{{"X-Forwarded-For", "9.9.9.9, 203.0.113.7"}}};
+    const auto first = guard.check({.method = "GET", .path = "/a", .peer = "10.0.0.1", .header = forwarded});
     CHECK(first.allowed());
     CHECK(headers(guard, first).at("RateLimit") == "\"burst\";r=0;t=3600");
-    const auto second = guard.check("GET", "/a", "203.0.113.7");
+    const auto second = guard.check({"GET", "/a", "203.0.113.7"});
     CHECK_FALSE(second.allowed());
     CHECK(headers(guard, second).at("Retry-After") == "3600");
     CHECK(guard.denial(second).status == 429);
     CHECK(guard.denial(second).content.find("quota-exceeded") != std::string::npos);
-    CHECK(guard.check("GET", "/a", "10.0.0.1").allowed());
-    CHECK(headers(guard, guard.check("GET", "/elsewhere", "10.0.0.1")).empty());
+    CHECK(guard.check({"GET", "/a", "10.0.0.1"}).allowed());
+    CHECK(headers(guard, guard.check({"GET", "/elsewhere", "10.0.0.1"})).empty());
 }
 
 TEST_CASE("shadow mode tells the client nothing", "[http][guard]") {
     const Guard guard{one_rule(1, 0)};
     for (int i = 0; i < 3; ++i) {
-        const auto verdict = guard.check("GET", "/a", "192.0.2.1");
+        const auto verdict = guard.check({"GET", "/a", "192.0.2.1"});
         CHECK(verdict.allowed());
         CHECK(headers(guard, verdict).empty());
     }
@@ -60,8 +61,8 @@ TEST_CASE("shadow mode tells the client nothing", "[http][guard]") {
 
 TEST_CASE("the body's and the headers' styles can be chosen", "[http][guard]") {
     const Guard guard{one_rule(1), {.headers = {HeaderStyle::none, 0}, .body = BodyStyle::plain}};
-    static_cast<void>(guard.check("GET", "/a", "192.0.2.1"));
-    const auto denied = guard.check("GET", "/a", "192.0.2.1");
+    static_cast<void>(guard.check({"GET", "/a", "192.0.2.1"}));
+    const auto denied = guard.check({"GET", "/a", "192.0.2.1"});
     CHECK(headers(guard, denied).size() == 1);
     CHECK(guard.denial(denied).content_type == "application/json");
 }
@@ -76,9 +77,9 @@ TEST_CASE("denials reach the callback, whose exceptions do not reach the request
         throw std::runtime_error{"disk full"};
     };
     const Guard guard{one_rule(1), options};
-    static_cast<void>(guard.check("GET", "/a", "2001:db8::1"));
+    static_cast<void>(guard.check({"GET", "/a", "2001:db8::1"}));
     CHECK(seen.empty());
-    CHECK_FALSE(guard.check("GET", "/a", "2001:db8::2").allowed());
+    CHECK_FALSE(guard.check({"GET", "/a", "2001:db8::2"}).allowed());
     CHECK(seen == std::vector<std::string>{"GET /a 2001:db8::2 r"});
 }
 
@@ -88,7 +89,7 @@ TEST_CASE("a flood of denials is no flood of log lines", "[http][guard]") {
     options.on_denied = DenialLog{[&](const Denial&, std::uint64_t left_out) { unlogged.push_back(left_out); },
                                   TokenBucket{3, sluice::per_hour(1)}};
     const Guard guard{one_rule(1), options};
-    for (int i = 0; i < 1000; ++i) static_cast<void>(guard.check("GET", "/a", "192.0.2.1"));
+    for (int i = 0; i < 1000; ++i) static_cast<void>(guard.check({"GET", "/a", "192.0.2.1"}));
     CHECK(unlogged == std::vector<std::uint64_t>{0, 0, 0});
 }
 
@@ -107,8 +108,20 @@ TEST_CASE("a misconfigured limit is told once, and to the operator", "[http][gua
     options.on_misconfigured = [&](const Denial& denial) { told.push_back(denial.verdict.rule()->name); };
     const Guard guard{RuleSet{{rule}}, options};
     for (int i = 0; i < 3; ++i) {
-        CHECK(guard.denial(guard.check("GET", "/a", "192.0.2.1")).status == 500);
+        CHECK(guard.denial(guard.check({"GET", "/a", "192.0.2.1"})).status == 500);
     }
     CHECK(denied == 3);
     CHECK(told == std::vector<std::string>{"r"});
+}
+
+TEST_CASE("an address that the program names is believed", "[http][guard]") {
+    const Guard guard{one_rule(1)};
+    const auto allowed = [&](const char* named) {
+        return guard
+            .check({.method = "GET", .path = "/a", .peer = "10.0.0.1", .caller = {.address = IpAddress::parse(named)}})
+            .allowed();
+    };
+    CHECK(allowed("203.0.113.1"));
+    CHECK_FALSE(allowed("203.0.113.1"));
+    CHECK(allowed("203.0.113.2"));
 }

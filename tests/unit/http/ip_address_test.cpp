@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include <sluice/http/ip_address.hpp>
+#include <sluice/http/client/ip_address.hpp>
 
 using sluice::http::IpAddress;
 using sluice::http::Network;

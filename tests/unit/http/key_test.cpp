@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <sluice/http/key.hpp>
+#include <sluice/http/rules/key.hpp>
 
 using sluice::http::Key;
 

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-#include <sluice/http/route_pattern.hpp>
+#include <sluice/http/rules/route_pattern.hpp>
 
 using sluice::http::RoutePattern;
 

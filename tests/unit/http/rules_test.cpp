@@ -9,9 +9,11 @@
 #include <thread>
 #include <vector>
 
-#include <sluice/http/client_address.hpp>
-#include <sluice/http/rules.hpp>
+#include <sluice/http/client/client_address.hpp>
+#include <sluice/http/rules/rules.hpp>
 #include <sluice/sluice.hpp>
+
+#include "support/asked.hpp"
 
 using namespace std::chrono_literals;
 using namespace sluice::http;
@@ -67,7 +69,7 @@ TEST_CASE("the first matching rule applies, the default takes the rest", "[http]
     const Rules rules{RuleSet{{get, rule("any", {{f.bucket("any", 2)}}), rule("free", {}, "/free")},
                               rule("default", {{f.bucket("default", 3)}})}};
     const auto name = [&](const char* method, const char* path) {
-        return rules.check(method, path, from("192.0.2.1")).rule()->name;
+        return rules.check(asked(method, path, from("192.0.2.1"))).rule()->name;
     };
     CHECK(name("GET", "/a") == "get");
     CHECK(name("HEAD", "/a") == "get");
@@ -76,8 +78,8 @@ TEST_CASE("the first matching rule applies, the default takes the rest", "[http]
     CHECK(name("GET", "/free") == "free");
     CHECK(name("GET", "/nowhere") == "default");
     CHECK(name("GET", "//a") == "default");
-    CHECK(Rules{RuleSet{}}.check("GET", "/a", from("192.0.2.1")).rule() == nullptr);
-    CHECK(Rules{RuleSet{}}.check("GET", "/a", from("192.0.2.1")).allowed());
+    CHECK(Rules{RuleSet{}}.check(asked("GET", "/a", from("192.0.2.1"))).rule() == nullptr);
+    CHECK(Rules{RuleSet{}}.check(asked("GET", "/a", from("192.0.2.1"))).allowed());
 }
 
 TEST_CASE("a flood of unknown paths shares one limit", "[http][rules]") {
@@ -85,20 +87,20 @@ TEST_CASE("a flood of unknown paths shares one limit", "[http][rules]") {
     const Rules rules{RuleSet{{}, rule("default", {{f.bucket("default", 5)}})}};
     int allowed = 0;
     for (int i = 0; i < 50; ++i) {
-        allowed += rules.check("GET", "/" + std::to_string(i), from("192.0.2.1")).allowed() ? 1 : 0;
+        allowed += rules.check(asked("GET", "/" + std::to_string(i), from("192.0.2.1"))).allowed() ? 1 : 0;
     }
     CHECK(allowed == 5);
-    CHECK(rules.check("GET", "/x", from("192.0.2.2")).allowed());
+    CHECK(rules.check(asked("GET", "/x", from("192.0.2.2"))).allowed());
 }
 
 TEST_CASE("keys are what the rule says", "[http][rules]") {
     const Fixture f;
-    const auto exhausts = [&](std::vector<KeyPart> key, const Caller& first, const Caller& second) {
+    const auto exhausts = [&](std::vector<KeySource> key, const Caller& first, const Caller& second) {
         static int n = 0;
         const auto limiter = f.bucket("limit" + std::to_string(n++), 1);
         const Rules rules{RuleSet{{rule("r", {{limiter, key}})}}};
-        CHECK(rules.check("GET", "/a", first).allowed());
-        return !rules.check("GET", "/a", second).allowed();
+        CHECK(rules.check(asked("GET", "/a", first)).allowed());
+        return !rules.check(asked("GET", "/a", second)).allowed();
     };
     using enum KeyPart;
     CHECK(exhausts({address}, from("192.0.2.1"), from("192.0.2.1", "ann")));
@@ -127,9 +129,9 @@ TEST_CASE("rules may share a limiter, or count apart with the rule in the key", 
     const auto shared = f.bucket("shared", 1);
     const Rules rules{RuleSet{{rule("r1", {{shared}}, "/1"), rule("r2", {{shared}}, "/2"),
                                rule("r3", {{shared, {KeyPart::rule, KeyPart::address}}}, "/3")}}};
-    CHECK(rules.check("GET", "/1", from("192.0.2.1")).allowed());
-    CHECK_FALSE(rules.check("GET", "/2", from("192.0.2.1")).allowed());
-    CHECK(rules.check("GET", "/3", from("192.0.2.1")).allowed());
+    CHECK(rules.check(asked("GET", "/1", from("192.0.2.1"))).allowed());
+    CHECK_FALSE(rules.check(asked("GET", "/2", from("192.0.2.1"))).allowed());
+    CHECK(rules.check(asked("GET", "/3", from("192.0.2.1"))).allowed());
 }
 
 TEST_CASE("a tier is chosen by the caller", "[http][rules]") {
@@ -141,12 +143,12 @@ TEST_CASE("a tier is chosen by the caller", "[http][rules]") {
     const Rules rules{RuleSet{{tiers}}};
     Caller gold = from("192.0.2.1", "ann");
     gold.plan = "gold";
-    CHECK(rules.check("GET", "/a", gold).answers()[0].quota.limit == 100);
-    CHECK(rules.check("GET", "/a", from("192.0.2.1", "bob")).answers()[0].quota.limit == 10);
-    CHECK(rules.check("GET", "/a", from("192.0.2.1")).answers()[0].quota.limit == 2);
+    CHECK(rules.check(asked("GET", "/a", gold)).answers()[0].quota.limit == 100);
+    CHECK(rules.check(asked("GET", "/a", from("192.0.2.1", "bob"))).answers()[0].quota.limit == 10);
+    CHECK(rules.check(asked("GET", "/a", from("192.0.2.1"))).answers()[0].quota.limit == 2);
     Caller silver = from("192.0.2.1");
     silver.plan = "silver";
-    CHECK(rules.check("GET", "/a", silver).answers()[0].name == "anonymous");
+    CHECK(rules.check(asked("GET", "/a", silver)).answers()[0].name == "anonymous");
 }
 
 TEST_CASE("two limits on one request charge both or none", "[http][rules]") {
@@ -156,13 +158,13 @@ TEST_CASE("two limits on one request charge both or none", "[http][rules]") {
     const Rules rules{RuleSet{{rule("r", {{by_address, {KeyPart::address}, 2}, {by_user, {KeyPart::user}}})}}};
     const auto caller = from("192.0.2.1", "ann");
     for (int i = 0; i < 3; ++i) {
-        const auto verdict = rules.check("GET", "/a", caller);
+        const auto verdict = rules.check(asked("GET", "/a", caller));
         CHECK(verdict.allowed());
         CHECK(verdict.answers().size() == 2);
     }
     CHECK(by_address.peek("ip:192.0.2.1").remaining == 4);
     for (int i = 0; i < 5; ++i) {
-        const auto verdict = rules.check("GET", "/a", caller);
+        const auto verdict = rules.check(asked("GET", "/a", caller));
         CHECK_FALSE(verdict.allowed());
         REQUIRE(verdict.answers().size() == 2);
         CHECK(verdict.answers()[0].decision.remaining == 4);
@@ -173,9 +175,9 @@ TEST_CASE("two limits on one request charge both or none", "[http][rules]") {
     CHECK(by_user.peek("user:ann").remaining == 0);
     // The first denies: the second is not charged.
     const auto other = from("192.0.2.1", "bob");
-    CHECK(rules.check("GET", "/a", other).allowed());
-    CHECK(rules.check("GET", "/a", other).allowed());
-    const auto denied = rules.check("GET", "/a", other);
+    CHECK(rules.check(asked("GET", "/a", other)).allowed());
+    CHECK(rules.check(asked("GET", "/a", other)).allowed());
+    const auto denied = rules.check(asked("GET", "/a", other));
     CHECK_FALSE(denied.allowed());
     REQUIRE(denied.answers().size() == 2);
     CHECK(denied.answers()[1].decision.allowed);
@@ -192,7 +194,7 @@ TEST_CASE("many threads on two limits never lose or win a unit", "[http][rules]"
     for (int t = 0; t < 4; ++t) {
         threads.emplace_back([&] {
             for (int i = 0; i < 2000; ++i) {
-                if (rules.check("GET", "/a", from("192.0.2.1")).allowed()) ++allowed;
+                if (rules.check(asked("GET", "/a", from("192.0.2.1"))).allowed()) ++allowed;
             }
         });
     }
@@ -209,13 +211,13 @@ TEST_CASE("exempt callers are not charged", "[http][rules]") {
     r.counters = std::make_shared<sluice::metrics::RuleCounters>();
     const Rules rules{RuleSet{{r}}};
     for (int i = 0; i < 3; ++i) {
-        CHECK(rules.check("GET", "/a", from("10.1.2.3")).outcome() == Outcome::exempt);
-        CHECK(rules.check("GET", "/a", from("2001:db8::5")).outcome() == Outcome::exempt);
-        CHECK(rules.check("GET", "/a", from("192.0.2.1", "monitor")).outcome() == Outcome::exempt);
+        CHECK(rules.check(asked("GET", "/a", from("10.1.2.3"))).outcome() == Outcome::exempt);
+        CHECK(rules.check(asked("GET", "/a", from("2001:db8::5"))).outcome() == Outcome::exempt);
+        CHECK(rules.check(asked("GET", "/a", from("192.0.2.1", "monitor"))).outcome() == Outcome::exempt);
     }
-    CHECK(rules.check("GET", "/a", from("2001:db8::6")).outcome() == Outcome::allowed);
-    CHECK(rules.check("GET", "/a", from("192.0.2.1")).told().size() == 1);
-    CHECK(rules.check("GET", "/a", from("10.1.2.3")).told().empty());
+    CHECK(rules.check(asked("GET", "/a", from("2001:db8::6"))).outcome() == Outcome::allowed);
+    CHECK(rules.check(asked("GET", "/a", from("192.0.2.1"))).told().size() == 1);
+    CHECK(rules.check(asked("GET", "/a", from("10.1.2.3"))).told().empty());
     CHECK(r.counters->of(Outcome::exempt) == 10);
     CHECK(r.counters->of(Outcome::allowed) == 2);
 }
@@ -227,7 +229,7 @@ TEST_CASE("shadow mode counts and never denies", "[http][rules]") {
     r.counters = std::make_shared<sluice::metrics::RuleCounters>();
     const Rules rules{RuleSet{{r}}};
     for (int i = 0; i < 5; ++i) {
-        const auto verdict = rules.check("GET", "/a", from("192.0.2.1"));
+        const auto verdict = rules.check(asked("GET", "/a", from("192.0.2.1")));
         CHECK(verdict.allowed());
         CHECK(verdict.told().empty());
     }
@@ -244,9 +246,9 @@ TEST_CASE("a percentage of clients is enforced, always the same ones", "[http][r
     int enforced = 0;
     for (int client = 0; client < 2000; ++client) {
         const auto caller = from("198.51." + std::to_string(client / 250) + "." + std::to_string(client % 250));
-        CHECK(rules.check("GET", "/a", caller).allowed());
-        const bool denied = !rules.check("GET", "/a", caller).allowed();
-        CHECK(rules.check("GET", "/a", caller).allowed() == !denied);
+        CHECK(rules.check(asked("GET", "/a", caller)).allowed());
+        const bool denied = !rules.check(asked("GET", "/a", caller)).allowed();
+        CHECK(rules.check(asked("GET", "/a", caller)).allowed() == !denied);
         enforced += denied ? 1 : 0;
     }
     CHECK(enforced > 500);
@@ -260,28 +262,29 @@ TEST_CASE("a failed store is answered by the limiter's mode and not given back",
             TokenBucket{5, sluice::per_second(1)}, FailingStore{error}, {.name = name, .on_failure = mode}}};
     };
     using enum sluice::FailureMode;
-    CHECK(Rules{RuleSet{{rule("r", {{failing("x", allow)}})}}}.check("GET", "/a", from("192.0.2.1")).allowed());
-    CHECK_FALSE(Rules{RuleSet{{rule("r", {{failing("x", deny)}})}}}.check("GET", "/a", from("192.0.2.1")).allowed());
+    CHECK(Rules{RuleSet{{rule("r", {{failing("x", allow)}})}}}.check(asked("GET", "/a", from("192.0.2.1"))).allowed());
+    CHECK_FALSE(
+        Rules{RuleSet{{rule("r", {{failing("x", deny)}})}}}.check(asked("GET", "/a", from("192.0.2.1"))).allowed());
 
     const auto good = f.bucket("good", 5);
     const Rules rules{RuleSet{{rule("r", {{good}, {failing("x", deny)}})}}};
-    CHECK_FALSE(rules.check("GET", "/a", from("192.0.2.1")).allowed());
+    CHECK_FALSE(rules.check(asked("GET", "/a", from("192.0.2.1"))).allowed());
     CHECK(good.peek("ip:192.0.2.1").remaining == 5);
     // A key that the store refuses must not be a way around the limit.
     const auto refusing = failing("x", allow, sluice::Errc::invalid_argument);
-    CHECK_FALSE(Rules{RuleSet{{rule("r", {{refusing}})}}}.check("GET", "/a", from("192.0.2.1")).allowed());
+    CHECK_FALSE(Rules{RuleSet{{rule("r", {{refusing}})}}}.check(asked("GET", "/a", from("192.0.2.1"))).allowed());
 }
 
 TEST_CASE("rules can be replaced while requests are checked", "[http][rules]") {
     const Fixture f;
     const auto set = [&](int capacity) { return RuleSet{{rule("r", {{f.bucket("b", capacity)}})}}; };
     Rules rules{set(1)};
-    const auto old = rules.check("GET", "/a", from("192.0.2.1"));
-    CHECK_FALSE(rules.check("GET", "/a", from("192.0.2.1")).allowed());
+    const auto old = rules.check(asked("GET", "/a", from("192.0.2.1")));
+    CHECK_FALSE(rules.check(asked("GET", "/a", from("192.0.2.1"))).allowed());
     rules.replace(set(1));  // unchanged limits keep their states
-    CHECK_FALSE(rules.check("GET", "/a", from("192.0.2.1")).allowed());
+    CHECK_FALSE(rules.check(asked("GET", "/a", from("192.0.2.1"))).allowed());
     rules.replace(set(3));
-    CHECK(rules.check("GET", "/a", from("192.0.2.1")).allowed());
+    CHECK(rules.check(asked("GET", "/a", from("192.0.2.1"))).allowed());
     CHECK(old.rule()->name == "r");
     CHECK(old.answers()[0].name == "b");
 
@@ -291,7 +294,7 @@ TEST_CASE("rules can be replaced while requests are checked", "[http][rules]") {
     for (int t = 0; t < 3; ++t) {
         threads.emplace_back([&] {
             while (!stop) {
-                const auto verdict = rules.check("GET", "/a", from("192.0.2.7"));
+                const auto verdict = rules.check(asked("GET", "/a", from("192.0.2.7")));
                 if (verdict.rule() == nullptr || verdict.answers().size() != 1) ++wrong;
             }
         });
@@ -386,7 +389,7 @@ TEST_CASE("keys of any length are kept apart", "[http][rules]") {
     const Fixture f;
     const Rules rules{RuleSet{{rule("r", {{f.bucket("b", 1), {KeyPart::user}}})}}};
     const std::string user(5000, 'x');
-    CHECK(rules.check("GET", "/a", from("192.0.2.1", user + "1")).allowed());
-    CHECK(rules.check("GET", "/a", from("192.0.2.1", user + "2")).allowed());
-    CHECK_FALSE(rules.check("GET", "/a", from("192.0.2.1", user + "1")).allowed());
+    CHECK(rules.check(asked("GET", "/a", from("192.0.2.1", user + "1"))).allowed());
+    CHECK(rules.check(asked("GET", "/a", from("192.0.2.1", user + "2"))).allowed());
+    CHECK_FALSE(rules.check(asked("GET", "/a", from("192.0.2.1", user + "1"))).allowed());
 }

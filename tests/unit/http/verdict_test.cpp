@@ -7,9 +7,10 @@
 #include <vector>
 
 #include <sluice/http/guard.hpp>
-#include <sluice/http/rules.hpp>
+#include <sluice/http/rules/rules.hpp>
 #include <sluice/sluice.hpp>
 
+#include "support/asked.hpp"
 #include "support/failing_store.hpp"
 
 using namespace std::chrono_literals;
@@ -42,7 +43,7 @@ std::map<std::string, std::string> fields_of(const Guard& guard, const Verdict& 
     return all;
 }
 
-Verdict ask(const Guard& guard) { return guard.check("GET", "/a", "192.0.2.1"); }
+Verdict ask(const Guard& guard) { return guard.check({"GET", "/a", "192.0.2.1"}); }
 
 }  // namespace
 
@@ -172,8 +173,8 @@ TEST_CASE("a rule that the program names applies whatever the path", "[http][ver
     rest.name = "rest";
     const Rules rules{RuleSet{{login}, rest}};
     const Caller caller{.address = IpAddress::parse("192.0.2.1"), .block = IpAddress::parse("192.0.2.1")};
-    CHECK(rules.check_named("r", caller).allowed());
-    CHECK_FALSE(rules.check_named("r", caller).allowed());
-    CHECK(rules.check_named("gone", caller).rule()->name == "rest");
-    CHECK(Rules{RuleSet{}}.check_named("gone", caller).rule() == nullptr);
+    CHECK(rules.check(asked({}, {}, caller, "r")).allowed());
+    CHECK_FALSE(rules.check(asked({}, {}, caller, "r")).allowed());
+    CHECK(rules.check(asked({}, {}, caller, "gone")).rule()->name == "rest");
+    CHECK(Rules{RuleSet{}}.check(asked({}, {}, caller, "gone")).rule() == nullptr);
 }

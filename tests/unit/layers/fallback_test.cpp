@@ -167,6 +167,53 @@ TEST_CASE("fallbacks nest") {
     CHECK(limiter.try_consume("key").remaining == 7);
 }
 
+TEST_CASE("what is given back goes to the store that took it") {
+    const auto first = new_store();
+    const auto second = new_store();
+    const auto third = new_store();
+    const Bucket policy{10, sluice::per_second(1)};
+    const auto run = [&](const auto& store) {
+        using sluice::Operation;
+        const auto request = [&](Operation operation, std::uint64_t units) {
+            return sluice::Request<Bucket>{{"", policy}, "key", units, operation};
+        };
+        const auto left = [&](const auto& of) { return of.decide(request(Operation::peek, 1)).remaining; };
+        const auto give_back = [&](const sluice::Consumption& taken, std::uint64_t units) {
+            auto asked = request(Operation::give_back, units);
+            asked.consumed_at = taken.at;
+            asked.source = taken.source;
+            return store.decide(asked).error;
+        };
+        for (const auto* one : {&first, &second, &third}) {
+            one->recover();
+            CHECK_FALSE(one->decide(request(Operation::reset, 0)).error);
+        }
+        const auto one = store.consume(request(Operation::consume, 5));
+        CHECK_FALSE(one.decision.error);
+        first.fail(Errc::timeout);
+        const auto two = store.consume(request(Operation::take, 20));
+        CHECK(two.units == 10);
+        CHECK(two.decision.error == Errc::degraded);
+        second.fail(Errc::timeout);
+        const auto three = store.consume(request(Operation::consume, 5));
+        CHECK(three.decision.error == Errc::degraded);
+        CHECK(three.units == 5);
+        CHECK(give_back(two, 3) == Errc::timeout);
+        CHECK(give_back(one, 3) == Errc::timeout);
+        CHECK_FALSE(give_back(three, 3));
+        first.recover();
+        second.recover();
+        CHECK_FALSE(give_back(two, 1));
+        CHECK_FALSE(give_back(one, 2));
+        CHECK(left(first) == 7);
+        CHECK(left(second) == 1);
+        CHECK(left(third) == 8);
+    };
+    run(sluice::Fallback{first, sluice::Fallback{second, third}});
+    run(sluice::Fallback{sluice::Fallback{first, second}, third});
+    STATIC_REQUIRE(sluice::SettlingStore<sluice::Fallback<Memory, Memory>, Bucket>);
+}
+
 TEST_CASE("of a batch the secondary decides what the primary failed") {
     const auto primary = new_store();
     const auto secondary = new_store();

@@ -101,6 +101,28 @@ TEST_CASE("a cost that only the whole limit holds is denied for a while, a large
     CHECK(limiter.try_consume("key", 9).retry_after == sluice::Decision::never);
 }
 
+TEST_CASE("units are taken from a share, and given back to it") {
+    const sluice::ManualClock clock;
+    using Memory = sluice::MemoryStore<sluice::LeakyBucket, sluice::ManualClock>;
+    const sluice::Share share{Memory{{}, clock}, 4};
+    const sluice::LeakyBucket policy{8, sluice::per_second(8), 4};
+    CHECK(share_of(policy, 4).burst() == 1);
+    CHECK(share_of(policy, 2).burst() == 2);
+    STATIC_REQUIRE(sluice::SettlingStore<sluice::Share<Memory>, sluice::LeakyBucket>);
+    sluice::Request<sluice::LeakyBucket> request{{"", policy}, "key", 5, sluice::Operation::take};
+    const auto taken = share.consume(request);
+    CHECK(taken.units == 2);
+    request.operation = sluice::Operation::give_back;
+    request.units = 1;
+    request.consumed_at = taken.at;
+    CHECK_FALSE(share.decide(request).error);
+    request.operation = sluice::Operation::consume;
+    request.max_delay = 499ms;
+    CHECK(share.consume(request).decision.retry_after == 1ms);
+    request.max_delay = 500ms;
+    CHECK(share.decide(request).delay == 500ms);
+}
+
 TEST_CASE("a number of instances is checked") {
     using Memory = sluice::MemoryStore<sluice::TokenBucket>;
     CHECK_THROWS_AS((sluice::Share{Memory{}, 0}), std::invalid_argument);

@@ -57,7 +57,7 @@ void observe(LimiterCounters& counters, bool allowed, std::chrono::nanoseconds l
 }  // namespace
 
 TEST_CASE("sharded counters lose nothing between threads", "[metrics]") {
-    sluice::metrics::ShardedCounters<3> counters;
+    sluice::detail::ShardedCounters<3> counters;
     std::vector<std::thread> threads;
     for (int t = 0; t < 20; ++t) {
         threads.emplace_back([&] {
@@ -68,7 +68,7 @@ TEST_CASE("sharded counters lose nothing between threads", "[metrics]") {
     CHECK(counters.sum(0) == 300'000);
     CHECK(counters.sum(1) == 300'000);
     CHECK(counters.sum(2) == 0);
-    STATIC_REQUIRE(alignof(sluice::metrics::ShardedCounters<3>) >= 64);
+    STATIC_REQUIRE(alignof(sluice::detail::ShardedCounters<3>) >= 64);
 }
 
 TEST_CASE("a limiter's decisions are counted by outcome, error and latency", "[metrics]") {

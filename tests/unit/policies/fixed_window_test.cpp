@@ -99,3 +99,19 @@ TEST_CASE("a fixed window out of range is refused") {
     CHECK_THROWS_AS((FixedWindow{1, 36526 * 24h}), std::invalid_argument);
     CHECK((FixedWindow{7, 24h}.quota()) == sluice::Quota{7, 24h});
 }
+
+TEST_CASE("units go back into the window that they came from alone") {
+    const FixedWindow policy{5, 10s};
+    FixedWindow::State state;
+    CHECK(policy.step(state, 9s, 4).allowed);
+    policy.give_back(state, 9s, 1s, 1);
+    CHECK(policy.step(state, 9s, 0).remaining == 2);
+    policy.give_back(state, 9s, 9s, 100);
+    CHECK(policy.step(state, 9s, 0).remaining == 5);
+    CHECK(policy.step(state, 11s, 4).allowed);
+    policy.give_back(state, 11s, 9s, 4);
+    CHECK(policy.step(state, 11s, 0).remaining == 1);
+    CHECK(policy.step(state, 8s, 1).allowed);  // a late reading, which counts in the state's window
+    policy.give_back(state, 11s, 8s, 1);       // so that nothing is known to be given back
+    CHECK(policy.step(state, 11s, 0).remaining == 0);
+}

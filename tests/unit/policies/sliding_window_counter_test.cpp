@@ -111,3 +111,22 @@ TEST_CASE("a refund of nothing changes nothing") {
     policy.refund(state, 12s, 0);
     CHECK(policy.step(state, 9s, 1).reset_after == 11s);  // still in the window that it came to
 }
+
+TEST_CASE("units go back into the count of their window") {
+    const SlidingWindowCounter policy{10, 10s};
+    SlidingWindowCounter::State state;
+    CHECK(policy.step(state, 5s, 4).allowed);
+    CHECK(policy.step(state, 15s, 3).allowed);
+    policy.give_back(state, 15s, 16s, 1);
+    CHECK(state.current == 2);
+    CHECK(state.previous == 4);
+    policy.give_back(state, 15s, 5s, 1);
+    CHECK(state.previous == 3);
+    policy.give_back(state, 15s, 25s, 1);
+    policy.give_back(state, 35s, -5s, 1);
+    CHECK(state.current == 2);
+    CHECK(state.previous == 3);
+    policy.give_back(state, 15s, 5s, 100);
+    CHECK(state.previous == 0);
+    CHECK(state.current == 2);
+}

@@ -103,3 +103,38 @@ TEST_CASE("a sliding window out of range is refused") {
     CHECK_THROWS_AS((SlidingWindow{1, -1s}), std::invalid_argument);
     CHECK((SlidingWindow{5, 15min}.quota()) == sluice::Quota{5, 15min});
 }
+
+TEST_CASE("units go back from the entry of their time alone") {
+    const SlidingWindow policy{4, 10s};
+    SlidingWindow::State state;
+    CHECK(step(policy, state, 1s, 1).allowed);
+    CHECK(step(policy, state, 2s, 2).allowed);
+    CHECK(step(policy, state, 3s, 1).allowed);
+    policy.give_back(state, 4s, 2s + 1ns, 1);
+    CHECK(step(policy, state, 4s, 0).remaining == 0);
+    policy.give_back(state, 4s, 2s, 1);
+    CHECK(step(policy, state, 4s, 0).remaining == 1);
+    policy.give_back(state, 4s, 2s, 5);  // no more than is left of it
+    CHECK(step(policy, state, 4s, 0).remaining == 2);
+    CHECK(state.log.size() == 2);
+    CHECK(step(policy, state, 4s, 3).retry_after == 7s);  // until the one of 1 s leaves
+    policy.give_back(state, 4s, 3s, 1);
+    CHECK(step(policy, state, 4s, 0).reset_after == 7s);
+    policy.give_back(state, 4s, 1s, 1);
+    CHECK(state.log.size() == 0);
+    policy.give_back(state, 4s, 1s, 1);
+    CHECK(step(policy, state, 4s, 0).reset_after == 0s);
+}
+
+TEST_CASE("a log that is given back from keeps to its bounds") {
+    const SlidingWindow policy{8, 100s};
+    SlidingWindow::State state;
+    for (int round = 0; round != 20; ++round) {
+        const std::chrono::nanoseconds now = std::chrono::milliseconds{round};
+        CHECK(step(policy, state, now, 1).allowed);
+        if (round % 3 != 0) policy.give_back(state, now, now, 1);  // else it would be full after eight
+    }
+    CHECK(state.log.size() == 7);
+    CHECK(state.log.units() == 7);
+    CHECK(state.log.capacity() <= 8);
+}

@@ -13,7 +13,7 @@ using sluice::Errc;
 namespace postgres = sluice::detail::postgres;
 
 TEST_CASE("a connection string is taken apart into its servers") {
-    const auto places = [](const char* text) { return detail::postgres::Target{text}.places(); };
+    const auto places = [](const char* text) { return sluice::detail::postgres::Target{text}.places(); };
     CHECK(places("host=db.example port=5433").at(0).host == "db.example");
     CHECK(places("host=db.example port=5433").at(0).port_number() == 5433);
     CHECK(places("postgresql://user@db.example/app").at(0).host == "db.example");
@@ -68,11 +68,11 @@ TEST_CASE("the schema's text is for the schema and table that the options name")
 }
 
 TEST_CASE("errors are classed by SQLSTATE") {
-    using Concerns = detail::postgres::ErrorReport::Concerns;
+    using Concerns = sluice::detail::postgres::ErrorReport::Concerns;
     const auto check = [](const char* sqlstate, Errc code, Concerns concerns) {
         INFO(sqlstate);
-        CHECK(detail::postgres::classify(sqlstate).code == code);
-        CHECK(detail::postgres::classify(sqlstate).concerns == concerns);
+        CHECK(sluice::detail::postgres::classify(sqlstate).code == code);
+        CHECK(sluice::detail::postgres::classify(sqlstate).concerns == concerns);
     };
     check("55P03", Errc::busy, Concerns::request);
     check("40001", Errc::busy, Concerns::request);
@@ -90,15 +90,15 @@ TEST_CASE("errors are classed by SQLSTATE") {
     check("42501", Errc::permission, Concerns::request);
     check("42P01", Errc::unsupported, Concerns::request);
     check("22003", Errc::server_error, Concerns::request);
-    CHECK(detail::postgres::sqlstate_in("connection to server at \"::1\", port 5432 failed: FATAL:  28P01\n") ==
+    CHECK(sluice::detail::postgres::sqlstate_in("connection to server at \"::1\", port 5432 failed: FATAL:  28P01\n") ==
           "28P01");
-    CHECK(detail::postgres::sqlstate_in("FATAL:  3D000") == "3D000");
-    CHECK(detail::postgres::sqlstate_in("connection refused:  Is the server running?").empty());
-    CHECK(detail::postgres::sqlstate_in("").empty());
+    CHECK(sluice::detail::postgres::sqlstate_in("FATAL:  3D000") == "3D000");
+    CHECK(sluice::detail::postgres::sqlstate_in("connection refused:  Is the server running?").empty());
+    CHECK(sluice::detail::postgres::sqlstate_in("").empty());
 }
 
 TEST_CASE("numbers are read as Postgres writes them, and nothing else") {
-    detail::postgres::Numbers numbers{"{1,-2,9223372036854775807,-9223372036854775808}"};
+    sluice::detail::postgres::Numbers numbers{"{1,-2,9223372036854775807,-9223372036854775808}"};
     CHECK(numbers.next() == 1);
     CHECK(numbers.next() == -2);
     CHECK(numbers.next() == std::numeric_limits<std::int64_t>::max());
@@ -107,11 +107,11 @@ TEST_CASE("numbers are read as Postgres writes them, and nothing else") {
     CHECK(numbers.next() == 0);
     CHECK_FALSE(numbers.is_valid());
 
-    CHECK(detail::postgres::Numbers{"{}"}.is_valid());
+    CHECK(sluice::detail::postgres::Numbers{"{}"}.is_valid());
     for (const char* text :
          {"", "{", "}", "1", "{1", "{x}", "{1.5}", "{NULL}", "{9223372036854775808}", "{ 1}", "{,1}"}) {
         INFO(text);
-        detail::postgres::Numbers wrong{text};
+        sluice::detail::postgres::Numbers wrong{text};
         wrong.next();
         CHECK_FALSE(wrong.is_valid());
     }

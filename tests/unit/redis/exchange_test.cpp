@@ -69,7 +69,7 @@ struct Talk {
         return all;
     }
     bool is_done() const { return exchange.want() == Exchange::Want::done; }
-    ScriptCall& result(std::size_t ticket, Asked& asked) const {
+    ScriptCall& result(std::size_t ticket, Asked& asked) {
         calls.collect(ticket, asked.call);
         return asked.call;
     }

@@ -33,11 +33,11 @@ void add(std::map<std::string, std::string>& all, const std::string& name,
 }
 
 template <sluice::Policy P>
-void add_forms(std::map<std::string, std::string>& all, const std::string& name) {
-    std::size_t form = 0;
+void add_variants(std::map<std::string, std::string>& all, const std::string& name) {
+    std::size_t variant = 0;
     for (const auto& parts : sluice::RedisPolicy<P>::parts) {
-        add(all, form == 0 ? name : name + ".form" + std::to_string(form), parts);
-        ++form;
+        add(all, variant == 0 ? name : name + ".variant" + std::to_string(variant), parts);
+        ++variant;
     }
 }
 
@@ -57,13 +57,13 @@ void add_pairs(std::map<std::string, std::string>& all) {
 std::map<std::string, std::string> scripts() {
     using namespace sluice;
     std::map<std::string, std::string> all;
-    add_forms<TokenBucket>(all, "token_bucket");
-    add_forms<FixedWindow>(all, "fixed_window");
-    add_forms<SlidingWindow>(all, "sliding_window");
-    add_forms<SlidingWindowCounter>(all, "sliding_window_counter");
+    add_variants<TokenBucket>(all, "token_bucket");
+    add_variants<FixedWindow>(all, "fixed_window");
+    add_variants<SlidingWindow>(all, "sliding_window");
+    add_variants<SlidingWindowCounter>(all, "sliding_window_counter");
     add_pairs<TokenBucket, FixedWindow, SlidingWindow, SlidingWindowCounter>(all);
-    const detail::redis::ScriptFrame timed{RedisPolicy<TokenBucket>::parts[1], true};
-    all["token_bucket.form1.timed.lua"] = timed.single();
+    const sluice::detail::redis::ScriptFrame timed{RedisPolicy<TokenBucket>::parts[1], true};
+    all["token_bucket.variant1.timed.lua"] = timed.single();
     return all;
 }
 
@@ -102,8 +102,8 @@ TEST_CASE("the golden files are Lua 5.1") {
 }
 
 TEST_CASE("a policy's own Lua is at most 60 lines, comments not counted") {
-    const auto check = [](const auto& forms) {
-        for (const auto& parts : forms) {
+    const auto check = [](const auto& variants) {
+        for (const auto& parts : variants) {
             std::size_t lines = 0;
             std::string_view text = parts[0].lua;
             while (!text.empty()) {

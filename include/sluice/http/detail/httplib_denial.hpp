@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
+#include <sluice/http/adapter.hpp>
 #include <sluice/http/detail/unread_body.hpp>
-#include <sluice/http/guard.hpp>
 
 // What the cpp-httplib adapter keeps of a request, and how it denies one.
 namespace sluice::http::detail {
@@ -16,11 +16,10 @@ namespace sluice::http::detail {
 /// request's, as what a thread or an address is remembered by could.
 struct HttplibRecord {
     Guard guard;
-    Verdict verdict{};
+    Answer answer{};
     bool is_checked = true;  // or seen, and left to a route
     bool is_unread = false;  // denied, and the body left where it was
     bool is_head = false;
-    DenialBody denial{};
 
     template <class Response>
     bool operator()(const Response&) const {  // as that member wants it
@@ -49,9 +48,9 @@ void set_header(Response& response, std::string name, std::string value) {
 }
 
 template <class Response>
-void write_headers(const HttplibRecord& record, Response& response) {
-    record.guard.write_headers(
-        record.verdict, [&](const char* name, std::string value) { set_header(response, name, std::move(value)); });
+void write_headers(const HttplibRecord& record, Response& response) noexcept {
+    put_fields(record.answer,
+               [&](const char* name, std::string value) { set_header(response, name, std::move(value)); });
 }
 
 /// Answers a request with a denial and closes the connection where its body has not been read, unless somebody puts
@@ -62,7 +61,7 @@ void deny(const Request& request, Response& response, HttplibRecord& record) {
     // A denial is no document to take a part of: some versions look for the range that a client asks for in any
     // response, and abort if it is not there.
     mine.ranges.clear();
-    const DenialBody& body = record.denial;
+    const DenialBody& body = record.answer.denial;
     const std::string type{body.content_type};
     response.status = body.status;
     if (!record.is_unread) return response.set_content(body.content, type.c_str());

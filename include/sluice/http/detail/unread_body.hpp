@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include <sluice/http/detail/forwarded.hpp>
+#include <sluice/http/detail/text.hpp>
 
 // The body of a request that cpp-httplib has denied before it was read. The connection must end with that answer: what
 // is left of the body would be taken for the next request, and whoever shares a connection through a proxy could have

@@ -3,23 +3,23 @@
 #define SLUICE_HTTP_JSON_RULES_HPP
 
 #include <cstddef>
+#include <initializer_list>
 #include <new>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include <sluice/detail/validate.hpp>
+#include <sluice/http/json/detail/limit_reader.hpp>
 #include <sluice/http/json/detail/node.hpp>
 #include <sluice/http/json/detail/parse.hpp>
-#include <sluice/http/json/detail/quantity.hpp>
 #include <sluice/http/json/detail/read_file.hpp>
 #include <sluice/http/json/detail/shared_limits.hpp>
+#include <sluice/http/json/functions.hpp>
 #include <sluice/http/json/rules_error.hpp>
-#include <sluice/http/limiter_factory.hpp>
-#include <sluice/http/rules.hpp>
+#include <sluice/http/rules/limiter_factory.hpp>
+#include <sluice/http/rules/rules.hpp>
 #include <sluice/metrics/registry.hpp>
 
 // Rules from a JSON file. The only folder that needs nlohmann-json.
@@ -32,13 +32,24 @@
 //        {"name": "api", "routes": ["/api/**"],
 //         "tiers": [{"plan": "partner", "unlimited": true}, {"plan": "gold", "limits": [...]},
 //                   {"authenticated": true, "limits": [...]}, {"limits": [...]}]},
+//        {"name": "tenants", "routes": ["/tenants/{id}/**"], "hosts": ["api.example.com", "*.example.org"],
+//         "headers": {"X-Beta": true}, "query": {"format": "csv"}, "skip": "is_internal",
+//         "limits": [{"name": "tenant", "policy": {...}, "key": ["method", "host", {"path": "id"}, {"header": "X-Tenant"},
+//                     {"query": "q"}, {"cookie": "session"}, {"function": "tenant"}], "cost": {"body_bytes": 1024}}]},
+//        {"name": "old", "routes": ["/v1/**"], "blocked": true,
+//         "answer": {"status": 503, "content_type": "text/plain", "body": "Again in {retry_after} s"}},
 //        {"name": "health", "routes": ["/health"]}],
-//      "default": {"name": "default", "limits": [...]}}
+//      "default": {"name": "default", "limits": [...]},
+//      "deny": {"networks": ["203.0.113.0/24"]}}
 //
 // The first rule that matches applies, and of its tiers the first that takes the caller. A rule without limits and
 // tiers, and requests that no rule and no default take, have no limit.
 //
-// Policies: token_bucket (capacity, refill), leaky_bucket (queue, drain), fixed_window, sliding_window and
+// "deny" refuses (403) before any rule is asked; "blocked", or a policy of 0 units, refuses all of a rule or tier. true for
+// a header or a query's parameter means that it is there, once, whatever its value. Functions are the program's, by the
+// name that RulesFunctions gives them. A part of a key that a request lacks, or has several times, is its address.
+//
+// Policies: token_bucket (capacity, refill), leaky_bucket (queue, drain, burst or none), fixed_window, sliding_window and
 // sliding_window_counter (limit, window). Rates are "10/s" or "1/5m", durations "500ms". A leaky_bucket paces only
 // where the guard may hold requests (GuardOptions::max_hold) or a handler minds Verdict::delay(); else it only counts.
 //
@@ -53,10 +64,11 @@ namespace detail {
 
 class RulesReader {
 public:
-    RulesReader(const LimiterFactory& make, metrics::Registry* registry) : make_(make), registry_(registry) {}
+    RulesReader(const LimiterFactory& make, metrics::Registry* registry, const RulesFunctions& functions)
+        : make_(make), registry_(registry), functions_(functions) {}
 
     RuleSet document(const JsonNode& node) {
-        node.check_object({"rules", "default"});
+        node.check_object({"rules", "default", "deny"});
         std::vector<Rule> rules;
         for (const auto& element : node.at("rules").elements()) {
             rule_ = rules.size();
@@ -65,8 +77,13 @@ public:
         std::optional<Rule> otherwise;
         rule_ = InvalidRule::default_rule;
         if (node.has("default")) otherwise = rule(node.at("default"), false);
+        std::vector<Network> denied;
+        if (node.has("deny")) {
+            node.at("deny").check_object({"networks"});
+            denied = networks(node.at("deny").at("networks"));
+        }
         try {
-            RuleSet set{std::move(rules), std::move(otherwise)};
+            RuleSet set{std::move(rules), std::move(otherwise), std::move(denied)};
             limits_.check();
             return set;
         } catch (const InvalidRule& error) {
@@ -87,9 +104,10 @@ private:
 
     Rule rule(const JsonNode& node, bool routed) {
         if (routed) {
-            node.check_object({"name", "routes", "methods", "limits", "tiers", "exempt", "enforce_percent"});
+            node.check_object({"name", "routes", "methods", "hosts", "headers", "query", "skip", "blocked", "answer",
+                               "limits", "tiers", "exempt", "enforce_percent"});
         } else {
-            node.check_object({"name", "limits", "tiers", "exempt", "enforce_percent"});
+            node.check_object({"name", "skip", "blocked", "answer", "limits", "tiers", "exempt", "enforce_percent"});
         }
         Rule rule{.name = name(node.at("name"))};
         if (routed) {
@@ -99,13 +117,16 @@ private:
             if (node.has("methods")) {
                 for (const auto& method : node.at("methods").some_elements()) rule.methods.push_back(method.string());
             }
+            condition(node, rule.condition);
         }
-        if (node.has("limits") && node.has("tiers")) node.fail("has both \"limits\" and \"tiers\"");
-        if (node.has("limits")) rule.tiers.push_back({.limits = limits(node.at("limits"))});
+        if (node.has("skip")) rule.skip = function_named(node.at("skip"), functions_.skips);
+        only_one_of(node, {"limits", "tiers", "blocked"});
+        if (node.has("limits") || is_true(node, "blocked")) rule.tiers.push_back(limits_of(node));
         if (node.has("tiers")) {
             for (const auto& element : node.at("tiers").some_elements()) rule.tiers.push_back(tier(element));
         }
         if (node.has("exempt")) exempt(node.at("exempt"), rule);
+        if (node.has("answer")) rule.answer = denial_template(node.at("answer"));
         if (node.has("enforce_percent")) {
             rule.enforce_percent = static_cast<unsigned>(node.at("enforce_percent").integer(0, 100));
         }
@@ -119,18 +140,52 @@ private:
     static void exempt(const JsonNode& node, Rule& rule) {
         node.check_object({"networks", "users"});
         if (node.has("users")) rule.exempt_users = node.at("users").strings();
-        if (!node.has("networks")) return;
-        for (const auto& network : node.at("networks").elements()) {
-            rule.exempt_networks.push_back(network.checked([&] { return Network{network.string()}; }));
+        if (node.has("networks")) rule.exempt_networks = networks(node.at("networks"));
+    }
+    static std::vector<Network> networks(const JsonNode& node) {
+        std::vector<Network> all;
+        for (const auto& network : node.elements()) {
+            all.push_back(network.checked([&] { return Network{network.string()}; }));
+        }
+        return all;
+    }
+    static void condition(const JsonNode& node, Condition& condition) {
+        if (node.has("hosts")) {
+            for (const auto& host : node.at("hosts").some_elements()) condition.hosts.push_back(host.string());
+        }
+        if (node.has("headers")) condition.headers = named_values(node.at("headers"));
+        if (node.has("query")) condition.query = named_values(node.at("query"));
+    }
+    static std::vector<NamedValue> named_values(const JsonNode& node) {
+        std::vector<NamedValue> all;
+        for (const auto& name : node.member_names()) {
+            const auto wanted = node.at(name);
+            if (wanted.is_string()) {
+                all.push_back({name, wanted.string()});
+            } else {
+                if (!wanted.boolean()) wanted.fail_value("true or a value");
+                all.push_back({name, std::nullopt});
+            }
+        }
+        if (all.empty()) node.fail("is empty, which cannot be meant");
+        return all;
+    }
+    static bool is_true(const JsonNode& node, const char* member) {
+        return node.has(member) && node.at(member).boolean();
+    }
+    static void only_one_of(const JsonNode& node, std::initializer_list<const char*> members) {
+        const char* found = nullptr;
+        for (const char* member : members) {
+            if (!node.has(member)) continue;
+            if (found != nullptr) node.fail("has both \"" + std::string{found} + "\" and \"" + member + '"');
+            found = member;
         }
     }
 
     Tier tier(const JsonNode& node) {
-        node.check_object({"limits", "unlimited", "authenticated", "plan"});
-        Tier tier;
-        const bool is_unlimited = node.has("unlimited") && node.at("unlimited").boolean();
-        if (is_unlimited && node.has("limits")) node.fail("has both \"limits\" and \"unlimited\"");
-        if (!is_unlimited) tier.limits = limits(node.at("limits"));
+        node.check_object({"limits", "unlimited", "blocked", "authenticated", "plan"});
+        only_one_of(node, {"limits", "unlimited", "blocked"});
+        Tier tier = is_true(node, "unlimited") ? Tier{} : limits_of(node);
         if (node.has("authenticated")) tier.authenticated = node.at("authenticated").boolean();
         if (node.has("plan")) {
             tier.plan = node.at("plan").string();
@@ -138,85 +193,43 @@ private:
         }
         return tier;
     }
-    std::vector<Limit> limits(const JsonNode& node) {
-        std::vector<Limit> limits;
-        for (const auto& element : node.some_elements()) limits.push_back(limit(element));
-        return limits;
+    /// What "limits" or "blocked" of a rule or a tier say.
+    Tier limits_of(const JsonNode& node) {
+        Tier tier{.blocked = is_true(node, "blocked")};
+        if (tier.blocked) return tier;
+        for (const auto& element : node.at("limits").some_elements()) {
+            if (auto one = limit(element)) {
+                tier.limits.push_back(std::move(*one));
+            } else {
+                tier.blocked = true;
+            }
+        }
+        if (tier.blocked) tier.limits.clear();
+        return tier;
     }
-    Limit limit(const JsonNode& node) {
-        node.check_object({"name", "policy", "key", "cost", "on_failure", "shared"});
+    /// Nothing for a limit of 0.
+    std::optional<Limit> limit(const JsonNode& node) {
+        node.check_object({"name", "policy", "key", "cost", "on_failure", "shared", "unit", "partition"});
         LimiterOptions options{.name = name(node.at("name"))};
         if (node.has("on_failure")) options.on_failure = failure_mode(node.at("on_failure"));
+        const std::vector<KeySource> parts =
+            node.has("key") ? key(node.at("key"), functions_) : std::vector<KeySource>{KeyPart::address};
+        const Cost units = node.has("cost") ? cost(node.at("cost"), functions_) : Cost{1};
+        const bool is_shared = is_true(node, "shared");
+        const std::optional<AnyPolicy> chosen = policy(node.at("policy"));
+        if (!chosen) return std::nullopt;
         if (registry_ != nullptr) options.observer = registry_->limiter(options.name);
-        const AnyPolicy chosen = policy(node.at("policy"));
-        Limit limit{node.at("policy").checked([&] { return make_(chosen, options); })};
-        if (node.has("cost")) limit.cost = node.at("cost").integer(1, sluice::detail::max_units);
-        if (node.has("key")) limit.key = key(node.at("key"));
-        limits_.add(node, rule_, options.name, chosen, limit.key, node.has("shared") && node.at("shared").boolean());
-        return limit;
-    }
-
-    static FailureMode failure_mode(const JsonNode& node) {
-        const auto text = node.string();
-        if (text != "allow" && text != "deny") node.fail_value("\"allow\" or \"deny\"");
-        return text == "deny" ? FailureMode::deny : FailureMode::allow;
-    }
-    static std::vector<KeyPart> key(const JsonNode& node) {
-        std::vector<KeyPart> parts;
-        for (const auto& element : node.elements()) {
-            const auto text = element.string();
-            if (text == "address")
-                parts.push_back(KeyPart::address);
-            else if (text == "user")
-                parts.push_back(KeyPart::user);
-            else if (text == "api_key")
-                parts.push_back(KeyPart::api_key);
-            else if (text == "rule")
-                parts.push_back(KeyPart::rule);
-            else
-                element.fail_value("\"address\", \"user\", \"api_key\" or \"rule\"");
-        }
-        return parts;
-    }
-
-    static AnyPolicy policy(const JsonNode& node) {
-        const auto kind = node.at("kind").string();
-        std::optional<AnyPolicy> policy;
-        std::string known;
-        BuiltinPolicies::any([&]<class P>(std::type_identity<P>) {
-            if (kind == P::kind) policy = policy_of<P>(node);
-            known += (known.empty() ? "" : ", ") + std::string{P::kind};
-            return policy.has_value();
-        });
-        if (!policy) node.at("kind").fail_value(known.replace(known.rfind(", "), 2, " or "));
-        return *policy;
-    }
-    template <class P>
-    static AnyPolicy policy_of(const JsonNode& node) {
-        if constexpr (requires(const P& p) { p.window(); })
-            return window<P>(node);
-        else if constexpr (requires(const P& p) { p.drain(); })
-            return bucket<P>(node, "queue", "drain");
-        else
-            return bucket<P>(node, "capacity", "refill");
-    }
-    template <class Bucket>
-    static AnyPolicy bucket(const JsonNode& node, const char* size, const char* rate) {
-        node.check_object({"kind", size, rate});
-        const auto units = node.at(size).integer(1, sluice::detail::max_units);
-        const auto per = node.at(rate).checked([&] { return parse_rate(node.at(rate).string()); });
-        return node.checked([&] { return Bucket{units, per}; });
-    }
-    template <class Window>
-    static AnyPolicy window(const JsonNode& node) {
-        node.check_object({"kind", "limit", "window"});
-        const auto units = node.at("limit").integer(1, sluice::detail::max_units);
-        const auto length = node.at("window").checked([&] { return parse_duration(node.at("window").string()); });
-        return node.checked([&] { return Window{units, length}; });
+        limits_.add(node, rule_, options.name, *chosen, parts, is_shared);
+        return Limit{.limiter = node.at("policy").checked([&] { return make_(*chosen, options); }),
+                     .key = parts,
+                     .cost = units,
+                     .unit = node.has("unit") ? unit(node.at("unit")) : std::string{},
+                     .tells_partition = is_true(node, "partition")};
     }
 
     const LimiterFactory& make_;
     metrics::Registry* registry_;
+    const RulesFunctions& functions_;
     SharedLimits limits_{};
     std::size_t rule_ = 0;  // the one that is being read
 };
@@ -224,14 +237,14 @@ private:
 }  // namespace detail
 
 /// Reads and checks a whole document; `file` is its name in messages. Throws RulesError and nothing else. With a
-/// registry, each limiter and rule counts there under its name.
+/// registry, each limiter and rule counts there under its name. `functions` are those that it may name.
 inline RuleSet parse_rules(std::string_view text, const std::string& file, const LimiterFactory& make,
-                           metrics::Registry* registry = nullptr) {
+                           metrics::Registry* registry = nullptr, const RulesFunctions& functions = {}) {
     const RulesError no_memory{file, {}, "there is not enough memory to read it"};  // made while there is some
     try {
         if (text.size() > detail::max_rules_bytes) detail::refuse_size(file);
         const auto json = detail::parse_json(text, file);
-        return detail::RulesReader{make, registry}.document({json, file});
+        return detail::RulesReader{make, registry, functions}.document({json, file});
     } catch (const std::bad_alloc&) {
         throw no_memory;
     }
@@ -241,10 +254,11 @@ inline RuleSet parse_rules(std::string_view text, const std::string& file, const
 /// has changed nothing then, so that a server goes on with the rules that it has:
 ///
 ///     guard.rules().replace(load_rules("rules.json", limiters));
-inline RuleSet load_rules(const std::string& file, const LimiterFactory& make, metrics::Registry* registry = nullptr) {
+inline RuleSet load_rules(const std::string& file, const LimiterFactory& make, metrics::Registry* registry = nullptr,
+                          const RulesFunctions& functions = {}) {
     const RulesError no_memory{file, {}, "there is not enough memory to read it"};
     try {
-        return parse_rules(detail::read_rules_file(file), file, make, registry);
+        return parse_rules(detail::read_rules_file(file), file, make, registry, functions);
     } catch (const std::bad_alloc&) {
         throw no_memory;
     }

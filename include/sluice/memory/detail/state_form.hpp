@@ -125,9 +125,7 @@ struct PackedParts {
 private:
     template <class Policies, class State, class Visit>
     static void for_each(const Policies& policies, State& state, Visit visit) noexcept {
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            (visit(std::get<I>(policies), std::get<I>(state), I), ...);
-        }
+        [&]<std::size_t... I>(std::index_sequence<I...>) { (visit(std::get<I>(policies), std::get<I>(state), I), ...); }
         (std::index_sequence_for<P...>{});
     }
 };
@@ -183,7 +181,9 @@ struct PlainForm {
     static constexpr bool always_fits = true;
 
     static bool fits(const P&) noexcept { return true; }
-    static void load(const P&, const std::uint64_t* from, State& state) noexcept { Bytes<State>::load(from + 1, state); }
+    static void load(const P&, const std::uint64_t* from, State& state) noexcept {
+        Bytes<State>::load(from + 1, state);
+    }
     static void save(const P& policy, const State& state, std::uint64_t* to) noexcept {
         to[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
         Bytes<State>::save(state, to + 1);

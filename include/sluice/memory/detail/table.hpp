@@ -68,8 +68,8 @@ public:
 
     struct Found {
         std::size_t shard;
-        std::uint64_t version;   // of the shard while it was searched
-        StateSlot slot;          // the key's, or one that it could have, if there is one
+        std::uint64_t version;  // of the shard while it was searched
+        StateSlot slot;         // the key's, or one that it could have, if there is one
         bool is_known = false;
     };
 
@@ -88,7 +88,8 @@ public:
         if (!memory_) throw_or_abort(std::bad_alloc{});
         // All zeros, which is an empty slot; from the system, and not touched, where it is large.
         const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
-        words_ = reinterpret_cast<Word*>(static_cast<unsigned char*>(memory_.get()) + (alignment - address % alignment));
+        words_ =
+            reinterpret_cast<Word*>(static_cast<unsigned char*>(memory_.get()) + (alignment - address % alignment));
         for (std::size_t i = 0; i != shard_count_; ++i) set_last(i, std::min(min_shard_slots, shard_slots_) - 1);
     }
     Table(const Table&) = delete;
@@ -159,7 +160,7 @@ private:
     static constexpr std::size_t alignment = 4096;
 
     struct alignas(64) Shard {
-        std::atomic<std::uint64_t> version{0};              // odd: locked
+        std::atomic<std::uint64_t> version{0};                // odd: locked
         std::atomic<std::int64_t> missing_before{int64_min};  // see there
         std::atomic<std::uint64_t> reclaimed{0};
         std::atomic<std::size_t> next_tidied{0};
@@ -182,9 +183,9 @@ private:
         explicit Lock(Shard& shard) noexcept : version_(shard.version) {
             for (Backoff backoff;; backoff.wait()) {
                 std::uint64_t version = version_.load(std::memory_order_relaxed);
-                is_held_ = version % 2 == 0 &&
-                           version_.compare_exchange_weak(version, version + 1, std::memory_order_acquire,
-                                                          std::memory_order_relaxed);
+                is_held_ =
+                    version % 2 == 0 && version_.compare_exchange_weak(version, version + 1, std::memory_order_acquire,
+                                                                       std::memory_order_relaxed);
                 if (is_held_) return;
             }
         }
@@ -379,11 +380,13 @@ bool Table<Form>::rebuild(std::size_t index, std::int64_t now) noexcept {
     if (slots > old_slots) keep_page_batches_small();
     for (std::size_t i = 0; i != std::max(slots, old_slots); ++i) slot_in(index, i).clear(StateSlot::empty);
     if (slots < old_slots)
-        release_pages(words_ + (index * max_shard_slots + slots) * stride_, (old_slots - slots) * stride_ * sizeof(Word));
+        release_pages(words_ + (index * max_shard_slots + slots) * stride_,
+                      (old_slots - slots) * stride_ * sizeof(Word));
     set_last(index, slots - 1);
 
     // Without any that came back, a few stay, to see whether they do.
-    auto room = static_cast<std::int32_t>(come_back ? slots / 2 - std::min(slots / 2, static_cast<std::size_t>(live)) : slots / 8);
+    auto room = static_cast<std::int32_t>(come_back ? slots / 2 - std::min(slots / 2, static_cast<std::size_t>(live))
+                                                    : slots / 8);
     std::size_t kept = 0;
     std::int64_t latest_missing = int64_min;
     for (Entry* entry = entries.get(); entry != entries.get() + count; ++entry) {

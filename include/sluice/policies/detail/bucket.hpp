@@ -88,6 +88,23 @@ public:
         state.full_at_ns = given >= debt ? now : ticks_.start_of(clamp_to_int64(int128{tick} + (debt - given)));
     }
 
+    /// Nanoseconds from `now` until the ticks until full are at most `most`; 0 if they are.
+    constexpr std::chrono::nanoseconds wait_for_debt(const State& state, std::int64_t now,
+                                                     std::uint64_t most) const noexcept {
+        const AnyTicks grid{ticks_};
+        const std::int64_t tick = grid.at(now);
+        std::uint64_t debt = debt_on(grid, state, now, tick);
+        if (was_clock_set_back(state, now)) debt = full_;
+        return std::chrono::nanoseconds{debt <= most ? 0 : grid.until(now, tick, debt - most)};
+    }
+
+    /// How many whole ticks a duration has, which is not negative.
+    constexpr std::uint64_t ticks_in(std::chrono::nanoseconds duration) const noexcept {
+        return static_cast<std::uint64_t>(ticks_.at(duration.count()));
+    }
+    /// Ticks that so many units take, at most the capacity.
+    constexpr std::uint64_t ticks_of(std::uint64_t units) const noexcept { return units * per_unit_.value(); }
+
     /// Ticks as a duration, rounded up to a nanosecond.
     constexpr std::chrono::nanoseconds duration_of(std::uint64_t ticks) const noexcept {
         return std::chrono::nanoseconds{ticks_.start_of(static_cast<std::int64_t>(ticks))};

@@ -75,6 +75,21 @@ public:
         if (size_ != 0) totals_[slot(size_ - 1)] = dropped_ + static_cast<std::uint32_t>(left);
     }
 
+    /// At most the units of the entry of exactly that time. Rewrites the entries behind it.
+    void drop_units_at(std::int64_t time, std::uint64_t units) noexcept {
+        const std::size_t index = count_before(time);
+        if (index == size_ || (*this)[index] != time) return;
+        const auto dropped = static_cast<std::uint32_t>(std::min(units, units_at(index)));
+        const bool is_gone = dropped == units_at(index);
+        for (std::size_t i = index; i != size_; ++i) totals_[slot(i)] -= dropped;
+        if (!is_gone) return;
+        for (std::size_t i = index + 1; i != size_; ++i) {
+            times_[slot(i - 1)] = times_[slot(i)];
+            totals_[slot(i - 1)] = totals_[slot(i)];
+        }
+        --size_;
+    }
+
 private:
     std::size_t slot(std::size_t index) const noexcept {
         const std::size_t at = head_ + index;

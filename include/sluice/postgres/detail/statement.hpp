@@ -3,16 +3,19 @@
 #define SLUICE_POSTGRES_DETAIL_STATEMENT_HPP
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include <sluice/detail/skew.hpp>
 #include <sluice/postgres/postgres_policy.hpp>
 #include <sluice/postgres/schema.hpp>
+#include <sluice/remote/cas_store.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail::postgres {
@@ -29,13 +32,15 @@ inline std::string transaction_settings(std::chrono::nanoseconds lock_wait, std:
            ";SET LOCAL statement_timeout=" + ms(longest) + ";";
 }
 
-/// The one statement that decides: a call of decide_2 in a transaction of its own. Never prepared under a name. Its
+/// A statement about keys: a call of decide_2 or swap_2, in a transaction of its own. Never prepared under a name. Its
 /// arguments are constants in the text, each of exactly the type that the function takes; none holds anything but what
 /// is written here: names of our own, numbers, and keys as hexadecimal digits.
 class Statement {
 public:
-    Statement(const std::string& schema, std::uint64_t scope) {
-        call_ = "SELECT " + quoted(schema) + ".decide_2(" + constant(static_cast<std::int64_t>(scope)) + ",ARRAY[";
+    Statement(const std::string& schema, std::string_view function, std::uint64_t scope) {
+        call_ = "SELECT " + quoted(schema) + '.';
+        call_ += function;
+        call_ += '(' + constant(static_cast<std::int64_t>(scope)) + ",ARRAY[";
     }
 
     void add_key(std::string_view key) {
@@ -47,7 +52,7 @@ public:
         call_ += '\'';
         has_keys_ = true;
     }
-    /// After the last key.
+    /// What decide_2 takes behind the keys.
     void finish(const Parts& parts, Operation operation, std::uint64_t units,
                 std::optional<std::chrono::nanoseconds> now) {
         call_ += "]::pg_catalog.bytea[],'{";
@@ -61,7 +66,25 @@ public:
         const auto bounded = static_cast<std::int64_t>(std::min(units, std::uint64_t{1} << 60));
         call_ += constant(operation == Operation::refund ? -bounded : bounded) + ',';
         call_ += constant(detail::tolerated_skew.count()) + ',';
-        call_ += now ? constant(now->count()) + ')' : "NULL::pg_catalog.int8)";
+        finish_with(now);
+    }
+    /// What swap_2 takes behind the keys.
+    void finish(const detail::remote::StateCells& asked) {
+        call_ +=
+            "]::pg_catalog.bytea[]," + constant(static_cast<std::int64_t>(asked.fresh.size())) + "::pg_catalog.int4,'{";
+        add_numbers(asked.fresh);
+        call_ += "}'::pg_catalog.int8[],'{";
+        const bool swaps = !asked.cells[0]->next.empty();
+        for (const auto* const cell : asked.cells) {
+            if (swaps) add_numbers(cell->state);
+        }
+        call_ += "}'::pg_catalog.int8[],'{";
+        for (const auto* const cell : asked.cells) add_numbers(cell->next);
+        call_ += "}'::pg_catalog.int8[],'{";
+        for (const auto* const cell : asked.cells)
+            add_numbers(std::array{static_cast<std::int64_t>(cell->life.count())});
+        call_ += "}'::pg_catalog.int8[],";
+        finish_with(asked.now);
     }
 
     /// `longest`: after so long nobody waits for the answer any more.
@@ -71,6 +94,16 @@ public:
 
 private:
     static std::string constant(std::int64_t number) { return '\'' + std::to_string(number) + "'::pg_catalog.int8"; }
+
+    void add_numbers(std::span<const std::int64_t> numbers) {
+        for (const std::int64_t number : numbers) {
+            if (call_.back() != '{') call_ += ',';
+            call_ += std::to_string(number);
+        }
+    }
+    void finish_with(std::optional<std::chrono::nanoseconds> now) {
+        call_ += now ? constant(now->count()) + ')' : "NULL::pg_catalog.int8)";
+    }
 
     std::string call_;
     bool has_keys_ = false;

@@ -56,22 +56,41 @@ public:
         }
     }
 
+    // For a thread that has calls for several servers at once, and must not wait for one of them alone (see Scatter).
+
+    /// A free lane, or nullptr where the calls would have to wait: then run() does that.
+    Lane* try_take() noexcept {
+        const std::lock_guard lock{mutex_};
+        return groups_.empty() ? lanes_.take() : nullptr;
+    }
+
+    /// Readies a lane that was taken to perform the calls; followed by conclude(). False where there is no memory: then the
+    /// lane is given back, and the calls are refused.
+    bool load(Lane& lane, std::span<ScriptCall> calls, Breaker::Permit permit) noexcept {
+        lane.alone.clear();
+        try {
+            for (const ScriptCall& call : calls) lane.alone.add(call);
+            return true;
+        } catch (const std::bad_alloc&) {
+            give_back(lane, {});
+            refuse(calls, Errc::no_memory, permit);
+            return false;
+        }
+    }
+
+    /// Gives the lane back, and the calls their answers.
+    void conclude(Lane& lane, std::span<ScriptCall> calls, const Connection::Outcome& outcome,
+                  Breaker::Permit permit) noexcept {
+        for (std::size_t i = 0; i != calls.size(); ++i) lane.alone.collect(i, calls[i]);
+        breaker_.report(permit, outcome.evidence, Deadline::Clock::now());
+        give_back(lane, outcome);
+    }
+
 private:
     enum class Ending : std::uint8_t { leads, answered, too_late };
 
     void go_alone(Lane& lane, std::span<ScriptCall> calls, const Deadline& deadline, Breaker::Permit permit) noexcept {
-        lane.alone.clear();
-        try {
-            for (const ScriptCall& call : calls) lane.alone.add(call);
-        } catch (const std::bad_alloc&) {
-            give_back(lane, {});
-            refuse(calls, Errc::no_memory, permit);
-            return;
-        }
-        const auto outcome = lane.connection.perform(lane.alone, deadline);
-        for (std::size_t i = 0; i != calls.size(); ++i) lane.alone.collect(i, calls[i]);
-        breaker_.report(permit, outcome.evidence, Deadline::Clock::now());
-        give_back(lane, outcome);
+        if (load(lane, calls, permit)) conclude(lane, calls, lane.connection.perform(lane.alone, deadline), permit);
     }
 
     void go_together(std::unique_lock<std::mutex>& lock, std::span<ScriptCall> calls, const Deadline& deadline,

@@ -2,20 +2,21 @@
 #ifndef SLUICE_REDIS_LINK_CONNECTION_HPP
 #define SLUICE_REDIS_LINK_CONNECTION_HPP
 
-#include <array>
 #include <cstddef>
+#include <optional>
 #include <system_error>
 #include <vector>
 
 #include <sluice/error.hpp>
 #include <sluice/redis/link/connection_record.hpp>
 #include <sluice/redis/link/server.hpp>
+#include <sluice/redis/link/transport.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/login.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
-#include <sluice/remote/socket_stream.hpp>
+#include <sluice/remote/stream.hpp>
 
 namespace sluice::detail::redis {
 
@@ -29,45 +30,121 @@ public:
 
     explicit Connection(Server& server) : record_(server) {}
 
-    bool is_open() const noexcept { return stream_.is_open(); }
-    void close() noexcept { stream_.close(); }
+    bool is_open() const noexcept { return transport_.is_open(); }
+    void close() noexcept { transport_.close(); }
+    void abandon() noexcept { transport_.abandon(); }  ///< in a forked child
 
     /// Every call is answered afterwards, by values or by an error.
     Outcome perform(CallSet& calls, const Deadline& deadline) noexcept {
-        try {
-            const Outcome outcome = try_perform(calls, deadline);
-            if (outcome.is_over) close();
-            return outcome;
-        } catch (...) {
-            close();
-            exchange_.fail(Errc::no_memory);
-            return {};
+        if (begin(calls, deadline)) {
+            try {
+                error_ = transport_.drive(exchange_, deadline);
+            } catch (...) {
+                break_off();
+            }
         }
+        return end(deadline);
+    }
+
+    // The same in steps, for one thread that has several connections to attend to:
+    //     if (c.begin(calls, deadline)) while (!c.advance()) ... wait until it can be read or written, as c.wanted() says
+    //     outcome = c.end(deadline);
+
+    /// Dials if it has to, and writes. False where that was all.
+    bool begin(CallSet& calls, const Deadline& deadline) noexcept {
+        asked_ = Clock::now();
+        error_.clear();
+        ended_.reset();
+        try {
+            try_begin(calls, deadline);
+        } catch (...) {
+            break_off();
+        }
+        return !ended_ && !error_;
+    }
+
+    /// All that can be done without waiting. True when nothing is left to do.
+    bool advance() noexcept {
+        try {
+            return try_advance();
+        } catch (...) {
+            break_off();
+            return true;
+        }
+    }
+    detail::remote::Stream::Status wanted() const noexcept { return wanted_; }
+    int descriptor() const noexcept { return transport_.descriptor(); }
+
+    /// Every call is answered afterwards; what has not been answered by now has no time left.
+    Outcome end(const Deadline& deadline) noexcept {
+        try {
+            if (!ended_) {
+                if (!error_ && exchange_.want() != Exchange::Want::done) error_ = Errc::timeout;
+                ended_ = record_.conclude(exchange_, error_, asked_, sent_, deadline);
+            }
+        } catch (...) {
+            break_off();
+        }
+        if (ended_->is_over) close();
+        return *ended_;
+    }
+
+    /// For what is not made of calls, used as a Login: dials, and returns when the protocol is done. May throw
+    /// std::bad_alloc.
+    template <class Protocol>
+    std::error_code ask(Protocol& protocol, const Deadline& deadline) {
+        if (const auto error = dial(deadline)) return error;
+        return transport_.drive(protocol, deadline);
     }
 
 private:
     using Clock = Deadline::Clock;
 
-    Outcome try_perform(CallSet& calls, const Deadline& deadline) {
-        const auto asked = Clock::now();
+    void try_begin(CallSet& calls, const Deadline& deadline) {
         exchange_.begin(calls);
-        if (is_open() && !record_.is_trusted(stream_)) close();
+        if (is_open() && !record_.is_trusted(transport_.stream())) close();
         const bool is_new = !is_open();
-        if (is_new) {
-            if (const auto error = dial(deadline)) return record_.could_not_dial(exchange_, error, asked, deadline);
-        }
-        const auto start = Clock::now();
-        if (record_.is_too_late(deadline.at() - start)) {
+        if (is_new && !dial_or_end(deadline)) return;
+        sent_ = Clock::now();
+        if (record_.is_too_late(deadline.at() - sent_)) {
             exchange_.fail(Errc::timeout);
-            return {};
+            ended_.emplace();
+            return;
         }
-        auto error = drive(exchange_, deadline);
-        if (error && exchange_.is_unsent() && !is_new && error != Errc::timeout) {
+        error_ = send(deadline);
+        if (error_ && exchange_.is_unsent() && !is_new && error_ != Errc::timeout) {
             close();
-            if (const auto failed = dial(deadline)) return record_.could_not_dial(exchange_, failed, asked, deadline);
-            error = drive(exchange_, deadline);
+            if (dial_or_end(deadline)) error_ = send(deadline);
         }
-        return record_.conclude(exchange_, error, asked, start, deadline);
+    }
+    bool dial_or_end(const Deadline& deadline) {
+        const auto error = dial(deadline);
+        if (error) {
+            exchange_.fail(error);
+            ended_ = ConnectionRecord::could_not_dial(error, asked_, deadline);
+        }
+        return !error;
+    }
+    std::error_code send(const Deadline& deadline) {
+        std::size_t count = 0;
+        const auto error = transport_.stream().write(exchange_.output(), deadline, count);
+        exchange_.sent(count);
+        return error;
+    }
+
+    bool try_advance() {
+        using Status = detail::remote::Stream::Status;
+        if (error_) return true;
+        const Status status = transport_.try_drive(exchange_, error_);
+        if (status == Status::wants_read || status == Status::wants_write) wanted_ = status;
+        return status == Status::done || error_;
+    }
+
+    /// There is no memory left to go on with.
+    void break_off() noexcept {
+        close();
+        exchange_.fail(Errc::no_memory);
+        ended_.emplace();
     }
 
     /// Tries the addresses one after another, each with its share of the time that is left.
@@ -88,38 +165,23 @@ private:
         return error;
     }
     std::error_code dial(const RedisCredentials& who, const Deadline& deadline) {
-        if (const auto error = stream_.connect(record_.address(), deadline)) return error;
+        const Server& server = record_.server();
+        if (const auto error = transport_.connect(record_.address(), server.tls(), server.endpoint.host, deadline))
+            return error;
         exchange_.reset();
-        Login login{who, record_.server().url.database};
-        return drive(login, deadline);
-    }
-
-    /// An Exchange or a Login.
-    template <class Protocol>
-    std::error_code drive(Protocol& protocol, const Deadline& deadline) {
-        for (;;) {
-            std::size_t count = 0;
-            std::error_code error;
-            switch (protocol.want()) {
-                case Exchange::Want::send:
-                    error = stream_.write(protocol.output(), deadline, count);
-                    protocol.sent(count);
-                    break;
-                case Exchange::Want::receive:
-                    error = stream_.read(buffer_, deadline, count);
-                    if (!error) error = protocol.feed({buffer_.data(), count});
-                    break;
-                case Exchange::Want::done: return {};
-            }
-            if (error) return error;
-        }
+        Login login{who, server.url.database};
+        return transport_.drive(login, deadline);
     }
 
     ConnectionRecord record_;
-    detail::remote::SocketStream stream_;
+    Transport transport_;
     Exchange exchange_;
+    // Of the exchange that is under way.
+    Clock::time_point asked_{}, sent_{};
+    std::error_code error_{};
+    std::optional<Outcome> ended_{};
+    detail::remote::Stream::Status wanted_ = detail::remote::Stream::Status::wants_read;
     std::vector<detail::remote::Address> addresses_;
-    std::array<char, 16'384> buffer_;
 };
 
 }  // namespace sluice::detail::redis

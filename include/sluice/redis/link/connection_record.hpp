@@ -93,10 +93,8 @@ public:
         return {round_trip_ > deadline.budget() / 2 ? Evidence::slow_answer : Evidence::answer};
     }
 
-    /// The same where no connection came about.
-    static Outcome could_not_dial(Exchange& exchange, std::error_code error, Clock::time_point asked,
-                                  const Deadline& deadline) {
-        exchange.fail(error);
+    /// The same where no connection came about, of an exchange or none.
+    static Outcome could_not_dial(std::error_code error, Clock::time_point asked, const Deadline& deadline) {
         return {evidence_of(error, asked, deadline), true, true};
     }
 

@@ -108,7 +108,7 @@ struct Group {
         return has_probe ? Permit::probe : Permit::normal;
     }
 
-    void collect(std::size_t number, std::span<ScriptCall> asked) const noexcept {
+    void collect(std::size_t number, std::span<ScriptCall> asked) noexcept {
         for (std::size_t i = 0; i != asked.size(); ++i) calls.collect(members[number].first + i, asked[i]);
     }
 

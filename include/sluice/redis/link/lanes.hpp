@@ -38,7 +38,7 @@ public:
     }
 
     void abandon() noexcept {
-        for (Lane& lane : lanes_) lane.connection.close();
+        for (Lane& lane : lanes_) lane.connection.abandon();
     }
 
     std::size_t open_connections() const noexcept {

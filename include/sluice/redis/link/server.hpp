@@ -9,6 +9,8 @@
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
+#include <sluice/remote/address.hpp>
+#include <sluice/remote/channel.hpp>
 #include <sluice/remote/endpoints.hpp>
 
 namespace sluice::detail::redis {
@@ -18,7 +20,11 @@ struct Server {
     const RedisUrl& url;
     const RedisOptions& options;
     Counters& counters;
-    detail::remote::Endpoints endpoints{url.endpoints.front(), options.resolve};
+    const detail::remote::Endpoint endpoint;
+    detail::remote::Endpoints endpoints{endpoint, options.resolve};
+
+    /// What connections go through, or null.
+    const detail::remote::ChannelFactory* tls() const noexcept { return url.uses_tls ? options.tls.get() : nullptr; }
 
     std::error_code find_credentials(RedisCredentials& who) const {
         who = {url.user, url.password};

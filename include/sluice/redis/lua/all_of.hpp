@@ -18,7 +18,7 @@ namespace sluice {
 
 /// One key for each part, all in one hash slot; the script looks at all before it writes any.
 template <class... Policies>
-struct RedisPolicy<AllOf<Policies...>> {
+requires(detail::redis::ScriptedPolicy<Policies>&&...) struct RedisPolicy<AllOf<Policies...>> {
     using All = AllOf<Policies...>;
     static constexpr std::size_t keys = (RedisPolicy<Policies>::keys + ...);
     static constexpr std::array<std::size_t, 1> values{(RedisPolicy<Policies>::values[0] + ...)};
@@ -34,7 +34,7 @@ struct RedisPolicy<AllOf<Policies...>> {
         return all;
     }();
 
-    static constexpr std::size_t form(const All&) noexcept { return 0; }
+    static constexpr std::size_t variant(const All&) noexcept { return 0; }
     static std::string_view problem(const All& policy) {
         std::string_view first;
         for_each(policy, [&]<class P>(const P& part) {
@@ -47,10 +47,12 @@ struct RedisPolicy<AllOf<Policies...>> {
         for_each(policy, [&]<class P>(const P& part) { RedisPolicy<P>::arguments(part, 0, min_life_ms, out); });
     }
 
-    using View = AllOf<std::remove_cvref_t<decltype(RedisPolicy<Policies>::view(std::declval<const Policies&>()))>...>;
-    static View view(const All& policy) {
-        return std::apply([](const auto&... part) { return View{RedisPolicy<Policies>::view(part)...}; },
-                          policy.policies());
+    using View = AllOf<
+        std::remove_cvref_t<decltype(RedisPolicy<Policies>::at_server_resolution(std::declval<const Policies&>()))>...>;
+    static View at_server_resolution(const All& policy) {
+        return std::apply(
+            [](const auto&... part) { return View{RedisPolicy<Policies>::at_server_resolution(part)...}; },
+            policy.policies());
     }
     /// Only for an AllOf of one policy: such a reply carries no time.
     static std::chrono::nanoseconds now(const All& policy, std::size_t,

@@ -24,7 +24,7 @@ namespace detail::redis {
 /// A time t in us lies in tick floor(t * a / b), a / b being ticks per us in lowest terms. The product exceeds a
 /// double, so with k = floor(a / b) and j = a - k * b it is taken apart into
 /// t * k + floor(t / b) * j + floor((t % b) * j / b), or the same with k + 1 and j - b, whichever j is smaller. Most
-/// rates have a tick of exactly 1 us, and a form without all that.
+/// rates have a tick of exactly 1 us, and a variant without all that.
 template <class P>
 struct BucketScript {
     static constexpr std::size_t keys = 1;
@@ -32,18 +32,15 @@ struct BucketScript {
     static constexpr ScriptPart general{
         .function = "bucket_on_any_grid",
         .lua =
-            R"lua(-- A bucket's key holds the tick at which it is full; its debt is the ticks until then. More than `most` means that the
--- clock was set back; above `full` the state is later than now, and nothing fits. A tick is whole + step / denominator us.
-local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, whole, step)
-  local periods = math.floor(now / denominator)
-  local rest = now - periods * denominator
-  local tick = now * whole + periods * step + math.floor(rest * step / denominator)
+            R"lua(-- A bucket's key holds the tick at which it is full; its debt is the ticks until then. Above `full` the state is later
+-- than now, and nothing fits; by more than the skew, the clock was set back.
+local function bucket_on_any_grid(state, n, now, unit, full, denominator, whole, step, tick, skew)
   local debt = (state or 0) - tick
   if n < -2^52 then
     return 0, state and 0
   elseif not (debt > 0) then
     debt = 0
-  elseif debt > full and debt > most + 0 then
+  elseif debt > full and debt > full + math.floor(skew * whole + skew * step / denominator) + 1 then
     local after
     if n < 0 then after = tick + math.max(0, full + n * unit) end
     return full, after, tick + full
@@ -57,22 +54,26 @@ local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, 
   return debt
 end
 )lua",
-        .arguments = {{"unit", "full", "most", "denominator", "whole", "step"}},
-        .seldom = "most",
+        .arguments = {{"unit", "full", "denominator", "whole", "step"}},
+        .prepare = R"lua(-- A tick is whole + step / denominator us.
+local periods = math.floor(now / denominator)
+local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
+)lua",
+        .prepared = {{"tick"}},
         .replies = {{"debt"}},
     };
     static constexpr ScriptPart microseconds{
         .function = "bucket",
         .lua =
-            R"lua(-- A bucket's key holds the time at which it is full; its debt is the us until then. More than `most` means that the
--- clock was set back; above `full` the state is later than now, and nothing fits.
-local function bucket(state, n, now, unit, full, most)
+            R"lua(-- A bucket's key holds the time at which it is full; its debt is the us until then. Above `full` the state is later than
+-- now, and nothing fits; by more than the skew, the clock was set back.
+local function bucket(state, n, now, unit, full, skew)
   local debt = (state or 0) - now
   if n < -2^52 then
     return 0, state and 0
   elseif not (debt > 0) then
     debt = 0
-  elseif debt > full and debt > most + 0 then
+  elseif debt > full and debt > full + skew then
     local after
     if n < 0 then after = now + math.max(0, full + n * unit) end
     return full, after, now + full
@@ -86,13 +87,12 @@ local function bucket(state, n, now, unit, full, most)
   return debt
 end
 )lua",
-        .arguments = {{"unit", "full", "most"}},
-        .seldom = "most",
+        .arguments = {{"unit", "full"}},
         .replies = {{"debt"}},
     };
     static constexpr std::array<std::array<ScriptPart, 1>, 2> parts{{{general}, {microseconds}}};
 
-    static std::size_t form(const P& policy) noexcept { return Grid{rate(policy)}.is_microseconds() ? 1 : 0; }
+    static std::size_t variant(const P& policy) noexcept { return Grid{rate(policy)}.is_microseconds() ? 1 : 0; }
 
     static std::string_view problem(const P& policy) {
         const Grid grid{rate(policy)};
@@ -106,15 +106,11 @@ end
         return {};
     }
 
-    static void arguments(const P& policy, std::size_t form, std::int64_t min_life_ms, Arguments& out) {
+    static void arguments(const P& policy, std::size_t variant, std::int64_t min_life_ms, Arguments& out) {
         const Grid grid{rate(policy)};
         out.add(grid.ticks.per_unit());
-        const std::uint64_t full = policy.quota().limit * grid.ticks.per_unit();
-        out.add(full);
-        // As many ticks as the tolerated skew may span.
-        const std::int64_t skew = grid.ticks.at(detail::tolerated_skew.count()) + (grid.is_microseconds() ? 0 : 1);
-        out.add(full + static_cast<std::uint64_t>(skew));
-        if (form == 0) {
+        out.add(policy.quota().limit * grid.ticks.per_unit());
+        if (variant == 0) {
             out.add(grid.denominator);
             out.add(grid.whole);
             out.add(grid.step);
@@ -122,7 +118,7 @@ end
         out.add(life_ms(policy.quota().window, min_life_ms));
     }
 
-    static P view(const P& policy) noexcept { return policy.at_resolution(resolution); }
+    static P at_server_resolution(const P& policy) noexcept { return policy.at_resolution(resolution); }
     static constexpr std::chrono::nanoseconds now(const P&, std::size_t, const std::int64_t*) noexcept { return {}; }
     static typename P::State state(const P& policy, std::size_t, const std::int64_t* answer,
                                    std::chrono::nanoseconds now) noexcept {

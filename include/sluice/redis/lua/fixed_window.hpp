@@ -26,15 +26,14 @@ struct RedisPolicy<FixedWindow> {
             R"lua(-- A key holds window * (limit + 1) + used, so that in the same window it is only incremented. A window to come that
 -- begins within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is
 -- used up.
-local function fixed_window(state, n, now, size, limit, skew)
-  local row, gone = limit + 1, now % size
-  local first, left = (now - gone) / size * row, size - gone
+local function fixed_window(state, n, now, size, limit, first, left, skew)
   local used = (state or 0) - first
   if n < -2^52 then
     return 0, left, state and 0
-  elseif used >= row then
+  elseif used > limit then
+    local row = limit + 1
     local ahead = math.floor(used / row)
-    if left + (ahead - 1) * size > skew + 0 then
+    if left + (ahead - 1) * size > skew then
       local after
       if n < 0 then after = first + math.max(0, limit + n) end
       return limit, left, after, first + limit
@@ -52,8 +51,12 @@ local function fixed_window(state, n, now, size, limit, skew)
   return used, left
 end
 )lua",
-        .arguments = {{"size", "limit", "skew"}},
-        .seldom = "skew",
+        .arguments = {{"size", "limit"}},
+        .prepare = R"lua(-- What a key holds at first in the window of now, and how long that window lasts.
+local gone = now % size
+local first, lasts = (now - gone) / size * (limit + 1), size - gone
+)lua",
+        .prepared = {{"first", "lasts"}},
         .replies = {{"used", "left"}},
         .increments = true,
     };
@@ -64,7 +67,7 @@ end
     }();
     static constexpr std::array<std::array<detail::redis::ScriptPart, 1>, 2> parts{{{general}, {packed}}};
 
-    static std::size_t form(const FixedWindow& policy) noexcept {
+    static std::size_t variant(const FixedWindow& policy) noexcept {
         const auto most_left =
             static_cast<std::uint64_t>(policy.window() / detail::redis::resolution + detail::redis::tolerated_skew_us);
         return detail::uint128{most_left} * (policy.limit() + 1) <
@@ -89,28 +92,27 @@ end
                           detail::redis::Arguments& out) {
         out.add(policy.window() / detail::redis::resolution);
         out.add(policy.limit());
-        out.add(detail::redis::tolerated_skew_us);
         out.add(detail::redis::life_ms(policy.window() + detail::tolerated_skew, min_life_ms));
     }
 
-    static const FixedWindow& view(const FixedWindow& policy) noexcept { return policy; }
-    static std::chrono::nanoseconds now(const FixedWindow& policy, std::size_t form,
+    static const FixedWindow& at_server_resolution(const FixedWindow& policy) noexcept { return policy; }
+    static std::chrono::nanoseconds now(const FixedWindow& policy, std::size_t variant,
                                         const std::int64_t* answer) noexcept {
-        return policy.window() - detail::redis::from_us(left(policy, form, answer));
+        return policy.window() - detail::redis::from_us(left(policy, variant, answer));
     }
-    static FixedWindow::State state(const FixedWindow& policy, std::size_t form, const std::int64_t* answer,
+    static FixedWindow::State state(const FixedWindow& policy, std::size_t variant, const std::int64_t* answer,
                                     std::chrono::nanoseconds now) noexcept {
-        const auto used = form == 0 ? answer[0] : answer[0] % most(policy);
-        return {detail::add(now.count(), detail::redis::from_us(left(policy, form, answer)).count()),
-                detail::redis::units_within(policy.limit(), used)};
+        const auto used = variant == 0 ? answer[0] : answer[0] % most(policy);
+        return {detail::add(now.count(), detail::redis::from_us(left(policy, variant, answer)).count()),
+                detail::count_within(policy.limit(), used)};
     }
 
 private:
     static std::int64_t most(const FixedWindow& policy) noexcept {
         return static_cast<std::int64_t>(policy.limit()) + 1;
     }
-    static std::int64_t left(const FixedWindow& policy, std::size_t form, const std::int64_t* answer) noexcept {
-        return form == 0 ? answer[1] : answer[0] / most(policy);
+    static std::int64_t left(const FixedWindow& policy, std::size_t variant, const std::int64_t* answer) noexcept {
+        return variant == 0 ? answer[1] : answer[0] / most(policy);
     }
 };
 

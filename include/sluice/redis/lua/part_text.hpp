@@ -19,9 +19,9 @@ inline std::string joined(const std::vector<std::string>& texts) {
 
 /// What the frame writes of one part: its variables, the call of its function, the commands that store what comes out.
 struct PartText {
-    ScriptPart part;
-    std::string suffix;  ///< behind the part's names
-    std::size_t index;   ///< of its key among those of a decision
+    ScriptPart part{};
+    std::string suffix{};   ///< behind the part's names, of several parts
+    std::size_t index = 0;  ///< of its key among those of a decision
 
     bool is(ScriptPart::Holds what) const noexcept { return part.holds == what; }
 
@@ -35,6 +35,7 @@ struct PartText {
         return all;
     }
     std::vector<std::string> arguments() const { return names(part.arguments); }
+    std::vector<std::string> prepared() const { return names(part.prepared); }
     std::vector<std::string> replies() const { return names(part.replies); }
 
     /// That the function has found the key to hold something else.
@@ -46,7 +47,31 @@ struct PartText {
         return all;
     }
     std::string call(const std::string& state) const {
-        return std::string{part.function} + '(' + state + ", n, now, " + joined(arguments()) + ')';
+        std::vector<std::string> all{state, "n", "now"};
+        for (const auto& name : arguments()) all.push_back(name);
+        for (const auto& name : prepared()) all.push_back(name);
+        all.push_back("skew");
+        return std::string{part.function} + '(' + joined(all) + ')';
+    }
+
+    /// What the script computes once: a single part's statements as they are, of several each in a function, where
+    /// their names are their own.
+    std::string prepare() const {
+        if (part.prepare.empty()) return {};
+        if (suffix.empty()) return std::string{part.prepare};
+        return "local " + joined(prepared()) + " = prepare_" + std::string{part.function} + "(now, " +
+               joined(arguments()) + ")\n";
+    }
+    std::string functions() const {
+        std::string text{part.lua};
+        if (part.prepare.empty() || suffix.empty()) return text;
+        text += "\nlocal function prepare_" + std::string{part.function} + "(now, " + plain(part.arguments) + ")\n";
+        for (std::string_view rest = part.prepare; !rest.empty();) {
+            const auto line = rest.substr(0, rest.find('\n') + 1);
+            text += "  " + std::string{line};
+            rest.remove_prefix(line.size());
+        }
+        return text + "  return " + plain(part.prepared) + "\nend\n";
     }
 
     std::string write(const std::string& key) const {
@@ -57,6 +82,9 @@ struct PartText {
         const std::string text = is(ScriptPart::Holds::number) ? "string.format('%d', " + value + ')' : value;
         return "call('SET', " + key + ", " + text + ", 'PX', " + (*this)("life") + std::string{option} + ')';
     }
+
+private:
+    static std::string plain(const LuaNames& list) { return joined(PartText{}.names(list)); }
 };
 
 }  // namespace sluice::detail::redis

@@ -2,12 +2,14 @@
 #ifndef SLUICE_REDIS_LUA_SCRIPT_FRAME_HPP
 #define SLUICE_REDIS_LUA_SCRIPT_FRAME_HPP
 
+#include <chrono>
 #include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <sluice/detail/skew.hpp>
 #include <sluice/redis/lua/part_text.hpp>
 #include <sluice/redis/lua/script_part.hpp>
 
@@ -36,13 +38,15 @@ public:
             (packs_reply() ? std::string{parts_[0].part.reply} : reply_names()) +
             "; -1 where a key holds something else\n");
         text += "local units = ARGV[" + std::to_string(arguments() + 1) + "]\nlocal n = units + 0\n";
+        std::string foreign;
         for (const Part& part : parts_) {
             const std::string key = "KEYS[" + std::to_string(part.index + 1) + "]";
             text += "local " + part.results() + " =\n  " +
                     part.call(part.is(Holds::list) ? key : "call('GET', " + key + ")") + "\n";
+            // What is no number fails by itself.
+            if (!part.is(Holds::number)) foreign += (foreign.empty() ? "" : " or ") + part.is_foreign();
         }
-        if (const std::string foreign = any_foreign(); !foreign.empty())
-            text += "if " + foreign + " then return -1 end\n";
+        if (!foreign.empty()) text += "if " + foreign + " then return -1 end\n";
         text += "\nif units >= '1' or n < 0 then\n" + choose("  ");
         for (const Part& part : parts_) {
             const std::string key = "KEYS[" + std::to_string(part.index + 1) + "]";
@@ -72,32 +76,35 @@ public:
             "--        then the numbers of decisions for which that was noticed only when the key was to be written\n");
         if (has_values()) {
             text +=
-                "\n-- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was "
-                "incremented\n"
-                "-- by; whether it held nothing at first, or a text that is no number.\n"
-                "local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}\n"
-                "local first = {}\n";
+                "\n-- By where in KEYS a key comes first: what it holds, or nil for a text that is no number; true "
+                "once that "
+                "has to be\n"
+                "-- set, or what it was incremented by; whether it held nothing at first.\n"
+                "local values, changes, born = call('MGET', unpack(KEYS)), {}, {}\n"
+                "local places, tonumber = {}, tonumber\n";
         }
-        text += "local out, o, a, units, n = {}, 0, " + std::to_string(arguments()) + ", nil, nil\n";
+        text += "local out, o, a, units, n, writes = {}, 0, " + std::to_string(arguments()) + ", nil, nil, nil\n";
         text += "for i = 1, #KEYS" + step + " do\n";
-        text += "  a = a + 1\n  if ARGV[a] then units, n = ARGV[a], ARGV[a] + 0 end\n";
-        std::string ours;
+        text +=
+            "  a = a + 1\n  if ARGV[a] then\n    units, n = ARGV[a], ARGV[a] + 0\n"
+            "    writes = units >= '1' or n < 0\n  end\n";
+        std::string ours, foreign, results;
         for (const Part& part : parts_) {
-            text += "  local " + part("key") + " = KEYS[i" + plus(part.index) + "]\n";
+            results += (results.empty() ? "" : ", ") + part.results();
+            foreign += (foreign.empty() ? "" : " or ") + part.is_foreign();
+            const std::string key = part("key"), at = part("at");
+            text += "  local " + key + " = KEYS[i" + plus(part.index) + "]\n";
             if (part.is(Holds::list)) continue;
-            const std::string at = part("at");
-            text += "  local " + at + " = first[" + part("key") + "]\n  if not " + at + " then\n    " + at + " = i" +
-                    plus(part.index) + "\n    first[" + part("key") + "] = " + at + "\n";
-            text += "    if not values[" + at + "] then\n      born[" + at + "] = true\n";
+            text += "  local " + at + " = places[" + key + "]\n  if not " + at + " then\n    " + at + " = i" +
+                    plus(part.index) + "\n    places[" + key + "] = " + at + "\n    if not values[" + at +
+                    "] then\n      born[" + at + "] = true\n";
             if (part.is(Holds::number)) {
-                text += "    elseif not tonumber(values[" + at + "]) then\n      foreign[" + at + "] = true\n";
-                ours += (ours.empty() ? "not foreign[" : " and not foreign[") + at + "]";
+                text += "    else\n      values[" + at + "] = tonumber(values[" + at + "])\n";
+                ours += (ours.empty() ? "" : " and ") + part("state") + " ~= nil";
             }
             text += "    end\n  end\n  local " + part("state") + " = values[" + at + "]\n";
         }
-        std::string names;
-        for (const Part& part : parts_) names += (names.empty() ? "" : ", ") + part.results();
-        text += "  local " + names + "\n";
+        text += "  local " + results + "\n";
         const std::string in = ours.empty() ? "  " : "    ";
         if (!ours.empty()) text += "  if " + ours + " then\n";
         for (const Part& part : parts_) {
@@ -105,20 +112,22 @@ public:
                     part.call(part.is(Holds::list) ? part("key") : part("state")) + "\n";
         }
         if (!ours.empty()) text += "  end\n";
-        text += "  if " + first_replies_missing() + " then\n    out[o + 1] = -1\n    o = o + 1\n  else\n";
-        text += "    if units >= '1' or n < 0 then\n" + choose("      ");
+        text += "  if " + foreign + " then\n    out[o + 1] = -1\n    o = o + 1\n  else\n";
+        text += "    if writes then\n" + choose("      ");
         for (const Part& part : parts_) {
             text += "      if " + part("after") + " then\n";
             if (part.is(Holds::list)) {
                 text += "        " + part.write(part("key")) + "\n";
             } else {
                 const std::string change = "changes[" + part("at") + "]";
-                text += "        values[" + part("at") + "] = " + part("after") + "\n        " + change + " = ";
+                text += "        values[" + part("at") + "] = " + part("after") + "\n";
                 if (part.part.increments) {
-                    text += part("same") + " and " + change + " ~= true and (" + change + " and " + change +
-                            " + n or units) or ";
+                    text += "        if not " + part("same") + " then\n          " + change +
+                            " = true\n        elseif " + change + " ~= true then\n          " + change + " = " +
+                            change + " and " + change + " + n or units\n        end\n";
+                } else {
+                    text += "        " + change + " = true\n";
                 }
-                text += "true\n";
             }
             text += "      end\n";
         }
@@ -162,7 +171,7 @@ private:
             bool is_repeated = false;
             for (const Part& before : parts_)
                 is_repeated = is_repeated || (before.index < part.index && before.part.function == part.part.function);
-            if (!is_repeated) text += std::string{part.part.lua} + '\n';
+            if (!is_repeated) text += part.functions() + '\n';
         }
         text += comment + "local call, KEYS, ARGV = redis.call, KEYS, ARGV\n";
         std::size_t a = 1;
@@ -171,13 +180,15 @@ private:
         } else {
             text += "local time = call('TIME')\nlocal now = time[1] * 1000000 + time[2]\n";
         }
+        text += "local skew = " + std::to_string(tolerated_skew / std::chrono::microseconds{1}) + "\n";
         for (const Part& part : parts_) {
             std::string left, right;
             for (const auto& name : part.arguments()) {
                 left += name + ", ";
-                right += "ARGV[" + std::to_string(a++) + (name == part(part.part.seldom) ? "], " : "] + 0, ");
+                right += "ARGV[" + std::to_string(a++) + "] + 0, ";
             }
-            text += "local " + left + part("life") + " = " + right + "ARGV[" + std::to_string(a++) + "]\n";
+            text +=
+                "local " + left + part("life") + " = " + right + "ARGV[" + std::to_string(a++) + "]\n" + part.prepare();
         }
         return text;
     }
@@ -226,21 +237,6 @@ private:
     }
     bool has_values() const { return has(Holds::number) || has(Holds::text); }
 
-    /// That a function has found a key to hold something else. Numbers fail by themselves.
-    std::string any_foreign() const {
-        std::string all;
-        for (const Part& part : parts_) {
-            if (part.is(Holds::number)) continue;
-            all += (all.empty() ? "" : " or ") + part.is_foreign();
-        }
-        return all;
-    }
-    std::string first_replies_missing() const {
-        std::string all;
-        for (const Part& part : parts_) all += (all.empty() ? "" : " or ") + part.is_foreign();
-        return all;
-    }
-
     bool packs_reply() const { return parts_.size() == 1 && !parts_[0].part.reply.empty(); }
 
     /// With several policies the reply starts with the time that all of them used.
@@ -259,9 +255,9 @@ private:
     std::string reply() const {
         const std::vector<std::string> values = replies();
         if (values.size() == 1) return values[0];
-        std::string format = "%d";
-        for (std::size_t i = 1; i != values.size(); ++i) format += " %d";
-        return "string.format('" + format + "', " + joined(values) + ')';
+        std::string pattern = "%d";
+        for (std::size_t i = 1; i != values.size(); ++i) pattern += " %d";
+        return "string.format('" + pattern + "', " + joined(values) + ')';
     }
 
     bool timed_;

@@ -16,11 +16,13 @@ struct LuaNames {
 
 /// A policy's part of a script: a Lua function that decides about one key, and what the frame has to know to call it.
 ///
-///     <replies>, after, repaired, same = <function>(state, n, now, <arguments>)
+///     <replies>, after, repaired, same = <function>(state, n, now, <arguments>, <prepared>, skew)
 ///
 /// state      what the key holds, or false; of a list the key's name
 /// n          units to consume; below 0 to give back; below -2^52 to forget the key
 /// now        us since the epoch
+/// prepared   what depends on the time and the arguments alone, computed once for all decisions; no name of a reply
+/// skew       how far ahead of now, in us, a state may be more than its policy puts it: detail::tolerated_skew
 /// replies    the state as it is at now, as integers from 0; nil where the key holds something else
 /// after      the state with the units consumed or given back; nil where they do not fit, or nothing changes
 /// repaired   what a denial writes: the state used up, where the clock was set back; else nil
@@ -34,7 +36,8 @@ struct ScriptPart {
     std::string_view function{};  ///< its name
     std::string_view lua{};       ///< its text
     LuaNames arguments{};         ///< numbers in ARGV, before the key's life in ms
-    std::string_view seldom{};    ///< that of them which stays a text, because it is seldom needed
+    std::string_view prepare{};   ///< statements that set `prepared`, out of `now` and the arguments
+    LuaNames prepared{};
     LuaNames replies{};
     std::string_view reply{};  ///< an expression for all of them in one, or empty
     Holds holds = Holds::number;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <sluice/detail/saturate.hpp>
 #include <sluice/policies/sliding_window.hpp>
 #include <sluice/redis/redis_policy.hpp>
 
@@ -137,12 +138,12 @@ local function sliding_window_write(key, after, life)
   if after.prolong then redis.call('PEXPIRE', key, life) end
 end
 )lua",
-        .arguments = {{"size", "limit", "skew"}},
+        .arguments = {{"size", "limit"}},
         .replies = {{"used", "left", "retry"}},
         .holds = detail::redis::ScriptPart::Holds::list,
     }}}}};
 
-    static constexpr std::size_t form(const SlidingWindow&) noexcept { return 0; }
+    static constexpr std::size_t variant(const SlidingWindow&) noexcept { return 0; }
     static std::string_view problem(const SlidingWindow& policy) noexcept {
         if (policy.window() % detail::redis::resolution != std::chrono::nanoseconds{0})
             return "has a window that is no whole number of microseconds";
@@ -153,11 +154,10 @@ end
                           detail::redis::Arguments& out) {
         out.add(policy.window() / detail::redis::resolution);
         out.add(policy.limit());
-        out.add(detail::redis::tolerated_skew_us);
         out.add(detail::redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
     }
 
-    static detail::redis::LogSummary view(const SlidingWindow& policy) noexcept {
+    static detail::redis::LogSummary at_server_resolution(const SlidingWindow& policy) noexcept {
         return detail::redis::LogSummary{policy};
     }
     static constexpr std::chrono::nanoseconds now(const SlidingWindow&, std::size_t, const std::int64_t*) noexcept {
@@ -165,7 +165,7 @@ end
     }
     static detail::redis::LogSummary::State state(const SlidingWindow& policy, std::size_t, const std::int64_t* answer,
                                                   std::chrono::nanoseconds) noexcept {
-        return {detail::redis::units_within(policy.limit(), answer[0]), detail::redis::from_us(answer[1]),
+        return {detail::count_within(policy.limit(), answer[0]), detail::redis::from_us(answer[1]),
                 detail::redis::from_us(answer[2])};
     }
 };

@@ -24,9 +24,8 @@ struct RedisPolicy<SlidingWindowCounter> {
         .lua =
             R"lua(-- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
 -- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
-local function sliding_window_counter(state, n, now, size, limit, skew)
-  local gone = now % size
-  local window, left, old, new = (now - gone) / size, size - gone, 0, 0
+local function sliding_window_counter(state, n, now, size, limit, window, left, skew)
+  local old, new = 0, 0
   if state then
     local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
     if not at then return end
@@ -36,7 +35,7 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
       old, new = was_old + 0, was_new + 0
     elseif ahead == -1 then
       old = was_new + 0
-    elseif ahead > 0 and left + (ahead - 1) * size > skew + 0 then
+    elseif ahead > 0 and left + (ahead - 1) * size > skew then
       local after
       if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
       return 0, limit, left, after, string.format('%d 0 %d', window, limit)
@@ -72,13 +71,16 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
   return old, new, left
 end
 )lua",
-        .arguments = {{"size", "limit", "skew"}},
-        .seldom = "skew",
+        .arguments = {{"size", "limit"}},
+        .prepare = R"lua(local gone = now % size
+local window, lasts = (now - gone) / size, size - gone
+)lua",
+        .prepared = {{"window", "lasts"}},
         .replies = {{"old", "new", "left"}},
         .holds = detail::redis::ScriptPart::Holds::text,
     }}}}};
 
-    static constexpr std::size_t form(const SlidingWindowCounter&) noexcept { return 0; }
+    static constexpr std::size_t variant(const SlidingWindowCounter&) noexcept { return 0; }
     static std::string_view problem(const SlidingWindowCounter& policy) noexcept {
         if (policy.window() % detail::redis::resolution != std::chrono::nanoseconds{0})
             return "has a window that is no whole number of microseconds";
@@ -91,11 +93,12 @@ end
                           detail::redis::Arguments& out) {
         out.add(policy.window() / detail::redis::resolution);
         out.add(policy.limit());
-        out.add(detail::redis::tolerated_skew_us);
         out.add(detail::redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
     }
 
-    static const SlidingWindowCounter& view(const SlidingWindowCounter& policy) noexcept { return policy; }
+    static const SlidingWindowCounter& at_server_resolution(const SlidingWindowCounter& policy) noexcept {
+        return policy;
+    }
     static std::chrono::nanoseconds now(const SlidingWindowCounter& policy, std::size_t,
                                         const std::int64_t* answer) noexcept {
         return policy.window() - detail::redis::from_us(answer[2]);
@@ -103,8 +106,7 @@ end
     static SlidingWindowCounter::State state(const SlidingWindowCounter& policy, std::size_t,
                                              const std::int64_t* answer, std::chrono::nanoseconds now) noexcept {
         return {detail::add(now.count(), detail::redis::from_us(answer[2]).count()),
-                detail::redis::units_within(policy.limit(), answer[0]),
-                detail::redis::units_within(policy.limit(), answer[1])};
+                detail::count_within(policy.limit(), answer[0]), detail::count_within(policy.limit(), answer[1])};
     }
 };
 

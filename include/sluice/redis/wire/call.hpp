@@ -8,8 +8,10 @@
 #include <string_view>
 #include <system_error>
 
+#include <sluice/redis/wire/redirection.hpp>
 #include <sluice/redis/wire/resp.hpp>
 #include <sluice/redis/wire/script.hpp>
+#include <sluice/redis/wire/slot.hpp>
 
 namespace sluice::detail::redis {
 
@@ -23,10 +25,14 @@ struct ScriptCall {
     std::size_t keys_each = 1;
     std::size_t values_each = 1;  ///< integers in one answer
     std::size_t decisions = 0;    ///< at most max_decisions
+    Slot slot = any_slot;         ///< of all keys
+    bool asking = false;          ///< sent to a node that is getting the slot, because another said so
+    bool alone = false;           ///< shares no run
 
     /// `values_each` integers for each decision; the first is `wrong_type` where a key is not ours.
     std::span<std::int64_t> values{};
     std::error_code error{};
+    Redirection redirection{};  ///< beside the error, where a cluster's node said it
 
     static constexpr std::size_t max_decisions = 128;
     static constexpr std::int64_t wrong_type = -1;

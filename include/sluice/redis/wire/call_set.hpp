@@ -9,14 +9,17 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <sluice/error.hpp>
 #include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/wire/slot.hpp>
 
 namespace sluice::detail::redis {
 
-/// Calls that go to the server together, and their answers. Those that can share a run of a script do. The set keeps a
+/// Calls that go to the server together, and their answers. Those that can share a run of a script do: of one
+/// policy, in one slot. The set keeps a
 /// copy of all that it needs of a call, so that whoever asked need not stay for the answer.
 class CallSet {
 public:
@@ -57,6 +60,9 @@ public:
                              .common_count = call.common->count,
                              .keys_each = call.keys_each,
                              .values_each = call.values_each,
+                             .slot = call.slot,
+                             .asking = call.asking,
+                             .is_alone = call.alone,
                              .first = ticket,
                              .last = ticket,
                              .decisions = call.decisions});
@@ -83,10 +89,11 @@ public:
         decisions_ -= call.decisions;
     }
 
-    /// Copies the answer to the call that got the ticket; nothing may be added meanwhile.
-    void collect(Ticket ticket, ScriptCall& call) const noexcept {
-        const Entry& answered = calls_[ticket];
+    /// Hands the answer to the call that got the ticket, once; nothing may be added meanwhile.
+    void collect(Ticket ticket, ScriptCall& call) noexcept {
+        Entry& answered = calls_[ticket];
         call.error = answered.error;
+        call.redirection = std::move(answered.redirection);
         if (answered.error) return;
         std::copy_n(values_.begin() + static_cast<std::ptrdiff_t>(answered.first_value),
                     call.decisions * call.values_each, call.values.begin());
@@ -112,6 +119,7 @@ private:
         Ticket next = none;  ///< in the same run
         bool is_answered = false;
         std::error_code error{};
+        Redirection redirection{};
     };
     struct Run {
         const Scripts* scripts = nullptr;
@@ -119,13 +127,18 @@ private:
         std::size_t common_count = 0;
         std::size_t keys_each = 1;
         std::size_t values_each = 1;
+        Slot slot = any_slot;
+        bool asking = false;
+        bool is_alone = false;
         Ticket first = 0, last = 0;
         std::size_t decisions = 0;
-        bool is_unknown = false;  ///< the server did not know the script, and is sent its text
+        bool is_unknown = false;    ///< the server did not know the script, and is sent its text
+        bool was_repeated = false;  ///< it did not know it, but another run brought the text meanwhile
     };
 
     bool can_share(const Run& run, const ScriptCall& call) const noexcept {
-        return run.scripts == call.scripts && run.decisions + call.decisions <= ScriptCall::max_decisions &&
+        return run.slot == call.slot && run.asking == call.asking && !run.is_alone && !call.alone &&
+               run.scripts == call.scripts && run.decisions + call.decisions <= ScriptCall::max_decisions &&
                text(run.common) == call.common->bytes;
     }
 

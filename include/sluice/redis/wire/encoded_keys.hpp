@@ -3,6 +3,7 @@
 #define SLUICE_REDIS_WIRE_ENCODED_KEYS_HPP
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -12,6 +13,7 @@
 #include <sluice/detail/validate.hpp>
 #include <sluice/redis/wire/key.hpp>
 #include <sluice/redis/wire/resp.hpp>
+#include <sluice/redis/wire/slot.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail::redis {
@@ -19,12 +21,21 @@ namespace sluice::detail::redis {
 /// What a call asks of each of its keys, as the RESP arguments that scripts take: the keys, and the units of each.
 class EncodedKeys {
 public:
+    EncodedKeys() = default;
     EncodedKeys(std::string_view prefix, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
                 std::uint64_t units) {
+        encode(prefix, parts, keys, operation, units);
+    }
+
+    /// In the memory of what was encoded before.
+    void encode(std::string_view prefix, std::size_t parts, std::span<const std::string_view> keys, Operation operation,
+                std::uint64_t units) {
+        keys_.clear();
+        units_.clear();
         std::string number;
         switch (operation) {
             case Operation::peek: number = "0"; break;
-            case Operation::consume: break;
+            default: break;
             case Operation::refund: number = "-"; break;
             case Operation::reset: number = "-", units = detail::max_units; break;
         }
@@ -32,7 +43,7 @@ public:
         append_argument(units_, number);
 
         keys_.reserve(keys.size() * (prefix.size() + 32) * parts);
-        std::string full;
+        std::string& full = full_key_;
         full.reserve(prefix.size() + 64);
         full = prefix;
         for (const std::string_view key : keys) {
@@ -48,10 +59,17 @@ public:
 
     std::string_view keys() const noexcept { return keys_; }
     std::string_view units() const noexcept { return units_; }
+    /// Of the first key.
+    Slot slot() const noexcept {
+        std::size_t size = 0;
+        const auto* const end = std::from_chars(keys_.data() + 1, keys_.data() + keys_.size(), size).ptr;
+        return slot_of({end + 2, size});
+    }
 
 private:
     std::string keys_;
     std::string units_;
+    std::string full_key_;
 };
 
 }  // namespace sluice::detail::redis

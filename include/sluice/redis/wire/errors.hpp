@@ -40,7 +40,7 @@ inline ErrorReply classify(std::string_view line) noexcept {
         {"BUSY", {Errc::busy, server}},
         {"UNKILLABLE", {Errc::busy, server}},
         {"TRYAGAIN", {Errc::busy, request}},
-        {"CLUSTERDOWN", {Errc::busy, server}},
+        {"CLUSTERDOWN", {Errc::busy, request}},  // it may be only the slot that nobody serves
         {"NOAUTH", {Errc::authentication, connection}},
         {"WRONGPASS", {Errc::authentication, connection}},
         {"NOPERM", {Errc::permission, request}},
@@ -64,6 +64,7 @@ inline ErrorReply classify(std::string_view line) noexcept {
         {"unknown command", {Errc::unsupported, request}},
         {"DB index is out of range", {Errc::misconfigured, request}},
         {"not allowed in cluster mode", {Errc::misconfigured, request}},
+        {"cluster support disabled", {Errc::misconfigured, request}},
     };
     const auto word = line.substr(0, line.find(' '));
     for (const auto& [text, meaning] : by_word) {

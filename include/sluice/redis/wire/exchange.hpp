@@ -15,8 +15,10 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/errors.hpp>
+#include <sluice/redis/wire/redirection.hpp>
 #include <sluice/redis/wire/reply.hpp>
 #include <sluice/redis/wire/resp.hpp>
+#include <sluice/redis/wire/script.hpp>
 
 namespace sluice::detail::redis {
 
@@ -46,6 +48,8 @@ public:
         sent_ = 0;
         expected_.clear();
         next_ = 0;
+        brought_.clear();
+        asking_refusal_.reset();
         trouble_.reset();
         scripts_ = decisions_ = 0;
         for (std::size_t run = 0; run != calls.runs_.size(); ++run) {
@@ -94,10 +98,18 @@ public:
 private:
     using Entry = CallSet::Entry;
     using Run = CallSet::Run;
+    static constexpr std::size_t reply_to_asking = static_cast<std::size_t>(-1);
 
     void write(std::size_t index) {
-        const Run& run = calls_->runs_[index];
-        const Script& script = run.decisions == 1 ? run.scripts->single : run.scripts->batch;
+        Run& run = calls_->runs_[index];
+        const Script& script = script_of(run);
+        if (run.asking) {
+            // In one write, and with the script's text: an answer that it is not known would use the ASKING up.
+            append_head(output_, 1);
+            append_argument(output_, std::string_view{"ASKING"});
+            expected_.push_back(reply_to_asking);
+            run.is_unknown = true;
+        }
         bool same_units = true;
         std::string_view units;
         each_open(run, [&](const Entry& call) {
@@ -122,14 +134,22 @@ private:
     }
 
     std::error_code take(const Reply& reply, std::size_t index) {
+        const bool is_error = reply.kind == Reply::Kind::error;
+        if (index == reply_to_asking) {
+            asking_refusal_.reset();
+            if (is_error) asking_refusal_ = classify(reply.text);
+            return {};
+        }
         Run& run = calls_->runs_[index];
-        if (reply.kind == Reply::Kind::error) {
-            if (!run.is_unknown && reply.text.starts_with("NOSCRIPT")) {
-                run.is_unknown = true;
-                write(index);
-                return {};
-            }
-            refuse(run, classify(reply.text));
+        if (is_error && !run.is_unknown && reply.text.starts_with("NOSCRIPT")) {
+            repeat(run, index);
+            return {};
+        }
+        if (is_error) {
+            auto redirection = Redirection::parse(reply.text);
+            const bool is_refusal = run.asking && asking_refusal_ && redirection.kind != Redirection::Kind::none;
+            if (is_refusal) redirection = {};
+            refuse(run, is_refusal ? *asking_refusal_ : classify(reply.text), redirection);
             return {};
         }
         if (reply.kind != Reply::Kind::integers) return Errc::protocol;
@@ -146,9 +166,23 @@ private:
         return {};
     }
 
-    void refuse(const Run& run, const ErrorReply& why) noexcept {
+    static const Script& script_of(const Run& run) noexcept {
+        return run.decisions == 1 ? run.scripts->single : run.scripts->batch;
+    }
+
+    /// The server did not know the script. One run brings its text along; those behind it will find it there.
+    void repeat(Run& run, std::size_t index) {
+        const Script* const script = &script_of(run);
+        run.is_unknown = run.was_repeated || std::find(brought_.begin(), brought_.end(), script) == brought_.end();
+        run.was_repeated = true;
+        if (run.is_unknown) brought_.push_back(script);
+        write(index);
+    }
+
+    void refuse(const Run& run, const ErrorReply& why, const Redirection& redirection) {
         each_open(run, [&](Entry& call) {
             call.error = why.code;
+            call.redirection = redirection;
             call.is_answered = true;
         });
         if (why.concerns == ErrorReply::Concerns::request) return;
@@ -198,10 +232,12 @@ private:
     CallSet* calls_ = nullptr;
     std::string output_;  // kept from one exchange to the next, so that it allocates no more
     std::size_t sent_ = 0;
-    std::vector<std::size_t> expected_;  // whose replies come, in order: indices of runs
+    std::vector<std::size_t> expected_;  // whose replies come, in order: indices of runs, and replies to ASKING
     std::size_t next_ = 0;
     std::optional<ReplyReader> reader_;
     bool has_heard_ = false;
+    std::vector<const Script*> brought_;  // sent as text, because they were not known
+    std::optional<ErrorReply> asking_refusal_;
     std::optional<ErrorReply> trouble_;
     std::size_t scripts_ = 0;
     std::size_t decisions_ = 0;

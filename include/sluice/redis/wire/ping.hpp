@@ -20,9 +20,14 @@ namespace sluice::detail::redis {
 /// keys when it is full, which would forget what they used.
 class Ping {
 public:
-    explicit Ping(std::string_view prefix) {
-        append_argument(key_, std::string{prefix} + ":ping");
+    /// `suffix` chooses the slot of the key, where that matters.
+    explicit Ping(std::string_view prefix, std::string_view suffix = {}) {
+        append_argument(key_, key(prefix, suffix));
         append_argument(units_, std::string_view{"1"});
+    }
+
+    static std::string key(std::string_view prefix, std::string_view suffix) {
+        return std::string{prefix} + ":ping" + std::string{suffix};
     }
 
     ScriptCall call() {

@@ -24,9 +24,9 @@ struct Reply {
     enum class Kind { none, integers, status, error };
     Kind kind = Kind::none;
     std::vector<std::int64_t> integers{};
-    std::string text{};  ///< of a status or an error, cut after max_text
+    std::string text{};  ///< of a status or an error, cut after max_text: longer than any MOVED
 
-    static constexpr std::size_t max_text = 256;
+    static constexpr std::size_t max_text = 320;
 };
 
 /// Parses what a server sends with hiredis' reader, into a Reply instead of a tree, and refuses all that no reply to

@@ -8,6 +8,8 @@
 
 #include <sluice/http/json/rules.hpp>
 
+#include "support/asked.hpp"
+
 using namespace sluice::http;
 
 namespace {
@@ -156,6 +158,6 @@ TEST_CASE("rules share a bucket only where both say so", "[http][json]") {
 
     const Rules rules{parse_rules(two(limit_named("burst", 1, shared), limit_named("burst", 1, shared)), "f",
                                   MemoryLimiters{{.max_keys = 1000}})};
-    CHECK(rules.check("GET", "/search", {}).allowed());
-    CHECK_FALSE(rules.check("GET", "/upload", {}).allowed());
+    CHECK(rules.check(asked("GET", "/search", {})).allowed());
+    CHECK_FALSE(rules.check(asked("GET", "/upload", {})).allowed());
 }

@@ -13,8 +13,11 @@
 
 #include <unistd.h>
 
+#include <sluice/http/guard.hpp>
 #include <sluice/http/json/rules.hpp>
 #include <sluice/sluice.hpp>
+
+#include "support/asked.hpp"
 
 using namespace sluice::http;
 using Outcome = sluice::metrics::Outcome;
@@ -33,7 +36,7 @@ constexpr std::string_view good = R"({"rules": [
             "policy": {"kind": "sliding_window", "limit": 100, "window": "10s"}}]},
         {"authenticated": true, "limits": [{"name": "user", "key": ["user"],
             "policy": {"kind": "sliding_window_counter", "limit": 50, "window": "500ms"}}]},
-        {"limits": [{"name": "anonymous", "policy": {"kind": "leaky_bucket", "queue": 3, "drain": "1/5s"}}]}]}],
+        {"limits": [{"name": "anonymous", "policy": {"kind": "leaky_bucket", "queue": 3, "drain": "1/5s", "burst": 2}}]}]}],
   "default": {"name": "default", "limits": [{"name": "default",
       "policy": {"kind": "token_bucket", "capacity": 20, "refill": "10/s"}}]}})";
 
@@ -68,13 +71,13 @@ TEST_CASE("a rules file becomes the rules that it says", "[http][json]") {
     REQUIRE(login.tiers.at(0).limits.size() == 2);
     CHECK(login.tiers[0].limits[0].limiter.name() == "per-address");
     CHECK(login.tiers[0].limits[0].limiter.quota().limit == 5);
-    CHECK(login.tiers[0].limits[0].key == std::vector{KeyPart::address, KeyPart::rule});
+    CHECK(login.tiers[0].limits[0].key == std::vector<KeySource>{KeyPart::address, KeyPart::rule});
     CHECK(login.tiers[0].limits[1].key.empty());
     CHECK(login.tiers[0].limits[1].limiter.quota() == sluice::Quota{1000, std::chrono::hours{1}});
     const Rule& api = set.rules()[2];
     REQUIRE(api.tiers.size() == 3);
     CHECK(api.tiers[0].plan == "gold");
-    CHECK(api.tiers[0].limits[0].cost == 5);
+    CHECK(api.tiers[0].limits[0].cost.units() == 5);
     CHECK(api.tiers[1].authenticated);
     CHECK(api.tiers[1].limits[0].limiter.quota() == sluice::Quota{50, std::chrono::milliseconds{500}});
     CHECK(api.tiers[2].limits[0].limiter.quota() == sluice::Quota{3, std::chrono::seconds{15}});
@@ -82,7 +85,7 @@ TEST_CASE("a rules file becomes the rules that it says", "[http][json]") {
 
     const Rules rules{set};
     Caller caller;
-    CHECK(rules.check("GET", "/nowhere", caller).allowed());
+    CHECK(rules.check(asked("GET", "/nowhere", caller)).allowed());
     CHECK(registry.rule("default")->of(Outcome::allowed) == 1);
     CHECK(registry.limiter("default")->allowed() == 1);
 }
@@ -122,10 +125,11 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {R"({"rules": [{"name": "r", "routes": ["/a"]}, {"name": "r", "routes": ["/b"]}]})",
          "f: /rules/1/name: two rules have the name 'r'"},
         {R"({"rules": [], "default": {"name": "d", "routes": ["/a"]}})",
-         "f: /default: unknown member \"routes\"; known are name, limits, tiers, exempt, enforce_percent"},
+         "f: /default: unknown member \"routes\"; known are name, skip, blocked, answer, limits, tiers, exempt, "
+         "enforce_percent"},
         {rule(R"(,"limit":[])"),
-         "f: /rules/0: unknown member \"limit\"; known are name, routes, methods, limits, tiers, "
-         "exempt, enforce_percent"},
+         "f: /rules/0: unknown member \"limit\"; known are name, routes, methods, hosts, headers, query, skip, "
+         "blocked, answer, limits, tiers, exempt, enforce_percent"},
         {rule(R"(,"methods":["get"])"), "f: /rules/0/methods/0: rule 'r': there is no method \"get\""},
         {rule(R"(,"enforce_percent":101)"),
          "f: /rules/0/enforce_percent: must be a whole number from 0 to 100, not 101"},
@@ -145,7 +149,9 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {limit("7"), "f: /rules/0/limits/0: must be an object, not 7"},
         {limit(R"({"name":"l"})"), "f: /rules/0/limits/0: member \"policy\" is missing"},
         {limit(R"({"name":"l","policy":)" + token + R"(,"key":["ip"]})"),
-         "f: /rules/0/limits/0/key/0: must be \"address\", \"user\", \"api_key\" or \"rule\", not \"ip\""},
+         "f: /rules/0/limits/0/key/0: must be \"address\", \"user\", \"api_key\", \"rule\", \"host\", \"method\", or "
+         "one of "
+         "header, query, cookie, path and function with its name, such as {\"header\": \"X-Tenant\"}, not \"ip\""},
         {limit(R"({"name":"l","policy":)" + token + R"(,"on_failure":"open"})"),
          "f: /rules/0/limits/0/on_failure: must be \"allow\" or \"deny\", not \"open\""},
         {limit(R"({"name":"l","policy":)" + token + R"(,"cost":2})"),
@@ -158,18 +164,20 @@ TEST_CASE("a bad rules file gives the right message and leaves the old rules in 
         {policy(R"({"kind":"bucket"})"),
          "f: /rules/0/limits/0/policy/kind: must be token_bucket, leaky_bucket, "
          "fixed_window, sliding_window or sliding_window_counter, not \"bucket\""},
-        {policy(R"({"kind":"token_bucket","capacity":0,"refill":"1/s"})"),
-         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not 0"},
         {policy(R"({"kind":"token_bucket","capacity":1.5,"refill":"1/s"})"),
-         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not 1.5"},
+         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 0 to 9007199254740991, not 1.5"},
         {policy(R"({"kind":"token_bucket","capacity":1e3,"refill":"1/s"})"),
-         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not 1e3"},
+         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 0 to 9007199254740991, not 1e3"},
         {policy(R"({"kind":"token_bucket","capacity":99999999999999999999,"refill":"1/s"})"),
-         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 1 to 9007199254740991, not "
+         "f: /rules/0/limits/0/policy/capacity: must be a whole number from 0 to 9007199254740991, not "
          "99999999999999999999"},
         {policy(R"({"kind":"token_bucket","capacity":1,"refill":"1"})"),
          "f: /rules/0/limits/0/policy/refill: must be a rate such as \"10/s\" or \"1/5m\" (ns, us, ms, s, m, h, d), "
          "not \"1\""},
+        {policy(R"({"kind":"token_bucket","capacity":1,"refill":"1/s","burst":1})"),
+         "f: /rules/0/limits/0/policy: unknown member \"burst\"; known are "},
+        {policy(R"({"kind":"leaky_bucket","queue":5,"drain":"1/s","burst":6})"),
+         "f: /rules/0/limits/0/policy/burst: must be a whole number from 1 to 5, not 6"},
         {policy(R"({"kind":"token_bucket","capacity":1,"refill":"0/s"})"),
          "f: /rules/0/limits/0/policy/refill: rate count must be from 1 to 9007199254740991, not 0"},
         {policy(R"({"kind":"token_bucket","capacity":1,"refill":"1/0s"})"),
@@ -244,11 +252,11 @@ TEST_CASE("a reload keeps the states of limits that did not change", "[http][jso
     const std::string two = policy(R"({"kind":"token_bucket","capacity":2,"refill":"1/h"})");
     const MemoryLimiters make{{.max_keys = 1000}};
     Rules rules{parse_rules(one, "f", make)};
-    CHECK(rules.check("GET", "/a", {}).allowed());
+    CHECK(rules.check(asked("GET", "/a", {})).allowed());
     rules.replace(parse_rules(one, "f", make));
-    CHECK_FALSE(rules.check("GET", "/a", {}).allowed());
+    CHECK_FALSE(rules.check(asked("GET", "/a", {})).allowed());
     rules.replace(parse_rules(two, "f", make));
-    CHECK(rules.check("GET", "/a", {}).allowed());
+    CHECK(rules.check(asked("GET", "/a", {})).allowed());
 }
 
 TEST_CASE("what a reload has left out is gone from the metrics, what stays goes on counting", "[http][json][metrics]") {
@@ -264,14 +272,14 @@ TEST_CASE("what a reload has left out is gone from the metrics, what stays goes 
     const auto has = [&](const std::string& text) { return registry.prometheus().find(text) != std::string::npos; };
     {
         Rules rules{make("old")};
-        static_cast<void>(rules.check("GET", "/a", {}));
+        static_cast<void>(rules.check(asked("GET", "/a", {})));
         CHECK(has("limiter=\"old limit\""));
         CHECK(has("rule=\"old\""));
         // The factory is gone, its stores are in use.
         CHECK(has("sluice_store_keys{store=\"memory token_bucket\"} 1\n"));
         CHECK(has("store=\"memory fixed_window\""));
         rules.replace(make("new"));
-        static_cast<void>(rules.check("GET", "/a", {}));
+        static_cast<void>(rules.check(asked("GET", "/a", {})));
         CHECK_FALSE(has("\"old"));
         CHECK(has("limiter=\"new limit\""));
         CHECK(has("sluice_decisions_total{limiter=\"kept\",outcome=\"allowed\"} 2\n"));
@@ -290,7 +298,7 @@ TEST_CASE("two factories of memory limiters have a series each", "[http][json][m
     const MemoryLimiters second{{.max_keys = 1000}, &registry};
     const Rules rules{parse_rules(one, "f", first)};
     const Rules others{parse_rules(one, "f", second)};
-    static_cast<void>(others.check("GET", "/a", {}));
+    static_cast<void>(others.check(asked("GET", "/a", {})));
     const auto text = registry.prometheus();
     CHECK_THAT(text, contains_text("sluice_store_keys{store=\"memory token_bucket\"} 0\n"));
     CHECK_THAT(text, contains_text("sluice_store_keys{store=\"memory token_bucket 2\"} 1\n"));
@@ -300,8 +308,21 @@ TEST_CASE("a failure mode from the file is the limiter's", "[http][json]") {
     const auto check = [](const char* mode) {
         const auto text = limit(R"({"name":"l","on_failure":")" + std::string{mode} +
                                 R"(","policy":{"kind":"fixed_window","limit":1,"window":"1s"}})");
-        return Rules{parse_rules(text, "f", limiters_in(BrokenStore{}))}.check("GET", "/a", {}).allowed();
+        return Rules{parse_rules(text, "f", limiters_in(BrokenStore{}))}.check(asked("GET", "/a", {})).allowed();
     };
     CHECK(check("allow"));
     CHECK_FALSE(check("deny"));
+}
+
+TEST_CASE("rules may stand on a store with memory behind it", "[http][json]") {
+    const Guard guard{parse_rules(policy(R"({"kind":"fixed_window","limit":10,"window":"1h"})"), "f",
+                                  limiters_in(BrokenStore{}, MemoryLimiters{}, 2))};
+    int allowed = 0;
+    for (int i = 0; i < 20; ++i) {
+        const auto answer = guard.handle({"GET", "/a", "192.0.2.1"});
+        allowed += answer.allowed ? 1 : 0;
+        CHECK(answer.verdict.answers()[0].decision.error == sluice::Errc::degraded);
+    }
+    CHECK(allowed == 5);  // half of the limit, which is this instance's share
+    CHECK_THROWS_AS(limiters_in(BrokenStore{}, MemoryLimiters{}, 0), std::invalid_argument);
 }

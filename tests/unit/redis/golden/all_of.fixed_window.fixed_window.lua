@@ -1,15 +1,14 @@
 -- A key holds window * (limit + 1) + used, so that in the same window it is only incremented. A window to come that
 -- begins within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is
 -- used up.
-local function fixed_window(state, n, now, size, limit, skew)
-  local row, gone = limit + 1, now % size
-  local first, left = (now - gone) / size * row, size - gone
+local function fixed_window(state, n, now, size, limit, first, left, skew)
   local used = (state or 0) - first
   if n < -2^52 then
     return 0, left, state and 0
-  elseif used >= row then
+  elseif used > limit then
+    local row = limit + 1
     local ahead = math.floor(used / row)
-    if left + (ahead - 1) * size > skew + 0 then
+    if left + (ahead - 1) * size > skew then
       local after
       if n < 0 then after = first + math.max(0, limit + n) end
       return limit, left, after, first + limit
@@ -27,20 +26,30 @@ local function fixed_window(state, n, now, size, limit, skew)
   return used, left
 end
 
+local function prepare_fixed_window(now, size, limit)
+  -- What a key holds at first in the window of now, and how long that window lasts.
+  local gone = now % size
+  local first, lasts = (now - gone) / size * (limit + 1), size - gone
+  return first, lasts
+end
+
 -- KEYS   one for each policy
--- ARGV   size_1, limit_1, skew_1, life_1, size_2, limit_2, skew_2, life_2, units (below 0 to give back, behind a 0 only to look)
+-- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, units (below 0 to give back, behind a 0 only to look)
 -- reply  now, used_1, left_1, used_2, left_2; -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
-local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7], ARGV[8]
-local units = ARGV[9]
+local skew = 5000000
+local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local first_1, lasts_1 = prepare_fixed_window(now, size_1, limit_1)
+local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
+local first_2, lasts_2 = prepare_fixed_window(now, size_2, limit_2)
+local units = ARGV[7]
 local n = units + 0
 local used_1, left_1, after_1, repaired_1, same_1 =
-  fixed_window(call('GET', KEYS[1]), n, now, size_1, limit_1, skew_1)
+  fixed_window(call('GET', KEYS[1]), n, now, size_1, limit_1, first_1, lasts_1, skew)
 local used_2, left_2, after_2, repaired_2, same_2 =
-  fixed_window(call('GET', KEYS[2]), n, now, size_2, limit_2, skew_2)
+  fixed_window(call('GET', KEYS[2]), n, now, size_2, limit_2, first_2, lasts_2, skew)
 
 if units >= '1' or n < 0 then
   if n > 0 and not (after_1 and after_2) then

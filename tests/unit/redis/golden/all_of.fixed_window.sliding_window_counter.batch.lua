@@ -1,15 +1,14 @@
 -- A key holds window * (limit + 1) + used, so that in the same window it is only incremented. A window to come that
 -- begins within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is
 -- used up.
-local function fixed_window(state, n, now, size, limit, skew)
-  local row, gone = limit + 1, now % size
-  local first, left = (now - gone) / size * row, size - gone
+local function fixed_window(state, n, now, size, limit, first, left, skew)
   local used = (state or 0) - first
   if n < -2^52 then
     return 0, left, state and 0
-  elseif used >= row then
+  elseif used > limit then
+    local row = limit + 1
     local ahead = math.floor(used / row)
-    if left + (ahead - 1) * size > skew + 0 then
+    if left + (ahead - 1) * size > skew then
       local after
       if n < 0 then after = first + math.max(0, limit + n) end
       return limit, left, after, first + limit
@@ -27,11 +26,17 @@ local function fixed_window(state, n, now, size, limit, skew)
   return used, left
 end
 
+local function prepare_fixed_window(now, size, limit)
+  -- What a key holds at first in the window of now, and how long that window lasts.
+  local gone = now % size
+  local first, lasts = (now - gone) / size * (limit + 1), size - gone
+  return first, lasts
+end
+
 -- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
 -- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
-local function sliding_window_counter(state, n, now, size, limit, skew)
-  local gone = now % size
-  local window, left, old, new = (now - gone) / size, size - gone, 0, 0
+local function sliding_window_counter(state, n, now, size, limit, window, left, skew)
+  local old, new = 0, 0
   if state then
     local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
     if not at then return end
@@ -41,7 +46,7 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
       old, new = was_old + 0, was_new + 0
     elseif ahead == -1 then
       old = was_new + 0
-    elseif ahead > 0 and left + (ahead - 1) * size > skew + 0 then
+    elseif ahead > 0 and left + (ahead - 1) * size > skew then
       local after
       if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
       return 0, limit, left, after, string.format('%d 0 %d', window, limit)
@@ -77,64 +82,80 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
   return old, new, left
 end
 
+local function prepare_sliding_window_counter(now, size, limit)
+  local gone = now % size
+  local window, lasts = (now - gone) / size, size - gone
+  return window, lasts
+end
+
 -- KEYS   one for each policy, for each decision
--- ARGV   size_1, limit_1, skew_1, life_1, size_2, limit_2, skew_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
+-- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision now, used_1, left_1, old_2, new_2, left_2, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
-local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7], ARGV[8]
+local skew = 5000000
+local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local first_1, lasts_1 = prepare_fixed_window(now, size_1, limit_1)
+local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
+local window_2, lasts_2 = prepare_sliding_window_counter(now, size_2, limit_2)
 
--- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was incremented
--- by; whether it held nothing at first, or a text that is no number.
-local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}
-local first = {}
-local out, o, a, units, n = {}, 0, 8, nil, nil
+-- By where in KEYS a key comes first: what it holds, or nil for a text that is no number; true once that has to be
+-- set, or what it was incremented by; whether it held nothing at first.
+local values, changes, born = call('MGET', unpack(KEYS)), {}, {}
+local places, tonumber = {}, tonumber
+local out, o, a, units, n, writes = {}, 0, 6, nil, nil, nil
 for i = 1, #KEYS, 2 do
   a = a + 1
-  if ARGV[a] then units, n = ARGV[a], ARGV[a] + 0 end
+  if ARGV[a] then
+    units, n = ARGV[a], ARGV[a] + 0
+    writes = units >= '1' or n < 0
+  end
   local key_1 = KEYS[i]
-  local at_1 = first[key_1]
+  local at_1 = places[key_1]
   if not at_1 then
     at_1 = i
-    first[key_1] = at_1
+    places[key_1] = at_1
     if not values[at_1] then
       born[at_1] = true
-    elseif not tonumber(values[at_1]) then
-      foreign[at_1] = true
+    else
+      values[at_1] = tonumber(values[at_1])
     end
   end
   local state_1 = values[at_1]
   local key_2 = KEYS[i + 1]
-  local at_2 = first[key_2]
+  local at_2 = places[key_2]
   if not at_2 then
     at_2 = i + 1
-    first[key_2] = at_2
+    places[key_2] = at_2
     if not values[at_2] then
       born[at_2] = true
     end
   end
   local state_2 = values[at_2]
   local used_1, left_1, after_1, repaired_1, same_1, old_2, new_2, left_2, after_2, repaired_2
-  if not foreign[at_1] then
+  if state_1 ~= nil then
     used_1, left_1, after_1, repaired_1, same_1 =
-      fixed_window(state_1, n, now, size_1, limit_1, skew_1)
+      fixed_window(state_1, n, now, size_1, limit_1, first_1, lasts_1, skew)
     old_2, new_2, left_2, after_2, repaired_2 =
-      sliding_window_counter(state_2, n, now, size_2, limit_2, skew_2)
+      sliding_window_counter(state_2, n, now, size_2, limit_2, window_2, lasts_2, skew)
   end
   if not used_1 or not old_2 then
     out[o + 1] = -1
     o = o + 1
   else
-    if units >= '1' or n < 0 then
+    if writes then
       if n > 0 and not (after_1 and after_2) then
         after_1, after_2, same_1 = repaired_1, repaired_2, false
       end
       if after_1 then
         values[at_1] = after_1
-        changes[at_1] = same_1 and changes[at_1] ~= true and (changes[at_1] and changes[at_1] + n or units) or true
+        if not same_1 then
+          changes[at_1] = true
+        elseif changes[at_1] ~= true then
+          changes[at_1] = changes[at_1] and changes[at_1] + n or units
+        end
       end
       if after_2 then
         values[at_2] = after_2

@@ -72,30 +72,34 @@ local function sliding_window_write(key, after, life)
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   size_1, limit_1, skew_1, life_1, size_2, limit_2, skew_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
+-- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision now, used_1, left_1, retry_1, used_2, left_2, retry_2, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
-local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8]
-local out, o, a, units, n = {}, 0, 8, nil, nil
+local skew = 5000000
+local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
+local out, o, a, units, n, writes = {}, 0, 6, nil, nil, nil
 for i = 1, #KEYS, 2 do
   a = a + 1
-  if ARGV[a] then units, n = ARGV[a], ARGV[a] + 0 end
+  if ARGV[a] then
+    units, n = ARGV[a], ARGV[a] + 0
+    writes = units >= '1' or n < 0
+  end
   local key_1 = KEYS[i]
   local key_2 = KEYS[i + 1]
   local used_1, left_1, retry_1, after_1, repaired_1, used_2, left_2, retry_2, after_2, repaired_2
   used_1, left_1, retry_1, after_1, repaired_1 =
-    sliding_window(key_1, n, now, size_1, limit_1, skew_1)
+    sliding_window(key_1, n, now, size_1, limit_1, skew)
   used_2, left_2, retry_2, after_2, repaired_2 =
-    sliding_window(key_2, n, now, size_2, limit_2, skew_2)
+    sliding_window(key_2, n, now, size_2, limit_2, skew)
   if not used_1 or not used_2 then
     out[o + 1] = -1
     o = o + 1
   else
-    if units >= '1' or n < 0 then
+    if writes then
       if n > 0 and not (after_1 and after_2) then
         after_1, after_2 = repaired_1, repaired_2
       end

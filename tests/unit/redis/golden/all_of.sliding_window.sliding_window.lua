@@ -72,19 +72,20 @@ local function sliding_window_write(key, after, life)
 end
 
 -- KEYS   one for each policy
--- ARGV   size_1, limit_1, skew_1, life_1, size_2, limit_2, skew_2, life_2, units (below 0 to give back, behind a 0 only to look)
+-- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, units (below 0 to give back, behind a 0 only to look)
 -- reply  now, used_1, left_1, retry_1, used_2, left_2, retry_2; -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size_1, limit_1, skew_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
-local size_2, limit_2, skew_2, life_2 = ARGV[5] + 0, ARGV[6] + 0, ARGV[7] + 0, ARGV[8]
-local units = ARGV[9]
+local skew = 5000000
+local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
+local units = ARGV[7]
 local n = units + 0
 local used_1, left_1, retry_1, after_1, repaired_1 =
-  sliding_window(KEYS[1], n, now, size_1, limit_1, skew_1)
+  sliding_window(KEYS[1], n, now, size_1, limit_1, skew)
 local used_2, left_2, retry_2, after_2, repaired_2 =
-  sliding_window(KEYS[2], n, now, size_2, limit_2, skew_2)
+  sliding_window(KEYS[2], n, now, size_2, limit_2, skew)
 if not used_1 or not used_2 then return -1 end
 
 if units >= '1' or n < 0 then

@@ -1,15 +1,12 @@
--- A bucket's key holds the tick at which it is full; its debt is the ticks until then. More than `most` means that the
--- clock was set back; above `full` the state is later than now, and nothing fits. A tick is whole + step / denominator us.
-local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, whole, step)
-  local periods = math.floor(now / denominator)
-  local rest = now - periods * denominator
-  local tick = now * whole + periods * step + math.floor(rest * step / denominator)
+-- A bucket's key holds the tick at which it is full; its debt is the ticks until then. Above `full` the state is later
+-- than now, and nothing fits; by more than the skew, the clock was set back.
+local function bucket_on_any_grid(state, n, now, unit, full, denominator, whole, step, tick, skew)
   local debt = (state or 0) - tick
   if n < -2^52 then
     return 0, state and 0
   elseif not (debt > 0) then
     debt = 0
-  elseif debt > full and debt > most + 0 then
+  elseif debt > full and debt > full + math.floor(skew * whole + skew * step / denominator) + 1 then
     local after
     if n < 0 then after = tick + math.max(0, full + n * unit) end
     return full, after, tick + full
@@ -23,18 +20,24 @@ local function bucket_on_any_grid(state, n, now, unit, full, most, denominator, 
   return debt
 end
 
+local function prepare_bucket_on_any_grid(now, unit, full, denominator, whole, step)
+  -- A tick is whole + step / denominator us.
+  local periods = math.floor(now / denominator)
+  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
+  return tick
+end
+
 -- A key holds window * (limit + 1) + used, so that in the same window it is only incremented. A window to come that
 -- begins within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is
 -- used up.
-local function fixed_window(state, n, now, size, limit, skew)
-  local row, gone = limit + 1, now % size
-  local first, left = (now - gone) / size * row, size - gone
+local function fixed_window(state, n, now, size, limit, first, left, skew)
   local used = (state or 0) - first
   if n < -2^52 then
     return 0, left, state and 0
-  elseif used >= row then
+  elseif used > limit then
+    local row = limit + 1
     local ahead = math.floor(used / row)
-    if left + (ahead - 1) * size > skew + 0 then
+    if left + (ahead - 1) * size > skew then
       local after
       if n < 0 then after = first + math.max(0, limit + n) end
       return limit, left, after, first + limit
@@ -52,60 +55,73 @@ local function fixed_window(state, n, now, size, limit, skew)
   return used, left
 end
 
+local function prepare_fixed_window(now, size, limit)
+  -- What a key holds at first in the window of now, and how long that window lasts.
+  local gone = now % size
+  local first, lasts = (now - gone) / size * (limit + 1), size - gone
+  return first, lasts
+end
+
 -- KEYS   one for each policy, for each decision
--- ARGV   unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1, size_2, limit_2, skew_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
+-- ARGV   unit_1, full_1, denominator_1, whole_1, step_1, life_1, size_2, limit_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision now, debt_1, used_2, left_2, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local unit_1, full_1, most_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4] + 0, ARGV[5] + 0, ARGV[6] + 0, ARGV[7]
-local size_2, limit_2, skew_2, life_2 = ARGV[8] + 0, ARGV[9] + 0, ARGV[10], ARGV[11]
+local skew = 5000000
+local unit_1, full_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
+local tick_1 = prepare_bucket_on_any_grid(now, unit_1, full_1, denominator_1, whole_1, step_1)
+local size_2, limit_2, life_2 = ARGV[7] + 0, ARGV[8] + 0, ARGV[9]
+local first_2, lasts_2 = prepare_fixed_window(now, size_2, limit_2)
 
--- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was incremented
--- by; whether it held nothing at first, or a text that is no number.
-local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}
-local first = {}
-local out, o, a, units, n = {}, 0, 11, nil, nil
+-- By where in KEYS a key comes first: what it holds, or nil for a text that is no number; true once that has to be
+-- set, or what it was incremented by; whether it held nothing at first.
+local values, changes, born = call('MGET', unpack(KEYS)), {}, {}
+local places, tonumber = {}, tonumber
+local out, o, a, units, n, writes = {}, 0, 9, nil, nil, nil
 for i = 1, #KEYS, 2 do
   a = a + 1
-  if ARGV[a] then units, n = ARGV[a], ARGV[a] + 0 end
+  if ARGV[a] then
+    units, n = ARGV[a], ARGV[a] + 0
+    writes = units >= '1' or n < 0
+  end
   local key_1 = KEYS[i]
-  local at_1 = first[key_1]
+  local at_1 = places[key_1]
   if not at_1 then
     at_1 = i
-    first[key_1] = at_1
+    places[key_1] = at_1
     if not values[at_1] then
       born[at_1] = true
-    elseif not tonumber(values[at_1]) then
-      foreign[at_1] = true
+    else
+      values[at_1] = tonumber(values[at_1])
     end
   end
   local state_1 = values[at_1]
   local key_2 = KEYS[i + 1]
-  local at_2 = first[key_2]
+  local at_2 = places[key_2]
   if not at_2 then
     at_2 = i + 1
-    first[key_2] = at_2
+    places[key_2] = at_2
     if not values[at_2] then
       born[at_2] = true
-    elseif not tonumber(values[at_2]) then
-      foreign[at_2] = true
+    else
+      values[at_2] = tonumber(values[at_2])
     end
   end
   local state_2 = values[at_2]
   local debt_1, after_1, repaired_1, used_2, left_2, after_2, repaired_2, same_2
-  if not foreign[at_1] and not foreign[at_2] then
+  if state_1 ~= nil and state_2 ~= nil then
     debt_1, after_1, repaired_1 =
-      bucket_on_any_grid(state_1, n, now, unit_1, full_1, most_1, denominator_1, whole_1, step_1)
+      bucket_on_any_grid(state_1, n, now, unit_1, full_1, denominator_1, whole_1, step_1, tick_1, skew)
     used_2, left_2, after_2, repaired_2, same_2 =
-      fixed_window(state_2, n, now, size_2, limit_2, skew_2)
+      fixed_window(state_2, n, now, size_2, limit_2, first_2, lasts_2, skew)
   end
   if not debt_1 or not used_2 then
     out[o + 1] = -1
     o = o + 1
   else
-    if units >= '1' or n < 0 then
+    if writes then
       if n > 0 and not (after_1 and after_2) then
         after_1, after_2, same_2 = repaired_1, repaired_2, false
       end
@@ -115,7 +131,11 @@ for i = 1, #KEYS, 2 do
       end
       if after_2 then
         values[at_2] = after_2
-        changes[at_2] = same_2 and changes[at_2] ~= true and (changes[at_2] and changes[at_2] + n or units) or true
+        if not same_2 then
+          changes[at_2] = true
+        elseif changes[at_2] ~= true then
+          changes[at_2] = changes[at_2] and changes[at_2] + n or units
+        end
       end
     end
     out[o + 1], out[o + 2], out[o + 3], out[o + 4] = now, debt_1, used_2, left_2

@@ -72,17 +72,21 @@ local function sliding_window_write(key, after, life)
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   size, limit, skew, life, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
+-- ARGV   size, limit, life, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision used, left, retry, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
-local out, o, a, units, n = {}, 0, 4, nil, nil
+local skew = 5000000
+local size, limit, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local out, o, a, units, n, writes = {}, 0, 3, nil, nil, nil
 for i = 1, #KEYS do
   a = a + 1
-  if ARGV[a] then units, n = ARGV[a], ARGV[a] + 0 end
+  if ARGV[a] then
+    units, n = ARGV[a], ARGV[a] + 0
+    writes = units >= '1' or n < 0
+  end
   local key = KEYS[i]
   local used, left, retry, after, repaired
   used, left, retry, after, repaired =
@@ -91,7 +95,7 @@ for i = 1, #KEYS do
     out[o + 1] = -1
     o = o + 1
   else
-    if units >= '1' or n < 0 then
+    if writes then
       after = after or repaired
       if after then
         sliding_window_write(key, after, life)

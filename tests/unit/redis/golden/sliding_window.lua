@@ -72,13 +72,14 @@ local function sliding_window_write(key, after, life)
 end
 
 -- KEYS   one for each policy
--- ARGV   size, limit, skew, life, units (below 0 to give back, behind a 0 only to look)
+-- ARGV   size, limit, life, units (below 0 to give back, behind a 0 only to look)
 -- reply  used, left, retry; -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4]
-local units = ARGV[5]
+local skew = 5000000
+local size, limit, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local units = ARGV[4]
 local n = units + 0
 local used, left, retry, after, repaired =
   sliding_window(KEYS[1], n, now, size, limit, skew)

@@ -1,8 +1,7 @@
 -- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
 -- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
-local function sliding_window_counter(state, n, now, size, limit, skew)
-  local gone = now % size
-  local window, left, old, new = (now - gone) / size, size - gone, 0, 0
+local function sliding_window_counter(state, n, now, size, limit, window, left, skew)
+  local old, new = 0, 0
   if state then
     local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
     if not at then return end
@@ -12,7 +11,7 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
       old, new = was_old + 0, was_new + 0
     elseif ahead == -1 then
       old = was_new + 0
-    elseif ahead > 0 and left + (ahead - 1) * size > skew + 0 then
+    elseif ahead > 0 and left + (ahead - 1) * size > skew then
       local after
       if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
       return 0, limit, left, after, string.format('%d 0 %d', window, limit)
@@ -49,27 +48,33 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   size, limit, skew, life, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
+-- ARGV   size, limit, life, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision old, new, left, or a single -1 where a key holds something else;
 --        then the numbers of decisions for which that was noticed only when the key was to be written
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
+local skew = 5000000
+local size, limit, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local gone = now % size
+local window, lasts = (now - gone) / size, size - gone
 
--- By where in KEYS a key comes first: what it holds; true once that has to be set, or what it was incremented
--- by; whether it held nothing at first, or a text that is no number.
-local values, changes, born, foreign = call('MGET', unpack(KEYS)), {}, {}, {}
-local first = {}
-local out, o, a, units, n = {}, 0, 4, nil, nil
+-- By where in KEYS a key comes first: what it holds, or nil for a text that is no number; true once that has to be
+-- set, or what it was incremented by; whether it held nothing at first.
+local values, changes, born = call('MGET', unpack(KEYS)), {}, {}
+local places, tonumber = {}, tonumber
+local out, o, a, units, n, writes = {}, 0, 3, nil, nil, nil
 for i = 1, #KEYS do
   a = a + 1
-  if ARGV[a] then units, n = ARGV[a], ARGV[a] + 0 end
+  if ARGV[a] then
+    units, n = ARGV[a], ARGV[a] + 0
+    writes = units >= '1' or n < 0
+  end
   local key = KEYS[i]
-  local at = first[key]
+  local at = places[key]
   if not at then
     at = i
-    first[key] = at
+    places[key] = at
     if not values[at] then
       born[at] = true
     end
@@ -77,12 +82,12 @@ for i = 1, #KEYS do
   local state = values[at]
   local old, new, left, after, repaired
   old, new, left, after, repaired =
-    sliding_window_counter(state, n, now, size, limit, skew)
+    sliding_window_counter(state, n, now, size, limit, window, lasts, skew)
   if not old then
     out[o + 1] = -1
     o = o + 1
   else
-    if units >= '1' or n < 0 then
+    if writes then
       after = after or repaired
       if after then
         values[at] = after

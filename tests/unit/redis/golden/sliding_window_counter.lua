@@ -1,8 +1,7 @@
 -- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
 -- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
-local function sliding_window_counter(state, n, now, size, limit, skew)
-  local gone = now % size
-  local window, left, old, new = (now - gone) / size, size - gone, 0, 0
+local function sliding_window_counter(state, n, now, size, limit, window, left, skew)
+  local old, new = 0, 0
   if state then
     local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
     if not at then return end
@@ -12,7 +11,7 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
       old, new = was_old + 0, was_new + 0
     elseif ahead == -1 then
       old = was_new + 0
-    elseif ahead > 0 and left + (ahead - 1) * size > skew + 0 then
+    elseif ahead > 0 and left + (ahead - 1) * size > skew then
       local after
       if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
       return 0, limit, left, after, string.format('%d 0 %d', window, limit)
@@ -49,16 +48,19 @@ local function sliding_window_counter(state, n, now, size, limit, skew)
 end
 
 -- KEYS   one for each policy
--- ARGV   size, limit, skew, life, units (below 0 to give back, behind a 0 only to look)
+-- ARGV   size, limit, life, units (below 0 to give back, behind a 0 only to look)
 -- reply  old, new, left; -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local size, limit, skew, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3], ARGV[4]
-local units = ARGV[5]
+local skew = 5000000
+local size, limit, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local gone = now % size
+local window, lasts = (now - gone) / size, size - gone
+local units = ARGV[4]
 local n = units + 0
 local old, new, left, after, repaired =
-  sliding_window_counter(call('GET', KEYS[1]), n, now, size, limit, skew)
+  sliding_window_counter(call('GET', KEYS[1]), n, now, size, limit, window, lasts, skew)
 if not old then return -1 end
 
 if units >= '1' or n < 0 then

@@ -48,13 +48,21 @@ public:
         }
     }
     bool has(std::string_view key) const { return value_->member(key) != nullptr; }
-    JsonNode at(const char* key) const {
+    JsonNode at(const std::string& key) const {
         const JsonValue* member = value_->member(key);
-        if (member == nullptr) fail("member \"" + std::string{key} + "\" is missing");
+        if (member == nullptr) fail("member \"" + key + "\" is missing");
         return {*member, *file_, place_ + "/" + key};
     }
 
     const std::string& place() const noexcept { return place_; }
+    bool is_string() const noexcept { return value_->kind == Kind::string; }
+    bool is_object() const noexcept { return value_->kind == Kind::object; }
+    std::size_t size() const noexcept { return value_->elements.size(); }
+    /// Of an object; in the order of the document.
+    std::vector<std::string> member_names() const {
+        if (!is_object()) fail_value("an object");
+        return value_->names;
+    }
 
     std::vector<JsonNode> elements() const {
         if (value_->kind != Kind::array) fail_value("an array");

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <sluice/http/json/detail/node.hpp>
-#include <sluice/http/limiter_factory.hpp>
-#include <sluice/http/rule.hpp>
+#include <sluice/http/rules/limiter_factory.hpp>
+#include <sluice/http/rules/rule.hpp>
 
 namespace sluice::http::detail {
 
@@ -22,7 +22,7 @@ namespace sluice::http::detail {
 class SharedLimits {
 public:
     void add(const JsonNode& node, std::size_t rule, const std::string& name, const AnyPolicy& policy,
-             const std::vector<KeyPart>& key, bool is_shared) {
+             const std::vector<KeySource>& key, bool is_shared) {
         by_name_[name].push_back({node, rule, policy, key, is_shared});
     }
 
@@ -52,17 +52,17 @@ private:
         JsonNode node;
         std::size_t rule;
         AnyPolicy policy;
-        std::vector<KeyPart> key;
+        std::vector<KeySource> key;
         bool is_shared;
     };
 
     static bool share_bucket(const Entry& a, const Entry& b) {
         return a.rule != b.rule && may_be_equal(a.key, b.key) && is_same(a.policy, b.policy);
     }
-    /// A user or an API key that is not known is an address, so these three may meet.
-    static bool may_be_equal(const std::vector<KeyPart>& a, const std::vector<KeyPart>& b) {
-        const auto has_rule = [](const std::vector<KeyPart>& key) {
-            return std::find(key.begin(), key.end(), KeyPart::rule) != key.end();
+    /// What a request does not have is counted by the address, so that keys of different parts may meet.
+    static bool may_be_equal(const std::vector<KeySource>& a, const std::vector<KeySource>& b) {
+        const auto has_rule = [](const std::vector<KeySource>& key) {
+            return std::find(key.begin(), key.end(), KeySource{KeyPart::rule}) != key.end();
         };
         return a.empty() == b.empty() && !has_rule(a) && !has_rule(b);
     }

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_HTTP_ADAPTER_HPP
+#define SLUICE_HTTP_ADAPTER_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include <sluice/detail/exceptions.hpp>
+#include <sluice/http/asked.hpp>
+#include <sluice/http/guard.hpp>
+
+// The contract of an adapter, and what all of them share. An adapter shows the guard what its framework knows of a
+// request, and does what the guard says:
+//
+//     Asked asked{.method = ..., .path = ..., .peer = ..., .query = ..., .header = headers};
+//     Answer answer = guard.handle(std::move(asked));          // never throws
+//     if (!answer.allowed) ...                                 // answer.denial: status, content type, body
+//     put_fields(answer, [&](const char* name, const std::string& value) { ... });   // into every answer
+//
+// A denied request's body has to be read, or its connection to end: else the rest is taken for the next request.
+namespace sluice::http {
+
+/// Looks up headers in a map with equal_range. Some frameworks keep them in an unordered map, which gives lines of one
+/// name in any order: several lines are then unreadable.
+template <class Map>
+class MapHeaders {
+public:
+    explicit MapHeaders(const Map& map) noexcept : map_(map) {}
+
+    void operator()(std::string_view name, HeaderValues& values) const {
+        constexpr bool is_unordered = requires { typename Map::hasher; };
+        const auto [first, last] = map_.equal_range(std::string{name});
+        int count = 0;
+        for (auto line = first; line != last; ++line) {
+            values.add(line->second);
+            if (is_unordered && ++count > 1) values.mark_unreadable();
+        }
+    }
+
+private:
+    const Map& map_;
+};
+
+/// Calls set(const char* name, std::string value) for each field of the answer; where that throws, the rest is left out:
+/// the answer is worth more.
+template <class Set>
+void put_fields(const Answer& answer, Set&& set) noexcept {
+    const auto put = [&] {
+        for (const Field& field : answer.fields) set(field.name, field.value);
+    };
+    sluice::detail::try_or(put, [] {});
+}
+
+/// What the program says about the caller; nothing where it throws.
+template <class Identify, class Request>
+Caller identified(const Identify& identify, const Request& request) noexcept {
+    return sluice::detail::try_or([&]() -> Caller { return identify(request); }, [] { return Caller{}; });
+}
+
+/// Holds a request that a LeakyBucket paces, with its thread, if the guard is told to.
+inline void hold(const Answer& answer, const GuardOptions& options) noexcept {
+    const auto time = std::min(answer.delay, options.max_hold);
+    if (time > std::chrono::nanoseconds{0}) std::this_thread::sleep_for(time);
+}
+
+/// The target of a request line without its query, and the query: "/a" and "b=1" of "/a?b=1".
+inline std::pair<std::string_view, std::string_view> split_target(std::string_view target) noexcept {
+    const auto path = path_of(target);
+    const auto rest = target.substr(path.size(), target.find('#') - path.size());
+    return {path, rest.empty() ? rest : rest.substr(1)};
+}
+
+}  // namespace sluice::http
+
+#endif

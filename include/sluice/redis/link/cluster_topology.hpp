@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LINK_CLUSTER_TOPOLOGY_HPP
+#define SLUICE_REDIS_LINK_CLUSTER_TOPOLOGY_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <sluice/detail/validate.hpp>
+#include <sluice/error.hpp>
+#include <sluice/redis/link/cluster_members.hpp>
+#include <sluice/redis/link/connection.hpp>
+#include <sluice/redis/link/scatter.hpp>
+#include <sluice/redis/link/topology.hpp>
+#include <sluice/redis/redis_options.hpp>
+#include <sluice/redis/redis_stats.hpp>
+#include <sluice/redis/redis_url.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/wire/call_route.hpp>
+#include <sluice/redis/wire/call_set.hpp>
+#include <sluice/redis/wire/ping.hpp>
+#include <sluice/redis/wire/slot.hpp>
+#include <sluice/remote/breaker.hpp>
+#include <sluice/remote/per_process.hpp>
+
+namespace sluice::detail::redis {
+
+/// Each call goes to the master that serves its slot, those of several masters at once. A call that a node turns away, and
+/// thus certainly did not do, is sent where it belongs, within its deadline. A master that is lost fails the calls
+/// of its slots alone, until another has taken its place. Thread-safe.
+class ClusterTopology final : public Topology {
+public:
+    using Breaker = detail::remote::Breaker;
+
+    ClusterTopology(RedisUrl url, RedisOptions options) : Topology(std::move(url), std::move(options)) {
+        const std::string& prefix = this->options().prefix;
+        const auto brace = prefix.find('{');
+        if (brace != std::string::npos && prefix.compare(brace, 2, "{}") == 0)
+            throw_invalid("RedisOptions::prefix", '"' + prefix + '"',
+                          "without {} for a cluster: it would part keys that belong together");
+    }
+
+    bool has_slots() const noexcept override { return true; }
+
+    void run(std::span<ScriptCall> calls, const Deadline& deadline) override {
+        ClusterMembers& members = this->members();
+        if (calls.size() == 1) {
+            Trip trip{&calls.front()};
+            lead(members, {&trip, 1}, deadline);
+        } else {
+            std::vector<Trip> trips;
+            trips.reserve(calls.size());
+            for (ScriptCall& call : calls) trips.push_back({&call});
+            lead(members, trips, deadline);
+        }
+    }
+
+    /// Asks every master. Errc::busy where not every slot has one.
+    std::error_code ping(const Deadline& deadline) override {
+        ClusterMembers& members = this->members();
+        if (const auto error = members.learn(deadline.share(2), std::chrono::milliseconds{0}, true)) return error;
+        auto left = members.all();
+        while (!left.empty()) {
+            const auto suffix = suffix_for(members, *left.back());
+            const auto share = deadline.share(static_cast<int>(left.size()));
+            if (suffix) {
+                if (const auto error = ping(left.back()->node().server(), *suffix, share)) return error;
+            }
+            left.pop_back();
+        }
+        return members.is_complete() ? std::error_code{} : make_error_code(Errc::busy);
+    }
+
+    RedisStats stats() const noexcept override {
+        RedisStats stats = counters().snapshot();
+        try {
+            if (const ClusterMembers* const known = members_.peek()) known->add_to(stats);
+        } catch (...) {  // no memory: without what the nodes tell
+        }
+        return stats;
+    }
+
+private:
+    using Member = ClusterMembers::Member;
+    using Step = CallRoute::Step;
+    using Milliseconds = std::chrono::milliseconds;
+
+    /// After a failure, and after redirections, which tell of one slot what the map would tell of all.
+    static constexpr Milliseconds least_age_doubted{100};
+    static constexpr Milliseconds least_age_redirected{1'000};
+
+    /// A call on its way to the node that answers it.
+    struct Trip {
+        ScriptCall* call = nullptr;
+        Member to{};
+        CallRoute route{};
+    };
+
+    void lead(ClusterMembers& members, std::span<Trip> open, const Deadline& deadline) {
+        bool was_moved = false;
+        for (Trip& trip : open) choose(members, trip, deadline);
+        for (;;) {
+            open = open.first(keep(open, [](const Trip& trip) { return trip.to != nullptr; }));
+            if (open.empty()) break;
+            if (open.size() == 1) {
+                send(*open.front().to, {open.front().call, 1}, deadline);
+            } else {
+                send_all(open, deadline);
+            }
+            bool pauses = false;
+            for (Trip& trip : open) {
+                was_moved = was_moved || trip.call->redirection.kind == Redirection::Kind::moved;
+                pauses = go_on(members, trip, deadline) == Step::pause || pauses;
+            }
+            if (pauses) std::this_thread::sleep_for(CallRoute::pause_time);
+        }
+        if (was_moved && !deadline.has_passed()) members.learn(deadline, least_age_redirected, false);
+    }
+
+    /// To whom the trip goes first; or nobody, with an error.
+    static void choose(ClusterMembers& members, Trip& trip, const Deadline& deadline) {
+        const Slot slot = trip.call->slot;
+        trip.to = members.owner(slot);
+        if (trip.to && !trip.to->is_doubted()) return;
+        const auto error = members.learn(deadline.share(2), least_age_doubted, trip.to == nullptr);
+        trip.to = members.owner(slot);
+        if (!trip.to) trip.call->error = error ? error : make_error_code(Errc::busy);
+    }
+
+    /// What follows from the answer. The trip is over where it goes to nobody.
+    Step go_on(ClusterMembers& members, Trip& trip, const Deadline& deadline) {
+        ScriptCall& call = *trip.call;
+        const Member asked = std::exchange(trip.to, nullptr);
+        asked->doubt(CallRoute::is_doubtful(call));
+        const Step step = trip.route.after(call);
+        switch (deadline.has_passed() ? Step::finish : step) {
+            case Step::finish: break;
+            case Step::follow:
+                trip.to = members.named(call.redirection.to, *asked);
+                if (trip.to && call.redirection.kind == Redirection::Kind::moved) members.assign(call.slot, trip.to);
+                break;
+            case Step::look_up:
+                members.learn(deadline.share(2), least_age_doubted, call.error != Errc::breaker_open);
+                trip.to = members.owner(call.slot);
+                if (trip.to == asked) trip.to = nullptr;
+                break;
+            case Step::pause:
+                if (deadline.remaining() > CallRoute::pause_time) trip.to = asked;
+                break;
+        }
+        if (!trip.to) {
+            CallRoute::give_up(call);
+            return Step::finish;
+        }
+        Counters::add(counters().redirections, 1);
+        call.error.clear();
+        call.redirection = {};
+        return step;
+    }
+
+    void send(ClusterNode& to, std::span<ScriptCall> calls, const Deadline& deadline) {
+        const auto permit = to.breaker().ask(deadline.start(), options().timeout);
+        if (permit != Breaker::Permit::none) return to.node().combiner().run(calls, deadline, permit);
+        for (ScriptCall& call : calls) call.error = Errc::breaker_open;
+    }
+
+    /// Those of one node together, in their order; all nodes at once.
+    void send_all(std::span<Trip> open, const Deadline& deadline) {
+        std::stable_sort(open.begin(), open.end(),
+                         [](const Trip& a, const Trip& b) { return std::less<>{}(a.to.get(), b.to.get()); });
+        std::vector<ScriptCall> calls;
+        calls.reserve(open.size());
+        for (const Trip& trip : open) calls.push_back(*trip.call);
+        std::vector<Scatter::Part> parts;
+        for (std::size_t begin = 0, end = 0; begin != open.size(); begin = end) {
+            ClusterNode& to = *open[begin].to;
+            while (end != open.size() && open[end].to.get() == &to) ++end;
+            const auto mine = std::span{calls}.subspan(begin, end - begin);
+            const auto permit = to.breaker().ask(deadline.start(), options().timeout);
+            if (permit == Breaker::Permit::none) {
+                for (ScriptCall& call : mine) call.error = Errc::breaker_open;
+                continue;
+            }
+            Scatter::Part& part = parts.emplace_back();
+            part.combiner = &to.node().combiner();
+            part.permit = permit;
+            part.is_doubted = to.is_doubted();
+            part.calls = mine;
+        }
+        Scatter::run(parts, deadline);
+        for (std::size_t i = 0; i != open.size(); ++i) {
+            open[i].call->error = calls[i].error;
+            open[i].call->redirection = std::move(calls[i].redirection);
+        }
+    }
+
+    /// Moves those that are kept to the front, in their order; their number.
+    template <class Keep>
+    static std::size_t keep(std::span<Trip> trips, Keep keep) {
+        std::size_t count = 0;
+        for (Trip& trip : trips) {
+            if (!keep(trip)) continue;
+            if (&trips[count] != &trip) trips[count] = std::move(trip);
+            ++count;
+        }
+        return count;
+    }
+
+    /// Of a key in one of the node's slots; nothing where it has so few that none is found.
+    std::optional<std::string> suffix_for(ClusterMembers& members, const ClusterNode& node) const {
+        for (int number = 0; number != 4'096; ++number) {
+            auto suffix = ':' + std::to_string(number);
+            if (members.owner(slot_of(Ping::key(options().prefix, suffix))).get() == &node) return suffix;
+        }
+        return std::nullopt;
+    }
+
+    static std::error_code ping(Server& server, const std::string& suffix, const Deadline& deadline) {
+        const auto connection = std::make_unique<Connection>(server);
+        Ping ping{server.options.prefix, suffix};
+        ScriptCall call = ping.call();
+        CallSet calls;
+        const auto ticket = calls.add(call);
+        connection->perform(calls, deadline);
+        calls.collect(ticket, call);
+        CallRoute::give_up(call);
+        return ping.result(call);
+    }
+
+    ClusterMembers& members() {
+        return members_.get([&] { return std::make_unique<ClusterMembers>(url(), options(), Topology::counters()); });
+    }
+
+    detail::remote::PerProcess<ClusterMembers> members_;
+};
+
+}  // namespace sluice::detail::redis
+
+#endif

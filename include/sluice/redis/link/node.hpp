@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LINK_NODE_HPP
+#define SLUICE_REDIS_LINK_NODE_HPP
+
+#include <sluice/redis/link/combiner.hpp>
+#include <sluice/redis/link/server.hpp>
+#include <sluice/redis/redis_options.hpp>
+#include <sluice/redis/redis_stats.hpp>
+#include <sluice/redis/redis_url.hpp>
+#include <sluice/remote/address.hpp>
+#include <sluice/remote/breaker.hpp>
+
+namespace sluice::detail::redis {
+
+/// One server, and how this process talks to it.
+class Node {
+public:
+    Node(const RedisUrl& url, const detail::remote::Endpoint& endpoint, const RedisOptions& options, Counters& counters,
+         detail::remote::Breaker& breaker)
+        : server_{url, options, counters, endpoint}, combiner_(server_, breaker) {}
+
+    Server& server() noexcept { return server_; }
+    Combiner& combiner() noexcept { return combiner_; }
+    const Combiner& combiner() const noexcept { return combiner_; }
+    void abandon() noexcept { combiner_.abandon(); }
+
+private:
+    Server server_;
+    Combiner combiner_;
+};
+
+}  // namespace sluice::detail::redis
+
+#endif

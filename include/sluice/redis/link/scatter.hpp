@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LINK_SCATTER_HPP
+#define SLUICE_REDIS_LINK_SCATTER_HPP
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <sluice/error.hpp>
+#include <sluice/redis/link/combiner.hpp>
+#include <sluice/redis/link/lanes.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/remote/breaker.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/remote/stream.hpp>
+
+namespace sluice::detail::redis {
+
+/// One thread's calls to several servers at once: all are written before the first answer is read, and each server's
+/// connection is given back as soon as it has answered, so that one that is slow holds up none of the others.
+class Scatter {
+public:
+    using Deadline = detail::remote::Deadline;
+
+    /// What goes to one server.
+    struct Part {
+        Combiner* combiner = nullptr;
+        detail::remote::Breaker::Permit permit{};
+        bool is_doubted = false;  ///< it may not even accept the connection
+        std::span<ScriptCall> calls{};
+
+    private:
+        friend class Scatter;
+        enum class Stage : std::uint8_t { waiting, taken, under_way, answered };
+        Stage stage = Stage::waiting;
+        Lane* lane = nullptr;
+    };
+
+    /// All calls are answered afterwards.
+    static void run(std::span<Part> parts, const Deadline& deadline) {
+        std::vector<pollfd> descriptors(parts.size());
+        for (;;) {
+            const bool has_taken = take_lanes(parts);
+            const auto first = next(parts, Part::Stage::waiting);
+            if (!has_taken) {
+                if (first == parts.end()) return;
+                // All lanes of all servers that are left are in use: wait for one like everybody else.
+                const auto left = std::count_if(parts.begin(), parts.end(), is_waiting);
+                first->stage = Part::Stage::answered;
+                first->combiner->run(first->calls, deadline.share(static_cast<int>(left)), first->permit);
+                continue;
+            }
+            begin(parts, deadline);
+            finish(parts, descriptors, deadline);
+        }
+    }
+
+private:
+    static bool is_waiting(const Part& part) noexcept { return part.stage == Part::Stage::waiting; }
+    static std::span<Part>::iterator next(std::span<Part> parts, Part::Stage stage) noexcept {
+        return std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.stage == stage; });
+    }
+
+    static bool take_lanes(std::span<Part> parts) noexcept {
+        bool any = false;
+        for (Part& part : parts) {
+            if (part.stage != Part::Stage::waiting) continue;
+            part.lane = part.combiner->try_take();
+            if (part.lane == nullptr) continue;
+            const bool is_loaded = part.combiner->load(*part.lane, part.calls, part.permit);
+            part.stage = is_loaded ? Part::Stage::taken : Part::Stage::answered;
+            any = true;
+        }
+        return any;
+    }
+
+    /// Those first that are open and need no dialling; those last that may not answer, with a share of the time.
+    static void begin(std::span<Part> parts, const Deadline& deadline) noexcept {
+        begin_those(parts, deadline, [](const Part& part) { return part.lane->is_open && !part.is_doubted; });
+        begin_those(parts, deadline, [](const Part& part) { return !part.is_doubted; });
+        for (Part& part : parts) {
+            if (part.stage == Part::Stage::taken) begin_one(part, deadline.share(2));
+        }
+    }
+    template <class Choose>
+    static void begin_those(std::span<Part> parts, const Deadline& deadline, Choose choose) noexcept {
+        for (Part& part : parts) {
+            if (part.stage == Part::Stage::taken && choose(part)) begin_one(part, deadline);
+        }
+    }
+    static void begin_one(Part& part, const Deadline& deadline) noexcept {
+        part.stage = Part::Stage::under_way;
+        if (!part.lane->connection.begin(part.lane->alone, deadline)) end(part, deadline);
+    }
+
+    static void end(Part& part, const Deadline& deadline) noexcept {
+        const auto outcome = part.lane->connection.end(deadline);
+        part.combiner->conclude(*part.lane, part.calls, outcome, part.permit);
+        part.lane = nullptr;
+        part.stage = Part::Stage::answered;
+    }
+
+    static void finish(std::span<Part> parts, std::span<pollfd> descriptors, const Deadline& deadline) noexcept {
+        using Status = detail::remote::Stream::Status;
+        bool is_late = false;
+        for (;;) {
+            std::size_t open = 0;
+            for (Part& part : parts) {
+                if (part.stage != Part::Stage::under_way) continue;
+                auto& connection = part.lane->connection;
+                // What has arrived is taken even if it is late.
+                if (connection.advance() || is_late) {
+                    end(part, deadline);
+                    continue;
+                }
+                const bool writes = connection.wanted() == Status::wants_write;
+                descriptors[open++] = {connection.descriptor(), static_cast<short>(writes ? POLLOUT : POLLIN), 0};
+            }
+            if (open == 0) return;
+            const int ready = ::poll(descriptors.data(), static_cast<nfds_t>(open), deadline.poll_ms());
+            is_late = ready <= 0 && deadline.has_passed();
+        }
+    }
+};
+
+}  // namespace sluice::detail::redis
+
+#endif

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <sluice/redis.hpp>
+#include <sluice/redis/wire/slot.hpp>
+#include <sluice/sluice.hpp>
+
+#include "support/catch.hpp"
+#include "support/redis_cluster.hpp"
+
+using namespace std::chrono_literals;
+using sluice::Decision;
+using sluice::Errc;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::uint64_t limit = 1'000'000;
+const sluice::FixedWindow plenty{limit, 24h};
+
+using Limiter = sluice::RateLimiter<sluice::FixedWindow, sluice::RedisStore>;
+
+/// `prefix` alone tells where a key lies only if it has a hash tag; else its name does, see owner_of.
+Limiter limiter_on(const std::string& url, const std::string& prefix, std::chrono::milliseconds timeout) {
+    return Limiter{plenty, sluice::RedisStore{url, {.timeout = timeout, .prefix = prefix}}, {.name = "load"}};
+}
+
+/// A request, as its caller saw it.
+struct Seen {
+    Clock::time_point at{};  ///< when it was answered
+    std::size_t key = 0;
+    std::error_code error{};
+};
+
+/// Runs `threads` threads, which ask for one key after the other or for some at once, until the story is over.
+template <class Story>
+std::vector<Seen> under_load(const Limiter& limiter, const std::vector<std::string>& keys, bool many, Story story) {
+    constexpr std::size_t threads = 6;
+    std::atomic<bool> is_over{false};
+    std::array<std::vector<Seen>, threads> seen;
+    std::vector<std::thread> all;
+    for (std::size_t t = 0; t != threads; ++t) {
+        all.emplace_back([&, t] {
+            std::array<std::string_view, 8> some;
+            std::array<Decision, 8> decisions;
+            for (std::size_t i = t; !is_over; ++i) {
+                if (!many) {
+                    const std::size_t key = i % keys.size();
+                    const Decision decision = limiter.try_consume(keys[key]);
+                    seen[t].push_back({Clock::now(), key, decision.error});
+                } else {
+                    for (std::size_t k = 0; k != some.size(); ++k) some[k] = keys[(i + k) % keys.size()];
+                    limiter.try_consume_many(std::span<const std::string_view>{some}, decisions);
+                    const auto now = Clock::now();
+                    for (std::size_t k = 0; k != some.size(); ++k)
+                        seen[t].push_back({now, (i + k) % keys.size(), decisions[k].error});
+                }
+                std::this_thread::sleep_for(1ms);
+            }
+        });
+    }
+    story();
+    is_over = true;
+    for (auto& thread : all) thread.join();
+    std::vector<Seen> sum;
+    for (const auto& one : seen) sum.insert(sum.end(), one.begin(), one.end());
+    return sum;
+}
+
+std::vector<std::string> keys_of(std::size_t count) {
+    std::vector<std::string> keys;
+    for (std::size_t i = 0; i != count; ++i) keys.push_back("key" + std::to_string(i));
+    return keys;
+}
+
+std::uint64_t used(const Limiter& limiter, const std::string& key) {
+    const Decision decision = limiter.peek(key);
+    REQUIRE_FALSE(decision.error);
+    return limit - decision.remaining;
+}
+
+/// What the servers counted is what callers were told, exactly.
+void counts_are_exact(const Limiter& limiter, const std::vector<std::string>& keys, const std::vector<Seen>& seen) {
+    std::map<std::size_t, std::uint64_t> told;
+    for (const Seen& one : seen) ++told[one.key];
+    for (std::size_t key = 0; key != keys.size(); ++key) {
+        INFO(keys[key]);
+        CHECK(used(limiter, keys[key]) == told[key]);
+    }
+}
+
+std::size_t failures(const std::vector<Seen>& seen) {
+    std::map<std::string, std::size_t> errors;
+    std::size_t count = 0;
+    for (const Seen& one : seen) {
+        if (!one.error) continue;
+        ++count;
+        ++errors[one.error.message()];
+    }
+    for (const auto& [message, times] : errors) UNSCOPED_INFO(times << " x " << message);
+    return count;
+}
+
+/// A key of the prefix in one of the slots of a master of the beginning. Its name alone is what the limiter is asked for.
+std::vector<std::string> tags_on(const RedisCluster& cluster, std::size_t master, std::size_t count) {
+    std::vector<std::string> tags;
+    for (std::size_t i = 0; tags.size() != count; ++i) {
+        const std::string tag = "t" + std::to_string(i);
+        if (cluster.first_owner(tag) == master) tags.push_back(tag);
+    }
+    return tags;
+}
+
+}  // namespace
+
+TEST_CASE("slots that are moved under load fail no decision and lose no count") {
+    RedisCluster cluster{3};
+    const auto tag = tags_on(cluster, 0, 1).front();
+    const auto slot = sluice::detail::redis::slot_of(tag);
+    const bool many = GENERATE(false, true);
+    INFO((many ? "many keys at once" : "one key after the other"));
+    const auto keys = keys_of(many ? 16 : 40);
+    const Limiter limiter = limiter_on(cluster.url(1), "{" + tag + "}", 10s);  // all keys in the slot that is moved
+    for (const auto& key : keys_of(40)) static_cast<void>(limiter.try_consume(key, 0));
+
+    const auto seen = under_load(limiter, keys, many, [&] {
+        std::size_t at = 0;
+        for (int move = 0; move != 6; ++move) {
+            const std::size_t to = (at + 1) % 3;
+            std::this_thread::sleep_for(50ms);
+            cluster.begin_move(slot, at, to);
+            std::this_thread::sleep_for(20ms);
+            while (cluster.move_keys(slot, at, to, 3)) std::this_thread::sleep_for(2ms);
+            std::this_thread::sleep_for(20ms);
+            cluster.end_move(slot, at, to);
+            at = to;
+        }
+    });
+    CHECK(failures(seen) == 0);
+    CHECK(seen.size() > 100);
+    counts_are_exact(limiter, keys, seen);
+    CHECK(limiter.store().stats().redirections > 0);
+    CHECK(limiter.store().stats().breaker_openings == 0);
+}
+
+TEST_CASE("many slots that leave a node") {
+    RedisCluster cluster{3};
+    const Limiter limiter = limiter_on(cluster.url(1), "many", 10s);
+    const auto keys = keys_of(400);
+    const auto seen = under_load(limiter, keys, true, [&] {
+        for (std::size_t slot = 0; slot != 400; ++slot) cluster.move(slot, 0, 1);
+    });
+    CHECK(failures(seen) == 0);
+    counts_are_exact(limiter, keys, seen);
+}
+
+TEST_CASE("several limits on one key of a slot that is moved are charged once or not at all") {
+    RedisCluster cluster{3};
+    const auto tag = tags_on(cluster, 0, 1).front();
+    const auto slot = sluice::detail::redis::slot_of(tag);
+    const sluice::RedisStore redis{cluster.url(), {.timeout = 50ms, .prefix = "{" + tag + "}"}};
+    const sluice::RateLimiter both{sluice::AllOf{sluice::FixedWindow{50, 24h}, plenty}, redis, {.name = "both"}};
+    for (const auto& key : keys_of(3)) CHECK(both.try_consume(key).remaining == 49);
+    cluster.begin_move(slot, 0, 1);
+    for (const auto& key : keys_of(3)) CHECK(both.try_consume(key).remaining == 48);
+    CHECK(cluster.move_keys(slot, 0, 1, 3));  // a half of one key, perhaps
+    std::size_t decided = 0;
+    for (const auto& key : keys_of(3)) {
+        const Decision decision = both.try_consume(key);
+        if (decision.error) CHECK(decision.error == Errc::busy);
+        decided += decision.error ? 0U : 1U;
+    }
+    CHECK(both.try_consume("new").error == Errc::busy);  // Redis runs no script of several keys that are not there yet
+    while (cluster.move_keys(slot, 0, 1, 3)) {
+    }
+    for (const auto& key : keys_of(3)) decided += both.try_consume(key).error ? 0U : 1U;
+    CHECK(decided >= 3);
+    cluster.end_move(slot, 0, 1);
+    CHECK(both.try_consume("new").remaining == 49);
+    std::uint64_t charged = 0;
+    for (const auto& key : keys_of(3)) charged += 48 - both.peek(key).remaining;
+    CHECK(charged == decided);
+}
+
+TEST_CASE("a master that is killed fails its own slots alone, until another is promoted") {
+    RedisCluster cluster{3, true};
+    const Limiter limiter = limiter_on(cluster.url(1), "kill", 500ms);
+    const auto keys = keys_of(60);
+    // Where each key lies: the server that holds it after one request.
+    std::vector<std::size_t> owners;
+    std::array<std::string, 3> before;
+    for (const auto& key : keys) {
+        std::array<std::size_t, 3> counts;
+        for (std::size_t i = 0; i != 3; ++i) counts[i] = std::stoul(cluster.node(i).command({"DBSIZE"}));
+        REQUIRE_FALSE(limiter.try_consume(key).error);
+        for (std::size_t i = 0; i != 3; ++i) {
+            if (std::stoul(cluster.node(i).command({"DBSIZE"})) != counts[i]) owners.push_back(i);
+        }
+    }
+    REQUIRE(owners.size() == keys.size());
+    const bool many = GENERATE(false, true);
+    INFO((many ? "many keys at once" : "one key after the other"));
+
+    Clock::time_point killed, promoted;
+    const auto seen = under_load(limiter, keys, many, [&] {
+        std::this_thread::sleep_for(300ms);
+        killed = Clock::now();
+        cluster.node(0).kill();
+        RedisCluster::wait_for("promotion", cluster.replica_of(0),
+                               [](RedisServer& one) { return one.info("role") == "master"; });
+        promoted = Clock::now();
+        std::this_thread::sleep_for(1'500ms);
+    });
+
+    std::map<std::string, std::size_t> wrong;
+    std::uint64_t lost = 0;
+    Clock::time_point recovered = Clock::time_point::max();
+    for (const Seen& one : seen) {
+        const bool is_lost = owners[one.key] == 0;
+        if (one.error && !is_lost) ++wrong["a key of another master: " + one.error.message()];
+        if (one.error && one.at < killed) ++wrong["before: " + one.error.message()];
+        if (one.error && one.at > promoted + 1s) ++wrong["a second after: " + one.error.message()];
+        if (one.error && is_lost) ++lost;
+        if (!one.error && is_lost && one.at > promoted) recovered = std::min(recovered, one.at);
+    }
+    for (const auto& [what, times] : wrong) UNSCOPED_INFO(times << " x " << what);
+    CHECK(wrong.empty());
+    CHECK(lost > 0);
+    CHECK(recovered < promoted + 1s);
+
+    // No unit was charged twice: at most what callers were told, and what they were not told of.
+    std::map<std::size_t, std::uint64_t> told, untold;
+    for (const Seen& one : seen) ++(one.error ? untold : told)[one.key];
+    for (std::size_t key = 0; key != keys.size(); ++key) {
+        const auto count = used(limiter, keys[key]) - 1;
+        CHECK(count <= told[key] + untold[key]);
+        if (owners[key] != 0) CHECK(count == told[key]);
+    }
+    const auto stats = limiter.store().stats();
+    CHECK(stats.nodes.size() == 3);
+    CHECK_FALSE(stats.breaker_is_open);
+}
+
+TEST_CASE("a planned failover loses no count") {
+    RedisCluster cluster{3, true};
+    const Limiter limiter = limiter_on(cluster.url(2), "planned", 10s);
+    const auto keys = keys_of(60);
+    const auto seen = under_load(limiter, keys, false, [&] {
+        std::this_thread::sleep_for(200ms);
+        CHECK(cluster.replica_of(0).command({"CLUSTER", "FAILOVER"}) == "OK");
+        RedisCluster::wait_for("promotion", cluster.replica_of(0),
+                               [](RedisServer& one) { return one.info("role") == "master"; });
+        std::this_thread::sleep_for(500ms);
+    });
+    CHECK(failures(seen) == 0);
+    counts_are_exact(limiter, keys, seen);
+}
+
+TEST_CASE("a master that hangs holds up nobody's keys but its own") {
+    RedisCluster cluster{3};
+    const Limiter limiter = limiter_on(cluster.url(), "hang", 200ms);
+    const auto keys = keys_of(90);
+    std::vector<Decision> decisions(keys.size());
+    limiter.try_consume_many(keys, decisions);
+    for (const Decision& decision : decisions) REQUIRE_FALSE(decision.error);
+    cluster.node(1).freeze();
+    std::size_t fine = 0, timed_out = 0, turned_away = 0;
+    for (int round = 0; round != 12; ++round) {
+        limiter.try_consume_many(keys, decisions);
+        for (const Decision& decision : decisions) {
+            fine += decision.error ? 0U : 1U;
+            timed_out += decision.error == Errc::timeout ? 1U : 0U;
+            turned_away += decision.error == Errc::breaker_open ? 1U : 0U;
+        }
+    }
+    cluster.node(1).thaw();
+    CHECK(fine + timed_out + turned_away == 12 * keys.size());
+    CHECK(fine > 12 * 45);
+    CHECK(fine % 12 == 0);  // always the same keys
+    CHECK(timed_out > 0);
+    CHECK(turned_away > 0);
+}
+
+TEST_CASE("a cluster that does not serve a slot says so, and one that comes late is found") {
+    RedisCluster cluster{3};
+    const auto tag = tags_on(cluster, 0, 1).front();
+    const Limiter limiter = limiter_on(cluster.url(1), "{" + tag + "}", 2s);
+    REQUIRE_FALSE(limiter.try_consume("key").error);
+    const auto slot = std::to_string(sluice::detail::redis::slot_of(tag));
+    for (std::size_t i = 0; i != 3; ++i) CHECK(cluster.node(i).command({"CLUSTER", "DELSLOTS", slot}) == "OK");
+    CHECK(limiter.try_consume("key").error == Errc::busy);
+    CHECK(limiter.store().ping(2s) == Errc::busy);
+    CHECK(cluster.node(0).command({"CLUSTER", "ADDSLOTS", slot}) == "OK");
+    RedisCluster::wait_for("decision", cluster.node(0),
+                           [&](RedisServer&) { return !limiter.try_consume("key").error; });
+
+    const Limiter late =
+        limiter_on("redis+cluster://127.0.0.1:1,127.0.0.1:" + std::to_string(cluster.node(2).port()), "late", 2s);
+    CHECK_FALSE(late.try_consume("key").error);
+}
