@@ -25,8 +25,8 @@ struct MemoryKit {
     }
 };
 
-/// The same where every key has a state of its own on the heap.
-struct FullKeysKit : MemoryKit {
+/// The same where keys are known by two hashes.
+struct WideFingerprintsKit : MemoryKit {
     template <sluice::Policy P>
     auto store() {
         return sluice::MemoryStore<P, sluice::ManualClock>{{.wide_fingerprints = true}, clock};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,7 +30,38 @@
 
 namespace sluice {
 
-/// DOC
+/// States in memory, for one process: the default store.
+///
+/// Thread-safe; a handle, so that copies share the states (a moved-from one may only be assigned or destroyed). No
+/// background thread: a state that has expired equals a fresh one, and its slot is used again by the next new key. Not
+/// for a child forked while other threads use it, which may hold a lock for ever.
+///
+/// Cost: states lie in a table beside what their keys are known by: buckets, windows and AllOf of them, and any other
+/// state that is trivially copyable and of 48 bytes at most. No allocation, and no lock that another key's request could
+/// hold: an admission writes one word by compare-and-swap (buckets, and windows up to the limits that their docs name), or
+/// several under a lock of the slot's own; a denial or peek writes nothing. Other states, such as the exact log, are
+/// allocated with the key, and locked by every request for it. An admission that gives a slot to a new key locks its shard
+/// of up to 2,048 slots, which who asks for known keys does not notice. A shard is rebuilt now and then as keys come and go,
+/// in some 20 us; nothing ever moves the whole table. A new key that finds the store full looks at 64 slots more.
+///
+/// Memory: 8 bytes a slot and 8 for each word of the state: one for each bucket and packed window, else its size and one
+/// more. At most 3/4 and after growing 3/8 of the slots are used. `max_keys` slots' worth of address space is reserved at
+/// once (32 MiB by default), for policies whose limits may be too large for one word another time, and taken into use page
+/// by page (of 2 MiB where transparent huge pages are always on). Expired states keep their slots while there is room, so
+/// that keys which come back are known; a flood of keys that come once does not make the table grow. A shard shrinks when as
+/// many new keys have come as it has slots; until then a flood's memory stays in use. A window's slot may be taken for
+/// live up to one window longer than the window lasts, since its end is kept rounded up.
+///
+/// Time: one reading of the clock for a request. It is read again where a state is of a later time than that, or may have
+/// been let go of since, as happens where the thread was held up, and before a wait of up to 100 ms is announced.
+/// decide_at() takes times that are late by up to 5 s, and keeps states for so long after they expired; it is not for the
+/// same keys as decide().
+///
+/// A key is known by 61 bits of a hash that is keyed with a random seed per store: two of n keys share a state with a
+/// probability of n^2 / 2^61, 4e-7 for a million; see MemoryOptions::wide_fingerprints.
+///
+/// Full: when `max_keys` slots hold live states, a new key is served as MemoryOptions::on_full says. No live state is
+/// ever evicted, so inventing keys wins nobody a token.
 template <Policy P, Clock C = DefaultClock>
 class MemoryStore {
 public:
@@ -55,7 +87,7 @@ public:
     Consumption consume(const Request<P>& request) const noexcept {
         Time time{clock_.now(), &clock_};
         Consumption taken;
-        taken.decision = dispatch(request, locate(request.scope, request.key).tag, time, taken.units);
+        operate_anywhere(request, locate(request.scope, request.key).tag, time, taken.decision, taken.units);
         if (taken.decision.error) taken.units = 0;  // there was no place for the state
         taken.at = time.now();
         return taken;
@@ -146,6 +178,15 @@ private:
         }
     };
 
+    /// The same on a state.
+    struct ConsumeState {
+        const Request<P>& request;
+
+        [[gnu::always_inline]] Decision operator()(State& state, std::chrono::nanoseconds now) const noexcept {
+            return request.scope.policy.step(state, now, request.units);
+        }
+    };
+
     static bool is_packed(const P& policy) noexcept {
         if constexpr (Packed::words == 0) {
             return false;
@@ -207,8 +248,28 @@ private:
                                                const C* clock) const noexcept {
         const Request<P> request{{{}, policy, scope_id}, key, units, operation, max_delay, consumed_at};
         Time time{now, clock};
+        Decision decision;
         std::uint64_t taken = 0;
-        return dispatch(request, tag, time, taken);
+        if (!is_plain_consumption(request)) {
+            operate_anywhere(request, tag, time, decision, taken);
+        } else {
+            apply(request, wide_tag(request, tag), time, ConsumeState{request}, decision);
+        }
+        return decision;
+    }
+
+    [[gnu::noinline]] void operate_anywhere(const Request<P>& request, std::uint64_t tag, Time& time,
+                                            Decision& decision, std::uint64_t& taken) const noexcept {
+        const auto step = [&](State& state, std::chrono::nanoseconds now) {
+            return operate(request, state, now, taken);
+        };
+        apply(request, wide_tag(request, tag), time, step, decision);
+    }
+
+    KeyTag wide_tag(const Request<P>& request, std::uint64_t tag) const noexcept {
+        if (!shared_->options.wide_fingerprints) [[likely]]
+            return {tag, 0};
+        return {tag, shared_->check_hash(request.scope.id, request.key)};
     }
 
     static bool is_plain_consumption(const Request<P>& request) noexcept {
@@ -216,48 +277,42 @@ private:
                (!PacingPolicy<P> || request.max_delay == std::chrono::nanoseconds::max());
     }
 
-    Decision dispatch(const Request<P>& request, std::uint64_t tag, Time& time, std::uint64_t& taken) const noexcept {
-        const bool is_wide = shared_->options.wide_fingerprints;
-        const KeyTag key{tag, is_wide ? shared_->check_hash(request.scope.id, request.key) : 0};
-        if (is_plain_consumption(request)) {
-            const Decision decision = apply(request, key, time, [&](State& state, std::chrono::nanoseconds now) {
-                return request.scope.policy.step(state, now, request.units);
-            });
-            taken = decision.allowed ? request.units : 0;
-            return decision;
-        }
-        return apply(request, key, time,
-                     [&](State& state, std::chrono::nanoseconds now) { return operate(request, state, now, taken); });
-    }
-
     template <class Step>
-    Decision apply(const Request<P>& request, const KeyTag& key, Time& time, Step step) const noexcept {
+    void apply(const Request<P>& request, const KeyTag& key, Time& time, Step step, Decision& decision) const noexcept {
         if constexpr (Packed::words != 0) {
             if (Packed::always_fits || is_packed(request.scope.policy))
-                return apply_in(shared_->packed, request, key, time, step);
+                return apply_in(shared_->packed, request, key, time, step, decision);
         }
-        if constexpr (!Packed::always_fits) return apply_in(shared_->plain, request, key, time, step);
+        if constexpr (!Packed::always_fits) apply_in(shared_->plain, request, key, time, step, decision);
     }
 
     template <class Form, class Step>
-    Decision apply_in(Tables<Form>& tables, const Request<P>& request, const KeyTag& key, Time& time,
-                      Step step) const noexcept {
-        Decision decision;
-        Placed placed = step_or_place(tables.own, request, key, time, step, decision);
-        if (placed == Placed::full && reclaim(time.expired_before().count()))
-            placed = step_or_place(tables.own, request, key, time, step, decision);
-        if (placed == Placed::full) {
-            shared_->overflowed.fetch_add(1, std::memory_order_relaxed);
+    void apply_in(Tables<Form>& tables, const Request<P>& request, KeyTag key, Time& time, Step step,
+                  Decision& decision) const noexcept {
+        bool has_reclaimed = false;
+        for (detail::Table<Form>* table = &tables.own;;) {
+            const Placed placed = step_or_place(*table, request, key, time, step, decision);
+            if (placed == Placed::done) [[likely]]
+                return;
+            if (placed == Placed::no_memory) {
+                decision = failure(Errc::no_memory);
+                return;
+            }
+            if (table == &tables.own) {
+                if (!std::exchange(has_reclaimed, true) && reclaim(time.expired_before().count())) continue;
+                shared_->overflowed.fetch_add(1, std::memory_order_relaxed);
+                if (shared_->options.on_full == OnFull::overflow) {
+                    table = &tables.overflow;
+                    key = overflow_key(request, key);
+                    continue;
+                }
+            }
             // Where other scopes have taken all overflow states, this one has to be refused.
-            if (shared_->options.on_full == OnFull::overflow)
-                placed = step_or_place(tables.overflow, request, overflow_key(request, key), time, step, decision);
+            decision = failure(Errc::store_full);
+            decision.limit = request.scope.policy.quota().limit;
+            decision.allowed = shared_->options.on_full == OnFull::allow;
+            return;
         }
-        if (placed == Placed::done) return decision;
-        if (placed == Placed::no_memory) return failure(Errc::no_memory);
-        decision = failure(Errc::store_full);
-        decision.limit = request.scope.policy.quota().limit;
-        decision.allowed = shared_->options.on_full == OnFull::allow;
-        return decision;
     }
 
     /// The step on the key's state, or on a fresh one, which gets a slot if it was consumed from.

@@ -129,7 +129,7 @@ public:
     }
 
     /// Gives a slot to a key that was not found.
-    Placed place(Found found, const KeyTag& key, const Words& words, std::int64_t expired_before) noexcept;
+    Placed place(const Found& found, const KeyTag& key, const Words& words, std::int64_t expired_before) noexcept;
 
     /// Frees the key's slot if its state has expired, as a reset one has.
     void free(const KeyTag& key, std::int64_t expired_before) noexcept;
@@ -156,7 +156,8 @@ public:
     }
 
 private:
-    static constexpr std::size_t group = 4;  // with one word: a cache line
+    static constexpr std::size_t group = 4;  // slots; with one word: a cache line
+    static constexpr std::size_t within_group = group - 1;
     static constexpr std::size_t alignment = 4096;
 
     struct alignas(64) Shard {
@@ -224,31 +225,31 @@ private:
         masks_[shard].store(static_cast<std::int32_t>(last) | ~static_cast<std::int32_t>(max_shard_slots - 1),
                             std::memory_order_relaxed);
     }
-    /// Where the probe from `home` comes after so many steps: through home's group first, then the next one.
-    static std::size_t nth(std::size_t home, std::size_t step, std::size_t last) noexcept {
-        constexpr std::size_t within = group - 1;
-        return (((home & ~within) + step) & last & ~within) | ((home ^ step) & within);
-    }
     static std::int64_t expiry_of(StateSlot slot, std::uint64_t owner) noexcept {
         return Form::expires_at(slot.peek(owner).data());
     }
 
+    /// Through the home's group first, then the next one, each from the home's place in it.
     Found probe(std::size_t shard, std::uint64_t version, const KeyTag& key,
                 std::int64_t expired_before) const noexcept {
         const std::size_t last = last_of(shard);
+        const std::size_t home = key.owner >> shift_ & last;
         Found found{shard, version, {}};
-        for (std::size_t step = 0; step <= last; ++step) {
-            const StateSlot slot = slot_in(shard, nth(key.owner >> shift_ & last, step, last));
-            const std::uint64_t owner = slot.owner();
-            if (is_of(slot, key)) {
-                found.slot = slot;
-                found.is_known = true;
-                break;
+        for (std::size_t passed = 0; passed <= last; passed += group) {
+            const std::size_t first = ((home & ~within_group) + passed) & last;
+            for (std::size_t i = 0; i != group; ++i) {
+                const StateSlot slot = slot_in(shard, first + ((home & within_group) ^ i));
+                const std::uint64_t owner = slot.owner();
+                if (StateSlot::tag_of(owner) == key.owner && (!has_checks_ || slot.check() == key.check)) {
+                    found.slot = slot;
+                    found.is_known = true;
+                    return found;
+                }
+                if (!found.slot && (!StateSlot::is_owned(owner) || expiry_of(slot, owner) <= expired_before)) {
+                    found.slot = slot;
+                }
+                if (owner == StateSlot::empty) return found;
             }
-            if (!found.slot && (!StateSlot::is_owned(owner) || expiry_of(slot, owner) <= expired_before)) {
-                found.slot = slot;
-            }
-            if (owner == StateSlot::empty) break;
         }
         return found;
     }
@@ -316,27 +317,29 @@ private:
 };
 
 template <class Form>
-Placed Table<Form>::place(Found found, const KeyTag& key, const Words& words, std::int64_t expired_before) noexcept {
+Placed Table<Form>::place(const Found& found, const KeyTag& key, const Words& words,
+                          std::int64_t expired_before) noexcept {
     Shard& shard = shards_[found.shard];
-    const bool is_free = found.slot && !StateSlot::is_owned(found.slot.owner());
-    if (is_free && count_.now() >= count_.most()) return Placed::full;  // without writing anything
+    StateSlot slot = found.slot;
+    if ((!slot || !StateSlot::is_owned(slot.owner())) && count_.now() >= count_.most())
+        return Placed::full;  // without writing anything
     const Lock lock{shard, found.version};
     if (!lock.is_held()) return Placed::changed;
-    const bool takes_empty = !found.slot || found.slot.owner() == StateSlot::empty;
+    const bool takes_empty = !slot || slot.owner() == StateSlot::empty;
     if (is_due(found.shard) || (takes_empty && is_crowded(found.shard))) {
         // Without memory for the move, a shard that is not quite full goes on as it is.
-        if (!rebuild(found.shard, expired_before) && !found.slot) return Placed::no_memory;
-        found = probe(found.shard, found.version, key, expired_before);
+        if (!rebuild(found.shard, expired_before) && !slot) return Placed::no_memory;
+        slot = probe(found.shard, 0, key, expired_before).slot;
     }
-    if (!found.slot) return Placed::full;
-    const std::uint64_t owner = found.slot.owner();
+    if (!slot) return Placed::full;
+    const std::uint64_t owner = slot.owner();
     if (StateSlot::is_owned(owner)) {
-        if (!take_expired(shard, found.slot, expired_before)) return Placed::changed;  // its key has come back
+        if (!take_expired(shard, slot, expired_before)) return Placed::changed;  // its key has come back
     } else {
         if (!count_.add_one()) return Placed::full;
         if (owner == StateSlot::empty) ++shard.used;
     }
-    give(found.slot, key.owner, key.check, words);
+    give(slot, key.owner, key.check, words);
     ++shard.placed;
     ++shard.added;
     return Placed::done;
@@ -353,7 +356,7 @@ void Table<Form>::free(const KeyTag& key, std::int64_t expired_before) noexcept 
 /// Moves the live states, and those that expired since the last time and have room, into as many slots as they need, half
 /// full at most. False without memory for the move.
 template <class Form>
-bool Table<Form>::rebuild(std::size_t index, std::int64_t now) noexcept {
+[[gnu::noinline]] bool Table<Form>::rebuild(std::size_t index, std::int64_t now) noexcept {
     Shard& shard = shards_[index];
     const std::unique_ptr<Entry[]> entries{new (std::nothrow) Entry[shard.used]};
     if (!entries) return false;
@@ -398,10 +401,12 @@ bool Table<Form>::rebuild(std::size_t index, std::int64_t now) noexcept {
         }
         if (expiry <= now) --room;
         ++kept;
-        std::size_t step = 0;
-        const auto slot = [&] { return slot_in(index, nth(entry->tag >> shift_ & (slots - 1), step, slots - 1)); };
-        while (slot().owner() != StateSlot::empty) ++step;
-        give(slot(), entry->tag, entry->check, entry->words);
+        const std::size_t home = entry->tag >> shift_ & (slots - 1);
+        std::size_t at = home;
+        for (std::size_t step = 1; slot_in(index, at).owner() != StateSlot::empty; ++step) {
+            at = (((home & ~within_group) + (step & ~within_group)) & (slots - 1)) | ((home ^ step) & within_group);
+        }
+        give(slot_in(index, at), entry->tag, entry->check, entry->words);
     }
     note_missing(shard, latest_missing, count - kept);
     count_.remove(count - kept);
