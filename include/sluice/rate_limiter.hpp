@@ -176,12 +176,13 @@ private:
     template <class... Now>
     [[gnu::always_inline]] Decision ask(const Scope<P>& scope, std::string_view key, Units cost,
                                         Now... now) const noexcept {
-        if (cost.is_negative()) [[unlikely]]
-            return rejection(scope.policy);
         const Operation operation = cost.count() == 0 ? Operation::peek : Operation::consume;
-        const Decision decision = decide(Request<P>{scope, key, cost.count(), operation}, now...);
+        // One object from here to the caller, which no other code has the address of: it costs no copy.
+        Decision decision = cost.is_negative()
+                                ? rejection(scope.policy)
+                                : decide(Request<P>{scope, key, cost.count(), operation}, now...);
         if (decision.error) [[unlikely]]
-            return settled(decision, scope.policy, cost.count());
+            decision = settled(decision, scope.policy, cost.count());
         return decision;
     }
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {

@@ -62,8 +62,7 @@ public:
         } else {
             const Decision whole = peek(state, now, cost);
             if (whole.allowed) {
-                return combine(
-                    each(state, [&](const auto& policy, auto& part) { return policy.step(part, now, cost); }));
+                return combine(state, [&](const auto& policy, auto& part) { return policy.step(part, now, cost); });
             }
             // A part denies again, and writes at most what a clock that was set back makes necessary.
             for_each(state, [&](const auto& policy, auto& part) {
@@ -83,8 +82,8 @@ public:
     }
 
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        return combine(
-            each(state, [&](const auto& policy, const auto& part) { return sluice::peek(policy, part, now, cost); }));
+        return combine(state,
+                       [&](const auto& policy, const auto& part) { return sluice::peek(policy, part, now, cost); });
     }
 
     bool is_ahead(const State& state, std::chrono::nanoseconds now) const noexcept {
@@ -154,73 +153,66 @@ private:
         (std::index_sequence_for<Policies...>{});
     }
 
-    using Decisions = std::array<Decision, sizeof...(Policies)>;
-
-    /// What `decide` makes of each part.
-    template <class Parts, class Decide>
-    [[gnu::always_inline]] Decisions each(Parts& parts, Decide decide) const noexcept {
-        return [&]<std::size_t... I>(std::index_sequence<I...>) {
-            return Decisions{decide(std::get<I>(policies_), std::get<I>(parts))...};
-        }
-        (std::index_sequence_for<Policies...>{});
-    }
-
     /// Steps copies of the parts, and takes them over where all of them allow.
     template <class Parts, class Step>
     [[gnu::always_inline]] Decision step_copies(Parts& parts, std::chrono::nanoseconds now, std::uint64_t cost,
                                                 Step step) const noexcept {
         Parts after = parts;
-        Decisions decisions =
-            each(after, [&](const auto& policy, auto& part) { return step(policy, part, now, cost); });
-        if (std::all_of(decisions.begin(), decisions.end(), [](const Decision& one) { return one.allowed; })) {
-            parts = after;
-            return combine(decisions);
-        }
-        return deny(parts, after, decisions, now, step);
+        const Decision whole =
+            combine(after, [&](const auto& policy, auto& part) { return step(policy, part, now, cost); });
+        if (!whole.allowed) [[unlikely]]
+            return deny(parts, now, cost, step);
+        parts = after;
+        return whole;
     }
 
+    /// Who denies writes at most what a clock that was set back makes necessary; the others stay as they are.
     template <class Parts, class Step>
-    [[gnu::noinline]] Decision deny(Parts& parts, const Parts& after, Decisions& decisions,
-                                    std::chrono::nanoseconds now, Step step) const noexcept {
-        if constexpr (!std::is_same_v<Parts, State>) {  // what a part leaves undone on its word, all do
-            for (const Decision& one : decisions) {
-                if (!one.allowed && one.retry_after.count() == 0) return one;
+    [[gnu::noinline]] Decision deny(Parts& parts, std::chrono::nanoseconds now, std::uint64_t cost,
+                                    Step step) const noexcept {
+        const Parts before = parts;
+        bool is_undone = false;  // what a part leaves undone on its word, all do
+        const Decision whole = combine(parts, [&](const auto& policy, auto& part) {
+            auto stepped = part;
+            const Decision one = step(policy, stepped, now, cost);
+            if (one.allowed) {
+                stepped = part;
+                Decision idle = step(policy, stepped, now, 0);
+                return idle;
             }
+            is_undone = is_undone || one.retry_after.count() == 0;
+            part = stepped;
+            return one;
+        });
+        if (is_undone && !std::is_same_v<Parts, State>) {
+            parts = before;
+            return Decision{};
         }
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            const auto settle = [&](const auto& policy, auto& part, const auto& stepped, Decision& one) {
-                // Who denies writes at most what a clock that was set back makes necessary; the others stay as they are.
-                if (!one.allowed) {
-                    part = stepped;
-                } else {
-                    auto idle = part;
-                    one = step(policy, idle, now, 0);
-                }
-            };
-            (settle(std::get<I>(policies_), std::get<I>(parts), std::get<I>(after), decisions[I]), ...);
+        return whole;
+    }
+
+    /// One decision out of those that `decide` makes with each part.
+    template <class Parts, class Decide>
+    [[gnu::always_inline]] Decision combine(Parts& parts, Decide decide) const noexcept {
+        return [&]<std::size_t... I>(std::index_sequence<0, I...>) {
+            Decision whole = decide(std::get<0>(policies_), std::get<0>(parts));
+            (merge(whole, decide(std::get<I>(policies_), std::get<I>(parts))), ...);
+            if (!whole.allowed) whole.delay = {};
+            return whole;
         }
         (std::index_sequence_for<Policies...>{});
-        return combine(decisions);
     }
-
-    /// One decision out of the parts'.
-    [[gnu::always_inline]] static Decision combine(const Decisions& decisions) noexcept {
-        Decision whole = decisions[0];
-        for (std::size_t i = 1; i != decisions.size(); ++i) {
-            const Decision& one = decisions[i];
-            // Waits are 0 where a part allows, so the longest decides among denials; else the least remaining does.
-            const bool binds = one.retry_after != whole.retry_after
-                                   ? one.retry_after > whole.retry_after
-                                   : whole.allowed && one.allowed && one.remaining < whole.remaining;
-            if (binds) whole.limit = one.limit;
-            whole.allowed = whole.allowed && one.allowed;
-            whole.retry_after = std::max(whole.retry_after, one.retry_after);
-            whole.remaining = std::min(whole.remaining, one.remaining);
-            whole.reset_after = std::max(whole.reset_after, one.reset_after);
-            whole.delay = std::max(whole.delay, one.delay);
-        }
-        if (!whole.allowed) whole.delay = {};
-        return whole;
+    [[gnu::always_inline]] static void merge(Decision& whole, const Decision& one) noexcept {
+        // Waits are 0 where a part allows, so the longest decides among denials; else the least remaining does.
+        const bool binds = one.retry_after != whole.retry_after
+                               ? one.retry_after > whole.retry_after
+                               : whole.allowed && one.allowed && one.remaining < whole.remaining;
+        if (binds) whole.limit = one.limit;
+        whole.allowed = whole.allowed && one.allowed;
+        whole.retry_after = std::max(whole.retry_after, one.retry_after);
+        whole.remaining = std::min(whole.remaining, one.remaining);
+        whole.reset_after = std::max(whole.reset_after, one.reset_after);
+        whole.delay = std::max(whole.delay, one.delay);
     }
 
     std::tuple<Policies...> policies_;

@@ -14,38 +14,9 @@
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/memory/detail/pages.hpp>
-#include <sluice/memory/detail/slot.hpp>
+#include <sluice/memory/detail/shard.hpp>
 
 namespace sluice::detail {
-
-/// How many keys there are and may be, in all tables of a store. Never more, not for a moment: another thread would be
-/// refused for it.
-class KeyCount {
-public:
-    explicit KeyCount(std::size_t most) noexcept : most_(most) {}
-    std::size_t most() const noexcept { return most_; }
-    std::size_t now() const noexcept { return now_.load(std::memory_order_relaxed); }
-    bool add_one() noexcept {
-        std::size_t keys = now();
-        while (keys < most_) {
-            if (now_.compare_exchange_weak(keys, keys + 1, std::memory_order_relaxed)) return true;
-        }
-        return false;
-    }
-    void remove(std::size_t keys) noexcept { now_.fetch_sub(keys, std::memory_order_relaxed); }
-
-private:
-    std::size_t most_;
-    alignas(64) std::atomic<std::size_t> now_{0};
-};
-
-/// What a key is known by: see Slot::owner, and MemoryOptions::wide_fingerprints.
-struct KeyTag {
-    std::uint64_t owner;
-    std::uint64_t check;
-};
-
-enum class Placed { done, changed, full, no_memory };
 
 /// A hash table in shards, each probed four slots by four slots from a key's home up to the first empty one. Known keys
 /// are found without a lock, and so is that a key is unknown: by the shard's version. To give a slot to a new key, the
@@ -53,8 +24,7 @@ enum class Placed { done, changed, full, no_memory };
 /// be looked for again. A slot whose state has expired is taken over in place; who looks for other keys does not notice.
 ///
 /// All shards lie in one reservation of address space that is large enough for all keys; the system gives pages as shards
-/// grow and takes them back when they shrink. Addresses never change, so nothing has to outlive a reader, and a shard is
-/// rebuilt in place: never more than `max_shard_slots` at a time, whatever the size of the table.
+/// grow and takes them back. Addresses never change, so nothing has to outlive a reader, and a shard is rebuilt in place.
 ///
 /// States that have expired stay while there is room, so that a key which comes back finds its slot: those that expired
 /// since the shard was last rebuilt, up to half of the slots. A shard grows for them only if some of its keys did come back
@@ -123,10 +93,7 @@ public:
         return StateSlot::tag_of(slot.owner()) == key.owner && (!has_checks_ || slot.check() == key.check);
     }
 
-    /// States that expired before this time may be missing in the shard.
-    std::int64_t missing_before(const Found& found) const noexcept {
-        return shards_[found.shard].missing_before.load(std::memory_order_relaxed);
-    }
+    const Shard& shard_of(const Found& found) const noexcept { return shards_[found.shard]; }
 
     /// Gives a slot to a key that was not found.
     Placed place(const Found& found, const KeyTag& key, const Words& words, std::int64_t expired_before) noexcept;
@@ -160,47 +127,6 @@ private:
     static constexpr std::size_t within_group = group - 1;
     static constexpr std::size_t alignment = 4096;
 
-    struct alignas(64) Shard {
-        std::atomic<std::uint64_t> version{0};                // odd: locked
-        std::atomic<std::int64_t> missing_before{int64_min};  // see there
-        std::atomic<std::uint64_t> reclaimed{0};
-        std::atomic<std::size_t> next_tidied{0};
-        // The rest is guarded by the lock. "Since" and "then": when it was last rebuilt.
-        std::int64_t rebuilt_at = int64_min;
-        std::uint32_t used = 0;    // slots that are not empty
-        std::uint32_t placed = 0;  // since
-        std::int32_t added = 0;    // since, less those that went after they had been live then, or were added since
-        std::int32_t live = 0;     // then
-    };
-
-    /// Locks a shard.
-    class Lock {
-    public:
-        /// If the version is still this one; see `is_held`.
-        Lock(Shard& shard, std::uint64_t version) noexcept : version_(shard.version) {
-            is_held_ = version_.compare_exchange_strong(version, version + 1, std::memory_order_acquire,
-                                                        std::memory_order_relaxed);
-        }
-        explicit Lock(Shard& shard) noexcept : version_(shard.version) {
-            for (Backoff backoff;; backoff.wait()) {
-                std::uint64_t version = version_.load(std::memory_order_relaxed);
-                is_held_ =
-                    version % 2 == 0 && version_.compare_exchange_weak(version, version + 1, std::memory_order_acquire,
-                                                                       std::memory_order_relaxed);
-                if (is_held_) return;
-            }
-        }
-        Lock(const Lock&) = delete;
-        ~Lock() {
-            if (is_held_) version_.store(version_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-        }
-        bool is_held() const noexcept { return is_held_; }
-
-    private:
-        std::atomic<std::uint64_t>& version_;
-        bool is_held_ = false;
-    };
-
     struct Entry {
         std::uint64_t tag, check;
         Words words;
@@ -216,9 +142,9 @@ private:
     StateSlot slot_in(std::size_t shard, std::size_t index) const noexcept {
         return slot_at(shard * max_shard_slots + index);
     }
-    // A mask keeps the number of the shard and what its size allows for of the position within.
+    // A mask keeps the number of the shard and what its size allows for of the position within: it extends its sign.
     std::size_t mask_of(std::size_t shard) const noexcept {
-        return static_cast<std::size_t>(std::int64_t{masks_[shard].load(std::memory_order_relaxed)});
+        return static_cast<std::size_t>(masks_[shard].load(std::memory_order_relaxed));
     }
     std::size_t last_of(std::size_t shard) const noexcept { return mask_of(shard) & (max_shard_slots - 1); }
     void set_last(std::size_t shard, std::size_t last) noexcept {
@@ -273,15 +199,10 @@ private:
         if (!slot.take_if([&](const Words& its) { return Form::expires_at(its.data()) <= expired_before; }, words)) {
             return false;
         }
-        note_missing(shard, Form::expires_at(words.data()), 1);
+        shard.note_missing(Form::expires_at(words.data()), 1);
         if (Form::expires_at(words.data()) > shard.rebuilt_at) --shard.added;
         Form::destroy(words.data());
         return true;
-    }
-    static void note_missing(Shard& shard, std::int64_t expiry, std::size_t states) noexcept {
-        if (expiry > shard.missing_before.load(std::memory_order_relaxed))
-            shard.missing_before.store(expiry, std::memory_order_relaxed);
-        shard.reclaimed.store(shard.reclaimed.load(std::memory_order_relaxed) + states, std::memory_order_relaxed);
     }
     bool free_expired(Shard& shard, StateSlot slot, std::int64_t expired_before) noexcept {
         if (!StateSlot::is_owned(slot.owner()) || !take_expired(shard, slot, expired_before)) return false;
@@ -290,16 +211,6 @@ private:
         return true;
     }
 
-    /// Time to rebuild, now and then, to get rid of what has expired: after as many placements as there are slots, so that
-    /// it costs each of them little; of a shard that cannot shrink, later.
-    bool is_due(std::size_t index) const noexcept {
-        const std::size_t slots = last_of(index) + 1;
-        return shards_[index].placed >= (slots <= min_shard_slots ? 4 * slots : slots);
-    }
-    bool is_crowded(std::size_t index) const noexcept {
-        const std::size_t slots = last_of(index) + 1;
-        return shards_[index].used >= (slots == shard_slots_ ? slots - slots / 16 : slots / 4 * 3);
-    }
     bool rebuild(std::size_t index, std::int64_t now) noexcept;
 
     KeyCount& count_;
@@ -323,10 +234,12 @@ Placed Table<Form>::place(const Found& found, const KeyTag& key, const Words& wo
     StateSlot slot = found.slot;
     if ((!slot || !StateSlot::is_owned(slot.owner())) && count_.now() >= count_.most())
         return Placed::full;  // without writing anything
-    const Lock lock{shard, found.version};
+    const ShardLock lock{shard, found.version};
     if (!lock.is_held()) return Placed::changed;
+    const std::size_t slots = last_of(found.shard) + 1;
     const bool takes_empty = !slot || slot.owner() == StateSlot::empty;
-    if (is_due(found.shard) || (takes_empty && is_crowded(found.shard))) {
+    if (shard.is_due(slots, slots > min_shard_slots) ||
+        (takes_empty && shard.is_crowded(slots, slots != shard_slots_))) {
         // Without memory for the move, a shard that is not quite full goes on as it is.
         if (!rebuild(found.shard, expired_before) && !slot) return Placed::no_memory;
         slot = probe(found.shard, 0, key, expired_before).slot;
@@ -348,7 +261,7 @@ Placed Table<Form>::place(const Found& found, const KeyTag& key, const Words& wo
 template <class Form>
 void Table<Form>::free(const KeyTag& key, std::int64_t expired_before) noexcept {
     const std::size_t index = (key.owner >> shift_) / max_shard_slots;
-    const Lock lock{shards_[index]};
+    const ShardLock lock{shards_[index]};
     const Found found = probe(index, 0, key, int64_min);
     if (found.is_known) free_expired(shards_[index], found.slot, expired_before);
 }
@@ -408,7 +321,7 @@ template <class Form>
         }
         give(slot_in(index, at), entry->tag, entry->check, entry->words);
     }
-    note_missing(shard, latest_missing, count - kept);
+    shard.note_missing(latest_missing, count - kept);
     count_.remove(count - kept);
     shard.rebuilt_at = now;
     shard.used = static_cast<std::uint32_t>(kept);
@@ -436,7 +349,7 @@ bool Table<Form>::reclaim(std::int64_t expired_before) noexcept {
     };
     while (first != last && !is_expired(first)) ++first;
     if (first == last) return false;
-    const Lock lock{shards_[index]};
+    const ShardLock lock{shards_[index]};
     bool is_found = false;
     for (; first != last; ++first) is_found = free_expired(shards_[index], slot_at(first), expired_before) || is_found;
     return is_found;
