@@ -72,7 +72,7 @@ bool is_linearizable(const History& history, unsigned done, std::uint64_t used) 
 template <class P>
 std::size_t broken_histories(const P& policy, int histories, sluice::MemoryOptions options = {}) {
     Random random{"linearizability"};
-    options.max_keys = 100;
+    options.max_keys = 400;
     const sluice::ManualClock clock{1h};
     const sluice::RateLimiter limiter{policy, sluice::MemoryStore<P, sluice::ManualClock>{options, clock}};
     std::vector<History> all(static_cast<std::size_t>(histories));
