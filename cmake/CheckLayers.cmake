@@ -7,15 +7,15 @@
 cmake_minimum_required(VERSION 3.22)
 
 # Layer by layer: a header's path under sluice/ (first match counts), and the layers that it may include.
-set(layers values concepts policies remote memory limiter layers redis_wire redis_lua redis_link redis tls postgres metrics http umbrella)
+set(layers values concepts policies remote memory limiter layers redis_wire redis_lua redis_link redis tls asio postgres metrics http grpc umbrella)
 set(path_values "^(version|decision|rate|clock|error|observer|units)\\.hpp$|^detail/")
 set(path_concepts "^(completion|policy|store|operate)\\.hpp$")
-set(path_limiter "^(rate_limiter|any_limiter|async_calls)\\.hpp$")
+set(path_limiter "^(rate_limiter|any_limiter|async_calls|reservation|waiting|settling|charge|charge_calls)\\.hpp$")
 set(path_umbrella "^sluice\\.hpp$")
 set(path_redis_wire "^redis/wire/|^redis/redis_credentials\\.hpp$")
 set(path_redis_lua "^redis/lua/|^redis/redis_policy\\.hpp$")
 set(path_redis_link "^redis/link/|^redis/redis_(options|stats|url)\\.hpp$")
-foreach(folder policies remote memory layers redis tls postgres metrics http)
+foreach(folder policies remote memory layers redis tls asio postgres metrics http grpc)
     set(path_${folder} "^${folder}(\\.hpp$|/)")
 endforeach()
 
@@ -32,14 +32,16 @@ set(below_redis_lua values concepts policies redis_wire)
 set(below_redis_link values remote redis_wire)
 set(below_redis values concepts policies remote redis_wire redis_lua redis_link)
 set(below_tls values remote)
+set(below_asio values concepts policies limiter remote redis_wire redis_lua redis_link redis)
 set(below_postgres values concepts policies remote)
 set(below_metrics values)
+set(below_grpc values http)
 set(below_http values concepts policies memory limiter layers metrics)
 set(below_umbrella values concepts policies memory limiter)
 
 # Headers from outside, and the only layer that may include them.
-set(foreign "hiredis/=redis_wire" "openssl/=tls" "libpq-fe\\.h=postgres" "postgresql/=postgres" "httplib\\.h=none" "crow=none"
-    "nlohmann/=http")
+set(foreign "hiredis/=redis_wire" "openssl/=tls" "asio=asio" "libpq-fe\\.h=postgres" "postgresql/=postgres" "httplib\\.h=none" "crow=none"
+    "boost/=none" "drogon/=none" "grpcpp/=grpc" "nlohmann/=http")
 
 function(layer_of path result)
     foreach(layer IN LISTS layers)

@@ -222,6 +222,10 @@ def use_page(browser, url, screenshots):
     link = browser.run("document.querySelector('a').href")
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(link) as answer:
         check(answer.read().startswith(b"# sluice"), "the link leads to the README")
+    denied = browser.run("[...document.querySelectorAll('#denied li')].map(one => one.textContent)")
+    check(len(denied) >= 3 and any(re.fullmatch(r"user:sam silver\d+", one) for one in denied) and
+          any(re.fullmatch(r"ip:127\.0\.0\.1 (burst|minute)\d+", one) for one in denied),
+          f"the keys that were denied most are told: {denied[0]}")
     check(browser.run("document.getElementById('curl').textContent") == f"curl -i {url}/api/data", "there is a command to copy")
     counted = browser.run("document.querySelectorAll('#plot rect').length")
     check(counted >= 2, "the plot shows what was allowed and denied")

@@ -25,7 +25,8 @@ struct Options {
         for (int i = 1; i < argc; ++i) {
             const std::string_view name = argv[i];
             if (name == "--help") {
-                std::cout << "Usage: " << argv[0] << " [--port N] [--metrics-port N] [--store memory|redis://HOST:PORT]"
+                std::cout << "Usage: " << argv[0]
+                          << " [--port N] [--metrics-port N] [--store memory|[lease+]redis://HOST:PORT]"
                           << " [--rules FILE]\nListens on " << address
                           << "; port 0 is any free one. SIGHUP reads the rules"
                           << " again, SIGTERM stops.\n";

@@ -10,6 +10,8 @@
 
 #include <signal.h>
 
+#include <nlohmann/json.hpp>
+
 #include <sluice/http/denial_log.hpp>
 #include <sluice/http/guard.hpp>
 #include <sluice/http/json/rules.hpp>
@@ -58,8 +60,19 @@ public:
     explicit Service(const Options& options)
         : rules_file_(options.rules), make_(factory(options.store)), guard_(read_rules(), guard_options()) {}
 
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+
     const sluice::http::Guard& guard() const { return guard_; }
     std::string metrics() const { return registry_.prometheus(); }
+    /// The keys that were denied most often, as JSON. In a real service for operators alone: keys may be personal data.
+    std::string debug() const {
+        auto denied = nlohmann::json::array();
+        for (const auto& [limiter, key, count, error] : registry_.denied_keys()->top(5)) {
+            denied.push_back({{"limiter", limiter}, {"key", key}, {"count", count}, {"error", error}});
+        }
+        return nlohmann::json{{"denied", denied}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    }
 
     /// Reads the rules file again; a bad one is reported and changes nothing.
     void reload() {
@@ -75,12 +88,20 @@ private:
     sluice::http::LimiterFactory factory(const std::string& store) {
         if (store == "memory") return sluice::http::MemoryLimiters{{}, &registry_};
 #ifdef DEMO_HAS_REDIS
-        return sluice::http::limiters_in(sluice::RedisStore{store});
+        constexpr std::string_view lease = "lease+";
+        if (!store.starts_with(lease)) return sluice::http::limiters_in(sluice::RedisStore{store});
+        // Leases whatever can be leased, whether the rules say so or not.
+        return [limiters = sluice::http::limiters_in(sluice::RedisStore{store.substr(lease.size())})](
+                   const sluice::http::AnyPolicy& policy, sluice::LimiterOptions options) {
+            const bool can_be = std::visit([]<class P>(const P&) { return sluice::LeasablePolicy<P>; }, policy);
+            return can_be ? limiters.leased(policy, std::move(options)) : limiters(policy, std::move(options));
+        };
 #else
         throw std::invalid_argument("built without Redis, so --store must be memory, not " + store);
 #endif
     }
     sluice::http::RuleSet read_rules() {
+        if (!registry_.denied_keys()) registry_.track_denied_keys();
         if (rules_file_.empty()) return sluice::http::parse_rules(rules, "rules.json", make_, &registry_);
         return sluice::http::load_rules(rules_file_, make_, &registry_);
     }

@@ -64,6 +64,7 @@ int serve(const demo::Options& options) {
         return response;
     });
     CROW_ROUTE(main.app, "/README.md")([] { return answer(200, "text/plain; charset=utf-8", demo::readme); });
+    CROW_ROUTE(main.app, "/debug")([&] { return answer(200, "application/json", service.debug()); });
     for (const auto& route : demo::routes) {
         main.app.route_dynamic(std::string{route.path})(
             [&route] { return answer(200, "application/json", route.answer); });

@@ -70,6 +70,9 @@ int serve(const demo::Options& options) {
     main.server.Get("/README.md", [](const Request&, Response& response) {
         response.set_content(std::string{demo::readme}, "text/plain; charset=utf-8");
     });
+    main.server.Get("/debug", [&](const Request&, Response& response) {
+        response.set_content(service.debug(), "application/json");
+    });
     for (const auto& route : demo::routes) {
         main.server.Get(std::string{route.path}, [&route](const Request&, Response& response) {
             response.set_content(std::string{route.answer}, "application/json");

@@ -79,9 +79,9 @@ note_services() {
     local package
     new_services=()
     [ -d /run/systemd/system ] || return 0
-    for package in "${missing_packages[@]}"; do
+    for package in "${missing_packages[@]}" "${wanted_packages[@]}"; do
         case "$package" in
-            redis-server | postgresql) systemctl --quiet is-enabled "$package" 2>/dev/null || new_services+=("$package") ;;
+            redis-server | postgresql | prometheus) systemctl --quiet is-enabled "$package" 2>/dev/null || new_services+=("$package") ;;
         esac
     done
 }

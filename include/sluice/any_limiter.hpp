@@ -2,6 +2,7 @@
 #ifndef SLUICE_ANY_LIMITER_HPP
 #define SLUICE_ANY_LIMITER_HPP
 
+#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -9,8 +10,11 @@
 #include <system_error>
 #include <utility>
 
+#include <sluice/charge_calls.hpp>
 #include <sluice/decision.hpp>
 #include <sluice/rate_limiter.hpp>
+#include <sluice/reservation.hpp>
+#include <sluice/waiting.hpp>
 
 namespace sluice {
 
@@ -36,12 +40,27 @@ public:
     void try_consume_many(const R& keys, std::span<Decision> out) const noexcept {
         detail::try_consume_range(*this, keys, out);
     }
+    /// See RateLimiter.
+    [[nodiscard]] Waited acquire(std::string_view key, Units cost, std::chrono::nanoseconds max_wait,
+                                 const detail::StopToken& stop = {}) const noexcept {
+        return limiter_->acquire(key, cost, max_wait, stop);
+    }
+    /// See RateLimiter; Errc::unsupported where the store is no SettlingStore.
+    [[nodiscard]] Taken try_consume_up_to(std::string_view key, Units most) const noexcept {
+        return limiter_->try_consume_up_to(key, most);
+    }
+    /// See RateLimiter; Errc::unsupported where the store is no SettlingStore, or the policy no SettlingPolicy.
+    [[nodiscard]] Reservation reserve(std::string_view key, Units estimate) const noexcept {
+        return limiter_->reserve(key, estimate);
+    }
     Quota quota() const noexcept { return limiter_->quota(); }
     /// Whether a call takes no round trip: see InProcessStore.
     bool is_in_process() const noexcept { return limiter_->is_in_process(); }
     const std::string& name() const noexcept { return limiter_->name(); }
 
 private:
+    friend class Charge;
+
     struct Concept {
         virtual ~Concept() = default;
         virtual Decision try_consume(std::string_view, Units) const noexcept = 0;
@@ -49,6 +68,11 @@ private:
         virtual std::error_code refund(std::string_view, Units) const noexcept = 0;
         virtual std::error_code reset(std::string_view) const noexcept = 0;
         virtual void try_consume_many(std::span<const std::string_view>, std::span<Decision>) const noexcept = 0;
+        virtual Waited acquire(std::string_view, Units, std::chrono::nanoseconds,
+                               const detail::StopToken&) const noexcept = 0;
+        virtual Taken try_consume_up_to(std::string_view, Units) const noexcept = 0;
+        virtual Reservation reserve(std::string_view, Units) const noexcept = 0;
+        virtual detail::ChargedLimiter charged() const noexcept = 0;
         virtual Quota quota() const noexcept = 0;
         virtual bool is_in_process() const noexcept = 0;
         virtual const std::string& name() const noexcept = 0;
@@ -68,6 +92,30 @@ private:
         void try_consume_many(std::span<const std::string_view> keys, std::span<Decision> out) const noexcept override {
             limiter.try_consume_many(keys, out);
         }
+        Waited acquire(std::string_view key, Units cost, std::chrono::nanoseconds max_wait,
+                       const detail::StopToken& stop) const noexcept override {
+            return limiter.acquire(key, cost, max_wait, stop);
+        }
+        Taken try_consume_up_to(std::string_view key, Units most) const noexcept override {
+            if constexpr (SettlingStore<S, P>) {
+                return limiter.try_consume_up_to(key, most);
+            } else {
+                return {0, unsupported()};
+            }
+        }
+        Reservation reserve(std::string_view key, Units estimate) const noexcept override {
+            if constexpr (SettlingStore<S, P> && SettlingPolicy<P>) {
+                return limiter.reserve(key, estimate);
+            } else {
+                return {unsupported(), nullptr};
+            }
+        }
+        Decision unsupported() const noexcept {
+            Decision decision = failure(Errc::unsupported);
+            decision.limit = limiter.quota().limit;
+            return decision;
+        }
+        detail::ChargedLimiter charged() const noexcept override { return detail::ChargedLimiter::of(limiter); }
         Quota quota() const noexcept override { return limiter.quota(); }
         bool is_in_process() const noexcept override { return InProcessStore<S>; }
         const std::string& name() const noexcept override { return limiter.name(); }

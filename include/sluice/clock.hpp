@@ -5,8 +5,10 @@
 #include <atomic>
 #include <chrono>
 #include <concepts>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include <sluice/detail/clock/anchored_clock.hpp>
 #include <sluice/detail/clock/cycle_counter.hpp>
@@ -21,7 +23,8 @@ namespace sluice {
 /// either: the key then starts anew at the earlier time, with all of its limit used.
 ///
 /// Optional: `static constexpr bool is_steady = true` of a clock that never goes back. Of any other, the memory store keeps
-/// states for 5 s after they expired, in case it does.
+/// states for 5 s after they expired, in case it does. And wait_until(time, stop) with wake(), see ManualClock, of a clock by
+/// which RateLimiter::acquire is to wait; it waits by std::chrono::steady_clock else.
 template <class C>
 concept Clock = std::copyable<C> && requires(const C& clock) {
     { clock.now() }
@@ -78,18 +81,52 @@ class ManualClock {
 public:
     static constexpr bool is_steady = true;
     explicit ManualClock(std::chrono::nanoseconds start = std::chrono::nanoseconds{0})
-        : ns_(std::make_shared<std::atomic<std::int64_t>>(start.count())) {}
+        : shared_(std::make_shared<Shared>(start.count())) {}
 
     std::chrono::nanoseconds now() const noexcept {
-        return std::chrono::nanoseconds{ns_->load(std::memory_order_acquire)};
+        return std::chrono::nanoseconds{shared_->ns.load(std::memory_order_acquire)};
     }
     void set(std::chrono::nanoseconds since_epoch) const noexcept {
-        ns_->store(since_epoch.count(), std::memory_order_release);
+        shared_->ns.store(since_epoch.count(), std::memory_order_release);
+        wake();
     }
-    void advance(std::chrono::nanoseconds by) const noexcept { ns_->fetch_add(by.count(), std::memory_order_acq_rel); }
+    void advance(std::chrono::nanoseconds by) const noexcept {
+        shared_->ns.fetch_add(by.count(), std::memory_order_acq_rel);
+        wake();
+    }
+
+    /// Blocks until the clock is told that it is `time`, or stop() is true, which is asked again by each set(), advance() and
+    /// wake(). Whether the time has come.
+    template <std::predicate Stop>
+    bool wait_until(std::chrono::nanoseconds time, Stop stop) const {
+        std::unique_lock lock{shared_->mutex};
+        ++shared_->waiting;
+        shared_->moved.wait(lock, [&] { return now() >= time || stop(); });
+        --shared_->waiting;
+        return now() >= time;
+    }
+    /// Has those who wait ask again whether to stop.
+    void wake() const noexcept {
+        // Not between a waiter's look at the time and its sleep.
+        { const std::lock_guard lock{shared_->mutex}; }
+        shared_->moved.notify_all();
+    }
+    /// Threads in wait_until(): a test may wait for them to be there before it moves the clock.
+    int waiting() const noexcept {
+        const std::lock_guard lock{shared_->mutex};
+        return shared_->waiting;
+    }
 
 private:
-    std::shared_ptr<std::atomic<std::int64_t>> ns_;
+    struct Shared {
+        explicit Shared(std::int64_t start) noexcept : ns(start) {}
+        std::atomic<std::int64_t> ns;
+        std::mutex mutex{};
+        std::condition_variable moved{};
+        int waiting = 0;
+    };
+
+    std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace sluice

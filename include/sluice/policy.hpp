@@ -31,8 +31,8 @@ namespace sluice {
 /// the clock was set back: they bring the state back to `now`, fully used.
 ///
 /// Optional: is_ahead(const State&, now) noexcept -> bool, whether the state is one of a later time, so that a store reads
-/// its clock again before it decides; refund, give_back, wait_for_delay, peek and reserve. For what
-/// the memory store keeps in a word: WordPolicy.
+/// its clock again before it decides; refund, give_back, lease_end, wait_for_delay, peek and reserve. For what the memory
+/// store keeps in a word: WordPolicy.
 template <class P>
 concept Policy = std::copyable<P> && std::default_initializable<typename P::State> &&
     requires(const P& policy, typename P::State& state, const typename P::State& seen, std::chrono::nanoseconds now,
@@ -66,6 +66,16 @@ concept SettlingPolicy = Policy<P> &&
     noexcept;
 };
 
+/// A policy whose units may be consumed ahead of the requests that they are for: lease_end(at) noexcept tells until when
+/// units that were counted at `at` may be admitted without breaking the policy's word; nanoseconds::max() if at any time.
+/// A window's units until it ends; those of a log that knows each unit's time not at all, nor those of a queue, whose
+/// delays go by the order of the requests.
+template <class P>
+concept LeasablePolicy = SettlingPolicy<P> && requires(const P& policy, std::chrono::nanoseconds at) {
+    { policy.lease_end(at) }
+    noexcept->std::same_as<std::chrono::nanoseconds>;
+};
+
 /// A policy whose decisions have delays: wait_for_delay(const State&, now, max_delay) noexcept tells after which time, if
 /// nothing else comes, a request would get a delay of at most `max_delay` (not negative); 0 where it would now.
 template <class P>
@@ -73,6 +83,13 @@ concept PacingPolicy = Policy<P> &&
     requires(const P& policy, const typename P::State& state, std::chrono::nanoseconds time) {
     { policy.wait_for_delay(state, time, time) }
     noexcept->std::same_as<std::chrono::nanoseconds>;
+};
+
+/// A pacing policy that admits a request when it takes its place in a queue, so that to wait for a place is to wait outside:
+/// `static constexpr bool is_queue = true`. RateLimiter::acquire() asks it once.
+template <class P>
+concept QueuePolicy = PacingPolicy<P> && requires {
+    requires P::is_queue;
 };
 
 /// A policy whose state owns memory: reserve(State&, now, cost), called before each step that consumes, makes room for

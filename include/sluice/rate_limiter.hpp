@@ -16,6 +16,8 @@
 #include <sluice/decision.hpp>
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/detail/key_views.hpp>
+#include <sluice/detail/stop_token.hpp>
+#include <sluice/detail/waiting/limiter_id.hpp>
 #include <sluice/error.hpp>
 #include <sluice/observer.hpp>
 #include <sluice/policy.hpp>
@@ -30,7 +32,14 @@ struct LimiterOptions {
     std::shared_ptr<Observer> observer{};         ///< hears of every try_consume; none by default
 };
 
+struct Waited;      // waiting.hpp
+struct Taken;       // reservation.hpp
+class Reservation;  // reservation.hpp
+
 namespace detail {
+
+template <Policy P, class S>
+struct ChargeCallsOf;  // charge_calls.hpp
 
 /// What a limiter answers where its store could not decide.
 inline Decision settled_failure(const std::error_code& error, std::uint64_t limit, std::uint64_t cost,
@@ -129,6 +138,33 @@ public:
         detail::try_consume_range(*this, keys, out);
     }
 
+    // The rest is defined in waiting.hpp and reservation.hpp.
+
+    /// Waits, in this thread, until the units are there, `max_wait` at most; the decision is then allowed, and its delay over.
+    /// One that cannot be served in time is denied at once, as far as that is known, and charged nothing.
+    ///
+    /// A LeakyBucket gives the caller its place in the queue, in one call of the store, and the caller waits for its turn; a
+    /// full queue denies. Of other policies callers of this limiter and its copies are served in the order of arrival: one of
+    /// them asks the store and waits as told, with jitter where others than this process take the units, too. At most 2,000
+    /// wait for a key; more are denied with Errc::busy.
+    ///
+    /// When the store fails, all waits for the key end with what the failure mode says. A stop token ends a wait with
+    /// Errc::cancelled, denied, and what was taken goes back. Waits are measured by the store's clock where it can be waited
+    /// for (ManualClock), else by std::chrono::steady_clock. Costs two small allocations, and a thread that sleeps.
+    [[nodiscard]] Waited acquire(std::string_view key, Units cost, std::chrono::nanoseconds max_wait,
+                                 const detail::StopToken& stop = {}) const noexcept;
+    [[nodiscard]] Waited acquire(std::string_view key, Units cost, std::chrono::nanoseconds max_wait, const P& policy,
+                                 const detail::StopToken& stop = {}) const noexcept;
+
+    /// Consumes what is there, `most` units at most: none is a denial, as of cost 1. Needs a SettlingStore. Where the failure
+    /// mode allows, it is `most`, or the limit.
+    [[nodiscard]] Taken try_consume_up_to(std::string_view key, Units most) const noexcept;
+    [[nodiscard]] Taken try_consume_up_to(std::string_view key, Units most, const P& policy) const noexcept;
+
+    /// Consumes an estimate, to be settled when the cost is known. Needs a SettlingStore and a SettlingPolicy.
+    [[nodiscard]] Reservation reserve(std::string_view key, Units estimate) const noexcept;
+    [[nodiscard]] Reservation reserve(std::string_view key, Units estimate, const P& policy) const noexcept;
+
     /// The same questions without waiting for the answer: done(Decision) is called once, when and where the store says
     /// (see AsyncStore). Neither the arguments nor the limiter need live until then. Of refund and reset there is an error
     /// alone. Costs what the store's decide_async() does, and two strings where there is an observer.
@@ -157,11 +193,18 @@ public:
     const P& policy() const noexcept { return policy_; }
     const std::string& name() const noexcept { return options_.name; }
     Quota quota() const noexcept { return policy_.quota(); }
+    FailureMode on_failure() const noexcept { return options_.on_failure; }
     /// For the store's counters.
     const S& store() const noexcept { return store_; }
     S& store() noexcept { return store_; }
 
 private:
+    template <Policy Q, class T>
+    friend struct detail::ChargeCallsOf;
+
+    /// Of the limiter and its copies, for those who wait in line.
+    friend std::uint64_t waiting_id(const RateLimiter& limiter) noexcept { return limiter.waiting_id_.number(); }
+
     Scope<P> scope() const noexcept { return {options_.name, policy_, scope_id_}; }
 
     /// `now` is the caller's time, or nothing: then the store looks at its clock.
@@ -178,11 +221,10 @@ private:
                                         Now... now) const noexcept {
         const Operation operation = cost.count() == 0 ? Operation::peek : Operation::consume;
         // One object from here to the caller, which no other code has the address of: it costs no copy.
-        Decision decision = cost.is_negative()
-                                ? rejection(scope.policy)
-                                : decide(Request<P>{scope, key, cost.count(), operation}, now...);
+        Decision decision = cost.is_negative() ? rejection(scope.policy)
+                                               : decide(Request<P>{scope, key, cost.count(), operation}, now...);
         if (decision.error) [[unlikely]]
-            decision = settled(decision, scope.policy, cost.count());
+            decision = with_failure_mode(decision, scope.policy, cost.count());
         return decision;
     }
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
@@ -212,7 +254,7 @@ private:
     Decision peek(std::string_view key, Units cost, const Scope<P>& scope) const noexcept {
         if (cost.is_negative()) return rejection(scope.policy);
         Decision decision = decide(Request<P>{scope, key, cost.count(), Operation::peek});
-        settle(decision, scope.policy, cost.count());
+        apply_failure_mode(decision, scope.policy, cost.count());
         return decision;
     }
 
@@ -220,6 +262,11 @@ private:
         if (units.is_negative()) return Errc::invalid_argument;
         return decide(Request<P>{scope, key, units.count(), Operation::refund}).error;
     }
+
+    Waited acquire(const Scope<P>& scope, std::string_view key, Units cost, std::chrono::nanoseconds max_wait,
+                   const detail::StopToken& stop) const noexcept;
+    Taken try_consume_up_to(const Scope<P>& scope, std::string_view key, Units most) const noexcept;
+    Reservation reserve(const Scope<P>& scope, std::string_view key, Units estimate) const noexcept;
 
     template <class F>
     void async_ask(Operation operation, const Scope<P>& scope, std::string_view key, Units cost, F done) const noexcept;
@@ -230,13 +277,14 @@ private:
         return decision;
     }
 
-    [[gnu::noinline]] Decision settled(Decision decision, const P& policy, std::uint64_t cost) const noexcept {
-        settle(decision, policy, cost);
+    [[gnu::noinline]] Decision with_failure_mode(Decision decision, const P& policy,
+                                                 std::uint64_t cost) const noexcept {
+        apply_failure_mode(decision, policy, cost);
         return decision;
     }
 
     /// Where the store has no answer, the failure mode's, or a denial of what should not have been asked.
-    [[gnu::noinline]] void settle(Decision& decision, const P& policy, std::uint64_t cost) const noexcept {
+    [[gnu::noinline]] void apply_failure_mode(Decision& decision, const P& policy, std::uint64_t cost) const noexcept {
         if (!is_decided(decision.error))
             decision = detail::settled_failure(decision.error, policy.quota().limit, cost, options_.on_failure);
     }
@@ -251,6 +299,7 @@ private:
     S store_;
     LimiterOptions options_;
     std::uint64_t scope_id_;
+    detail::waiting::LimiterId waiting_id_{};
 };
 
 template <Policy P, class S>
@@ -267,7 +316,7 @@ void RateLimiter<P, S>::try_consume_many(std::span<const std::string_view> keys,
         store_.decide_many(Request<P>{mine, {}, 1, Operation::consume}, keys, out);
         for (Decision& decision : out) {
             if (decision.error) [[unlikely]]
-                settle(decision, policy_, 1);
+                apply_failure_mode(decision, policy_, 1);
         }
         if (!options_.observer || keys.empty()) return;
         const auto each = (std::chrono::steady_clock::now() - start) / static_cast<std::int64_t>(keys.size());

@@ -6,6 +6,7 @@
 
 #include <sluice/any_limiter.hpp>
 #include <sluice/async_calls.hpp>
+#include <sluice/charge.hpp>
 #include <sluice/clock.hpp>
 #include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
@@ -21,9 +22,11 @@
 #include <sluice/policy.hpp>
 #include <sluice/rate.hpp>
 #include <sluice/rate_limiter.hpp>
+#include <sluice/reservation.hpp>
 #include <sluice/store.hpp>
 #include <sluice/units.hpp>
 #include <sluice/version.hpp>
+#include <sluice/waiting.hpp>
 
 namespace sluice {
 

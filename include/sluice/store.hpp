@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
@@ -126,6 +127,29 @@ template <class S, class P>
 concept BatchStore = Store<S, P> && requires(const S& store, const Request<P>& request,
                                              std::span<const std::string_view> keys, std::span<Decision> out) {
     { store.decide_many(request, keys, out) }
+    noexcept;
+};
+
+/// What a PipelineStore's pipeline() returns.
+template <class S>
+using StorePipeline = decltype(std::declval<const S&>().pipeline());
+
+/// A store that takes requests of several scopes and policies in one round trip: those of all stores that have the same
+/// pipeline_id() and type of pipeline, whatever layers lie between.
+///
+///     pipeline()                            // may throw; its run() noexcept, once, asks for all that was added, in order
+///     add(pipeline, request, out)           // a request to consume, take, peek or give back; may throw. The name, the policy
+///                                           // and the key of the request, and `out`, must live until finish()
+///     finish(request, out) noexcept         // after run(): makes `out` what consume() or decide() would have told
+template <class S, class P>
+concept PipelineStore = Store<S, P> &&
+    requires(const S& store, StorePipeline<S>& pipeline, const Request<P>& request, Consumption& out) {
+    { store.pipeline_id() }
+    noexcept->std::same_as<const void*>;
+    store.add(pipeline, request, out);
+    { store.finish(request, out) }
+    noexcept;
+    { pipeline.run() }
     noexcept;
 };
 

@@ -26,6 +26,10 @@ struct TimedPostgresStore {
         return postgres.decide_at(request, clock.now());
     }
     template <sluice::Policy P>
+    sluice::Consumption consume(const sluice::Request<P>& request) const noexcept {
+        return postgres.consume_at(request, clock.now());
+    }
+    template <sluice::Policy P>
     void decide_many(const sluice::Request<P>& request, std::span<const std::string_view> keys,
                      std::span<sluice::Decision> out) const noexcept {
         postgres.decide_many_at(request, clock.now(), keys, out);

@@ -26,6 +26,10 @@ struct TimedRedisStore {
         return redis.decide_at(request, clock.now());
     }
     template <sluice::Policy P>
+    sluice::Consumption consume(const sluice::Request<P>& request) const noexcept {
+        return redis.consume_at(request, clock.now());
+    }
+    template <sluice::Policy P>
     void decide_many(const sluice::Request<P>& request, std::span<const std::string_view> keys,
                      std::span<sluice::Decision> out) const noexcept {
         redis.decide_many_at(request, clock.now(), keys, out);

@@ -16,8 +16,8 @@
 inline void turn(const sluice::AsyncRedis& redis, int most_ms = 1'000) {
     std::vector<pollfd> items;
     for (const sluice::Watch& watch : redis.watches()) items.push_back({watch.fd, watch.events, 0});
-    const int timeout = redis.poll_timeout();
-    ::poll(items.data(), static_cast<nfds_t>(items.size()), timeout < 0 ? most_ms : std::min(timeout, most_ms));
+    const int wait = redis.poll_timeout();
+    ::poll(items.data(), static_cast<nfds_t>(items.size()), wait < 0 ? most_ms : std::min(wait, most_ms));
     redis.process();
     for (const pollfd& item : items) {
         if (item.revents != 0) redis.process(item.fd, item.revents);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <initializer_list>
 #include <memory>
 #include <stdexcept>
@@ -30,11 +31,13 @@ public:
     /// `options` are further arguments of redis-server. Throws where it does not start.
     explicit RedisServer(std::vector<std::string> options = {}) : RedisServer("127.0.0.1", 0, std::move(options)) {}
     /// On another loop-back address, and on a port that is given unless it is 0.
-    RedisServer(std::string host, int port, std::vector<std::string> options = {})
-        : options_(std::move(options)), host_(std::move(host)) {
+    /// `config` is the text of a file that the server may rewrite.
+    RedisServer(std::string host, int port, std::vector<std::string> options = {}, const std::string& config = {})
+        : options_(std::move(options)), host_(std::move(host)), has_config_(!config.empty()) {
         std::string folder = (std::filesystem::temp_directory_path() / "sluice-redis-XXXXXX").string();
         if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error{"cannot make a temporary folder"};
         folder_ = folder;
+        if (has_config_) std::ofstream{config_file()} << config;
         for (int attempt = 0; attempt != 5; ++attempt) {
             port_ = port != 0 ? port : free_port();
             if (start()) return;
@@ -127,6 +130,7 @@ private:
             folder_,         "--save", "",   "--appendonly", "no",  "--daemonize",  "no", "--logfile",
             folder_ + "/log"};
         words.insert(words.end(), options_.begin(), options_.end());
+        if (has_config_) words.insert(words.begin() + 1, config_file());
         std::vector<char*> arguments;
         for (std::string& word : words) arguments.push_back(word.data());
         arguments.push_back(nullptr);
@@ -152,6 +156,8 @@ private:
         return false;
     }
 
+    std::string config_file() const { return folder_ + "/redis.conf"; }
+
     static std::string text_of(const redisReply& reply) {
         if (reply.type == REDIS_REPLY_INTEGER) return std::to_string(reply.integer);
         if (reply.type != REDIS_REPLY_ARRAY)
@@ -169,6 +175,7 @@ private:
 
     std::vector<std::string> options_;
     std::string host_;
+    bool has_config_ = false;
     mutable std::unique_ptr<redisContext, Free> admin_;
     std::string folder_;
     int port_ = 0;

@@ -75,6 +75,7 @@ public:
     template <class Request, class Response, class Context>
     void after_handle(Request&, Response& response, Context& mine) noexcept {
         if (!std::exchange(mine.is_open_, false)) return;
+        mine.answer_.verdict.settle(response.code);
         put_fields(mine.answer_,
                    [&](const char* name, std::string value) { response.set_header(name, std::move(value)); });
     }

@@ -90,6 +90,7 @@ public:
         if (!answer.allowed) shared_->tell(denial);
         const auto fill_in = [&] {
             if (!answer.allowed) compose(denial, answer.denial);
+            answer.fields.reserve(6);
             write_headers(answer.verdict, [&](const char* name, std::string value) {
                 answer.fields.push_back({name, std::move(value)});
             });

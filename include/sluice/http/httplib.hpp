@@ -198,7 +198,9 @@ private:
         if (!record->answer.allowed) return deny(request, response, *record, read_body);
         try {
             handle();
+            record->answer.verdict.settle(response.status < 0 ? 200 : response.status);  // -1: not set yet
         } catch (...) {
+            record->answer.verdict.settle(500);
             detail::write_headers(*record, response);
             throw;
         }
@@ -255,6 +257,7 @@ private:
                 if (is_head) const_cast<Request&>(request).method = "GET";
                 return detail::close_after(response, is_head);
             }
+            record->answer.verdict.settle(response.status);
             detail::write_headers(*record, response);
             if (!record->is_unread) return;
             if (response.body.empty()) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <utility>
@@ -47,10 +48,21 @@ public:
     /// a limit asks for. 0 for all but allowed requests of enforced clients.
     std::chrono::nanoseconds delay() const noexcept { return delay_; }
 
+    /// For a handler: what the request has cost, to limits that count what is reported; the last report counts. Thread-safe.
+    void report_cost(std::uint64_t units) const noexcept {
+        if (settlement_) settlement_->report(units);
+    }
+    /// For an adapter, after the handler: limits that count by outcome give back, or take the rest. Once; of a request that
+    /// is never settled all stays charged. One call to the store for each such limit.
+    void settle(int status) const noexcept {
+        if (settlement_) settlement_->settle(status);
+    }
+
 private:
     friend class detail::Charging;
 
     std::shared_ptr<const void> rules_{};  // a RuleSet
+    std::shared_ptr<detail::Settlement> settlement_{};
     const Rule* rule_ = nullptr;
     std::array<PolicyAnswer, max_limits> answers_{};
     std::size_t count_ = 0;

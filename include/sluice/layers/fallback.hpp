@@ -59,13 +59,28 @@ public:
     requires SettlingStore<Primary, P> && SettlingStore<Secondary, P> Consumption consume(const Request<P>& request)
     const noexcept {
         Consumption taken = primary_.consume(request);
-        const bool is_primary = !is_failure(taken.decision.error);
-        if (!is_primary) {
-            taken = secondary_.consume(request);
-            detail::layers::mark_degraded(taken.decision);
-        }
-        taken.source = taken.source << 1 | (is_primary ? 0U : 1U);
+        ask_secondary_too(request, taken);
         return taken;
+    }
+
+    // The primary's pipeline; what it failed, and what the secondary is to get back, takes calls of the secondary afterwards.
+    auto pipeline() const requires requires(const Primary& primary) { primary.pipeline(); }
+    { return primary_.pipeline(); }
+    const void* pipeline_id() const noexcept requires requires(const Primary& primary) { primary.pipeline_id(); }
+    { return primary_.pipeline_id(); }
+    template <Policy P>
+    requires SettlingStore<Primary, P> && SettlingStore<Secondary, P>
+    void add(auto& pipeline, const Request<P>& request, Consumption& out) const {
+        if (!goes_back_to_secondary(request)) primary_.add(pipeline, of_primary(request), out);
+    }
+    template <Policy P>
+    void finish(const Request<P>& request, Consumption& out) const noexcept {
+        if (goes_back_to_secondary(request)) {
+            out.decision = decide(request);
+        } else {
+            primary_.finish(of_primary(request), out);
+            ask_secondary_too(request, out);
+        }
     }
 
     template <Policy P>
@@ -117,16 +132,42 @@ public:
         if constexpr (CheckingStore<Secondary, P>) secondary_.check(scope);
     }
 
+    /// The primary's clock, if it tells one.
+    const auto& clock() const noexcept requires requires(const Primary& primary) { primary.clock(); }
+    { return primary_.clock(); }
     const Primary& primary() const noexcept { return primary_; }
     const Secondary& secondary() const noexcept { return secondary_; }
 
 private:
+    template <Policy P>
+    static bool goes_back_to_secondary(const Request<P>& request) noexcept {
+        return request.operation == Operation::give_back && request.source % 2 != 0;
+    }
+    template <Policy P>
+    static Request<P> of_primary(Request<P> request) noexcept {
+        request.source >>= 1;
+        return request;
+    }
+    /// What the primary failed, unless it is to get something back.
+    template <Policy P>
+    void ask_secondary_too(const Request<P>& request, Consumption& taken) const noexcept {
+        const bool is_primary = !is_failure(taken.decision.error) || request.operation == Operation::give_back;
+        if (!is_primary) {
+            if (request.operation == Operation::peek) {
+                taken = {secondary_.decide(request)};
+            } else {
+                taken = secondary_.consume(request);
+            }
+            detail::layers::mark_degraded(taken.decision);
+        }
+        taken.source = taken.source << 1 | (is_primary ? 0U : 1U);
+    }
+
     template <Policy P, class Ask>
     Decision decide(const Request<P>& request, Ask ask) const noexcept {
         if (request.operation == Operation::give_back) {
-            Request<P> own{request};
-            own.source >>= 1;
-            return request.source % 2 == 0 ? ask(primary_, own) : ask(secondary_, own);
+            const Request<P> own = of_primary(request);  // the secondary's source is told the same way
+            return goes_back_to_secondary(request) ? ask(secondary_, own) : ask(primary_, own);
         }
         Decision decision = ask(primary_, request);
         if (request.operation == Operation::reset) {

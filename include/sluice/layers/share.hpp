@@ -110,6 +110,9 @@ public:
     }
 
     const S& store() const noexcept { return store_; }
+    /// The store's clock, if it tells one.
+    const auto& clock() const noexcept requires requires(const S& store) { store.clock(); }
+    { return store_.clock(); }
     std::uint32_t instances() const noexcept { return instances_; }
 
 private:

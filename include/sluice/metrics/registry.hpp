@@ -3,6 +3,7 @@
 #define SLUICE_METRICS_REGISTRY_HPP
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -17,6 +18,7 @@
 #include <sluice/metrics/detail/reading.hpp>
 #include <sluice/metrics/limiter_counters.hpp>
 #include <sluice/metrics/prometheus.hpp>
+#include <sluice/metrics/reload_status.hpp>
 #include <sluice/metrics/rule_counters.hpp>
 
 namespace sluice::metrics {
@@ -29,9 +31,28 @@ public:
     /// The counters of this limiter, an Observer: the same for all who ask while somebody holds them, as a limiter does
     /// whose observer they are; two limiters of one name count together. When nobody holds them any more they are gone
     /// from the text, too, so that a limiter that a reload has renamed or left out does not stand there for ever.
-    std::shared_ptr<LimiterCounters> limiter(const std::string& name) { return named(limiters_, name); }
+    std::shared_ptr<LimiterCounters> limiter(const std::string& name) { return named(limiters_, name, denied_keys()); }
     /// The same for a rule; Rule::counters holds them.
     std::shared_ptr<RuleCounters> rule(const std::string& name) { return named(rules_, name); }
+
+    /// From now on new limiters' counters remember which keys are denied most often. Not in the text: an operator asks
+    /// denied_keys(). Throws std::invalid_argument for a capacity of 0.
+    void track_denied_keys(std::size_t capacity = 1000) {
+        auto keys = std::make_shared<TopKeys>(capacity);
+        const std::lock_guard lock{mutex_};
+        denied_keys_ = std::move(keys);
+    }
+    /// Null where they are not tracked.
+    std::shared_ptr<TopKeys> denied_keys() const {
+        const std::lock_guard lock{mutex_};
+        return denied_keys_;
+    }
+
+    /// How the last reading of a rules file went: load_rules tells it. In the text from the first time on.
+    ReloadStatus& reload_status() noexcept {
+        has_reloads_.store(true, std::memory_order_relaxed);
+        return reload_status_;
+    }
 
     /// A number that is read at each exposition: `read` is called by any thread, without the registry's lock; what it
     /// throws leaves the sample out. `type` is gauge or counter. Takes the place of an earlier one of the same name and
@@ -75,9 +96,11 @@ public:
             out.sample({{"limiter", name}, {"outcome", "allowed"}}, counters->allowed());
             out.sample({{"limiter", name}, {"outcome", "denied"}}, counters->denied());
         }
+        out.metric("sluice_near_limit_total", "counter", "Allowed decisions that left at most a fifth of the limit.");
+        for (const auto& [name, counters] : limiters) out.sample({{"limiter", name}}, counters->near_limit());
         out.metric("sluice_errors_total", "counter", "Decisions made without the store's usual answer, by reason.");
         for (const auto& [name, counters] : limiters) write_errors(out, name, *counters);
-        out.metric("sluice_decision_seconds", "histogram", "Time that a decision took.");
+        out.metric("sluice_decision_duration_seconds", "histogram", "Time that a decision took.");
         for (const auto& [name, counters] : limiters) write_latency(out, name, *counters);
         out.metric("sluice_rule_requests_total", "counter", "Requests by rule.");
         for (const auto& [name, counters] : rules) {
@@ -85,6 +108,7 @@ public:
                 out.sample({{"rule", name}, {"outcome", outcome_names[i]}}, counters->of(static_cast<Outcome>(i)));
             }
         }
+        write_reloads(out);
         write_readings(out, readings);
         return out.text();
     }
@@ -102,13 +126,13 @@ private:
         Source readings;
     };
 
-    template <class T>
-    std::shared_ptr<T> named(Named<T>& all, const std::string& name) {
+    template <class T, class... Arguments>
+    std::shared_ptr<T> named(Named<T>& all, const std::string& name, Arguments... arguments) {
         const std::lock_guard lock{mutex_};
         std::erase_if(all, [](const auto& entry) { return entry.second.expired(); });
         auto& known = all[name];
         auto counters = known.lock();
-        if (!counters) known = counters = std::make_shared<T>();
+        if (!counters) known = counters = std::make_shared<T>(std::move(arguments)...);
         return counters;
     }
     template <class T>
@@ -150,6 +174,17 @@ private:
         return all;
     }
 
+    /// As Prometheus calls these of its own configuration.
+    void write_reloads(PrometheusText& out) const {
+        if (!has_reloads_.load(std::memory_order_relaxed)) return;
+        out.metric("sluice_rules_last_reload_successful", "gauge",
+                   "1 if the rules file was read without an error the last time.");
+        out.sample({}, reload_status_.is_good());
+        out.metric("sluice_rules_last_reload_success_timestamp_seconds", "gauge",
+                   "When a rules file was last read without an error.");
+        out.sample({}, reload_status_.last_success().count());
+    }
+
     static void write_errors(PrometheusText& out, const std::string& name, const LimiterCounters& counters) {
         for (const auto& entry : sluice::detail::errc_table) {
             const auto count = counters.with_error(entry.code);
@@ -181,7 +216,10 @@ private:
         }
     }
 
+    std::atomic<bool> has_reloads_{false};
+    ReloadStatus reload_status_{};
     mutable std::mutex mutex_;
+    std::shared_ptr<TopKeys> denied_keys_{};
     Named<LimiterCounters> limiters_;
     Named<RuleCounters> rules_;
     Source kept_;

@@ -118,6 +118,11 @@ public:
         for_each(state, [&](const auto& policy, auto& part) { sluice::reserve(policy, part, now, cost); });
     }
 
+    std::chrono::nanoseconds lease_end(std::chrono::nanoseconds at) const noexcept
+        requires(LeasablePolicy<Policies>&&...) {
+        return std::apply([&](const auto&... policy) { return std::min({policy.lease_end(at)...}); }, policies_);
+    }
+
     /// Those of the parts, one after the other.
     auto encode(const State& state) const noexcept requires(StateCodec<Policies>&&...) {
         std::array<std::int64_t, (state_integers<Policies> + ...)> integers{};

@@ -88,6 +88,11 @@ public:
         }
     }
 
+    /// The end of the window.
+    constexpr std::chrono::nanoseconds lease_end(std::chrono::nanoseconds at) const noexcept {
+        return std::chrono::nanoseconds{window_.end_after(at.count())};
+    }
+
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{state.end_ns};
     }

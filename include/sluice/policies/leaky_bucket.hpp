@@ -29,6 +29,7 @@ class LeakyBucket {
 public:
     using State = detail::BucketState;
     static constexpr std::string_view kind = "leaky_bucket";
+    static constexpr bool is_queue = true;  ///< see QueuePolicy
 
     /// Three numbers or four.
     struct Parameters {

@@ -97,6 +97,11 @@ public:
         }
     }
 
+    /// The end of the current window.
+    constexpr std::chrono::nanoseconds lease_end(std::chrono::nanoseconds at) const noexcept {
+        return std::chrono::nanoseconds{window_.end_after(at.count())};
+    }
+
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return std::chrono::nanoseconds{empty_at(state)};
     }

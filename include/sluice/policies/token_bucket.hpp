@@ -70,6 +70,11 @@ public:
         bucket_.refund(state, now.count(), units);
     }
 
+    /// Never: tokens that were taken may be spent at any time.
+    static constexpr std::chrono::nanoseconds lease_end(std::chrono::nanoseconds) noexcept {
+        return std::chrono::nanoseconds::max();
+    }
+
     constexpr std::chrono::nanoseconds expires_at(const State& state) const noexcept {
         return detail::Bucket::expires_at(state);
     }

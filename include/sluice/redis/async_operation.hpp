@@ -42,7 +42,7 @@ public:
 
     std::error_code encode(EncodedKeys& scratch, CallSet& calls) override {
         RedisCodec::Prepared prepared;
-        if (const auto error = codec_.prepare(request_.scope, now_, prepared)) return error;
+        if (const auto error = codec_.prepare(request_, RedisCodec::is_seldom(request_), now_, prepared)) return error;
         width_ = prepared.width();
         scratch.encode(prepared.key_prefix(), prepared.keys_each(), {&request_.key, 1}, request_.operation,
                        request_.units);
@@ -57,9 +57,10 @@ public:
         call.values_each = width_;
         call.values = values;
         calls.collect(ticket, call);
-        decision = call.error
-                       ? failure(call.error)
-                       : RedisCodec::decode(request_, RedisPolicy<P>::at_server_resolution(policy_), values.data());
+        decision = call.error ? failure(call.error)
+                              : RedisCodec::decode(request_, RedisCodec::is_seldom(request_),
+                                                   RedisPolicy<P>::at_server_resolution(policy_), values.data())
+                                    .decision;
     }
 
     bool is_abandoned() const noexcept override { return sluice::is_abandoned(done_); }

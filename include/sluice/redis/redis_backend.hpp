@@ -20,6 +20,7 @@
 #include <sluice/redis/link/topology.hpp>
 #include <sluice/redis/redis_codec.hpp>
 #include <sluice/redis/redis_options.hpp>
+#include <sluice/redis/redis_pipeline.hpp>
 #include <sluice/redis/redis_policy.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/state_swap.hpp>
@@ -63,13 +64,50 @@ public:
     std::error_code decide(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
                            Now now, const Deadline& deadline) {
         if constexpr (ScriptedPolicy<P>) {
-            return decide_by_script(request, keys, out, now, deadline);
+            if (keys.size() == 1) {
+                Consumption one;
+                const auto error = ask_one(request, RedisCodec::is_seldom(request), one, now, deadline);
+                out[0] = one.decision;
+                return error;
+            }
+            const std::size_t batch = topology_->has_slots() ? 1 : ScriptCall::max_decisions;
+            return ask_many(request, batch, keys, out, now, deadline);
         } else if constexpr (StateCodec<P>) {
             return detail::remote::CasDecision<P, RedisBackend>::decide(*this, request, keys, out, now, deadline);
         } else {
             return Errc::misconfigured;  // check() tells it to the compiler
         }
     }
+
+    /// Of one key, with what it took.
+    template <Policy P>
+    std::error_code consume(const Request<P>& request, Consumption& out, Now now, const Deadline& deadline) {
+        if constexpr (ScriptedPolicy<P>) {
+            return ask_one(request, true, out, now, deadline);
+        } else if constexpr (StateCodec<P>) {
+            return detail::remote::CasDecision<P, RedisBackend>::consume(*this, request, out, now, deadline);
+        } else {
+            return Errc::misconfigured;
+        }
+    }
+
+    // For Pipeline.
+    using Together = RedisPipeline;
+    template <Policy P>
+    void add(Together& together, const Request<P>& request, Consumption& out) {
+        if constexpr (ScriptedPolicy<P>) {
+            together.add(*topology_, codec_, request, out);
+        } else {
+            together.add_alone([this, request, &out](const Deadline& deadline) {
+                const bool takes = request.operation == Operation::consume || request.operation == Operation::take;
+                const auto error = takes
+                                       ? consume(request, out, std::nullopt, deadline)
+                                       : decide(request, {&request.key, 1}, {&out.decision, 1}, std::nullopt, deadline);
+                if (error) out.decision = failure(error);
+            });
+        }
+    }
+    void run(Together& together, const Deadline& deadline) { together.run(*topology_, deadline); }
 
     // For CasDecision.
     detail::remote::KeyLocks& key_locks() noexcept { return key_locks_; }
@@ -80,37 +118,30 @@ public:
     }
 
 private:
-    template <ScriptedPolicy P>
-    std::error_code decide_by_script(const Request<P>& request, std::span<const std::string_view> keys,
-                                     std::span<Decision> out, Now now, const Deadline& deadline) {
-        if (keys.size() == 1) return decide_at_once<1>(request, keys, out, now, deadline);
-        const std::size_t batch = topology_->has_slots() ? 1 : ScriptCall::max_decisions;
-        if (keys.size() <= batch) return decide_at_once<ScriptCall::max_decisions>(request, keys, out, now, deadline);
-        return decide_in_batches(request, batch, keys, out, now, deadline);
-    }
-
-    /// At most `most` keys, in one call; all but the keys is on the stack.
-    template <std::size_t most, Policy P>
-    std::error_code decide_at_once(const Request<P>& request, std::span<const std::string_view> keys,
-                                   std::span<Decision> out, Now now, const Deadline& deadline) {
+    /// All on the stack but the key.
+    template <Policy P>
+    std::error_code ask_one(const Request<P>& request, bool settles, Consumption& out, Now now,
+                            const Deadline& deadline) {
         RedisCodec::Prepared prepared;
-        if (const auto error = codec_.prepare(request.scope, now, prepared)) return error;
-        std::array<std::int64_t, most * RedisCodec::most_values<P>> on_stack;
-        const auto values = std::span{on_stack}.first(keys.size() * prepared.width());
-        const EncodedKeys encoded{prepared.key_prefix(), prepared.keys_each(), keys, request.operation, request.units};
-        ScriptCall call = make_call(prepared, encoded, keys.size(), values);
+        if (const auto error = codec_.prepare(request, settles, now, prepared)) return error;
+        std::array<std::int64_t, RedisCodec::most_values<P>> values;
+        const EncodedKeys encoded{
+            prepared.key_prefix(), prepared.keys_each(), {&request.key, 1}, request.operation, request.units};
+        ScriptCall call = make_call(prepared, encoded, 1, std::span{values}.first(prepared.width()));
         topology_->run({&call, 1}, deadline);
-        decode(request, call, out);
+        if (call.error) return call.error;
+        const auto stepping = RedisPolicy<P>::at_server_resolution(request.scope.policy);
+        out = RedisCodec::decode(request, settles, stepping, values.data());
         return {};
     }
 
     /// In calls of `batch` keys each, all at once.
     template <Policy P>
-    std::error_code decide_in_batches(const Request<P>& request, std::size_t batch,
-                                      std::span<const std::string_view> keys, std::span<Decision> out, Now now,
-                                      const Deadline& deadline) {
+    std::error_code ask_many(const Request<P>& request, std::size_t batch, std::span<const std::string_view> keys,
+                             std::span<Decision> out, Now now, const Deadline& deadline) {
         RedisCodec::Prepared prepared;
-        if (const auto error = codec_.prepare(request.scope, now, prepared)) return error;
+        const bool settles = RedisCodec::is_seldom(request);
+        if (const auto error = codec_.prepare(request, settles, now, prepared)) return error;
         const std::size_t width = prepared.width();
         std::vector<std::int64_t> values(keys.size() * width);
         std::vector<EncodedKeys> encoded;
@@ -124,8 +155,12 @@ private:
                                       std::span{values}.subspan(done * width, some.size() * width)));
         }
         topology_->run(calls, deadline);
-        for (std::size_t i = 0; i != calls.size(); ++i)
-            decode(request, calls[i], out.subspan(i * batch, calls[i].decisions));
+        const auto stepping = RedisPolicy<P>::at_server_resolution(request.scope.policy);
+        for (std::size_t i = 0; i != keys.size(); ++i) {
+            const ScriptCall& call = calls[i / batch];
+            out[i] = call.error ? failure(call.error)
+                                : RedisCodec::decode(request, settles, stepping, &values[i * width]).decision;
+        }
         return {};
     }
 
@@ -134,15 +169,6 @@ private:
         ScriptCall call = prepared.call(keys, decisions, values);
         if (topology_->has_slots()) call.slot = keys.slot();
         return call;
-    }
-
-    template <Policy P>
-    static void decode(const Request<P>& request, const ScriptCall& call, std::span<Decision> out) {
-        const auto stepping = RedisPolicy<P>::at_server_resolution(request.scope.policy);
-        for (std::size_t i = 0; i != out.size(); ++i) {
-            out[i] = call.error ? failure(call.error)
-                                : RedisCodec::decode(request, stepping, &call.values[i * call.values_each]);
-        }
     }
 
     std::unique_ptr<Topology> topology_;

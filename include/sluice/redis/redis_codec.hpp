@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/operate.hpp>
 #include <sluice/redis/redis_policy.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/wire/encoded_keys.hpp>
@@ -38,11 +39,19 @@ public:
 
     explicit RedisCodec(std::string key_prefix) : key_prefix_(std::move(key_prefix)) {}
 
+    static constexpr std::size_t settling_values = 2;  ///< in front of an answer that settles: the time, what was taken
+
     /// The integers of one answer, at most.
     template <Policy P>
-    static constexpr std::size_t most_values = *std::max_element(RedisPolicy<P>::values.begin(),
-                                                                 RedisPolicy<P>::values.end()) +
-                                               (RedisPolicy<P>::keys == 1 ? 0 : 1);
+    static constexpr std::size_t most_values =
+        *std::max_element(RedisPolicy<P>::values.begin(), RedisPolicy<P>::values.end()) + settling_values;
+
+    /// Whether a request is for the script of what is asked seldom.
+    template <Policy P>
+    static bool is_seldom(const Request<P>& request) noexcept {
+        return request.operation > Operation::reset || (PacingPolicy<P> && request.operation == Operation::consume &&
+                                                        request.max_delay != std::chrono::nanoseconds::max());
+    }
 
     /// Throws std::invalid_argument where the store cannot run the policy.
     template <Policy P>
@@ -89,41 +98,63 @@ public:
         std::size_t width_ = 1;
     };
 
-    /// Errc::misconfigured where Redis cannot run the policy. `now` is the caller's time, or nothing: then it is the
-    /// server's. May throw std::bad_alloc.
+    /// Errc::misconfigured where Redis cannot run the policy. `settles`: by the script of what is asked seldom, whose answers
+    /// tell what was taken. `now` is the caller's time, or nothing: then it is the server's. May throw std::bad_alloc.
     template <Policy P>
-    std::error_code prepare(const Scope<P>& scope, Now now, Prepared& prepared) {
+    std::error_code prepare(const Request<P>& request, bool settles, Now now, Prepared& prepared) {
         using Traits = RedisPolicy<P>;
-        const std::size_t variant = Traits::variant(scope.policy);
-        prepared.scope_ = now ? nullptr : scopes_.find(scope.id);
+        const auto& scope = request.scope;
+        const std::size_t variant = settles ? 0 : Traits::variant(scope.policy);
+        prepared.scope_ = settles || now ? nullptr : scopes_.find(scope.id);
         if (prepared.scope_ == nullptr) {
             if (!Traits::problem(scope.policy).empty()) return Errc::misconfigured;
-            prepared.made_ = describe(scope, variant, now);
-            prepared.scope_ = now ? prepared.made_.get() : scopes_.keep(prepared.made_);
+            auto made = describe(scope, variant, now);
+            if (settles) add_settling_arguments(request, made->common);
+            prepared.made_ = std::move(made);
+            prepared.scope_ = settles || now ? prepared.made_.get() : scopes_.keep(prepared.made_);
         }
-        prepared.scripts_ = &scripts<P>()[variant][now ? 1 : 0];
+        const AllScripts& all = scripts<P>();
+        prepared.scripts_ = &(settles ? all.settling : all.variants[variant])[now ? 1 : 0];
         prepared.keys_each_ = Traits::keys;
-        prepared.width_ = Traits::values[variant] + shared_time_values<P>;
+        prepared.width_ = Traits::values[variant] + (settles ? settling_values : shared_time_values<P>);
         return {};
     }
 
-    /// `stepping` is RedisPolicy<P>::at_server_resolution of the request's policy, `answer` what the script said of one key.
+    /// `stepping` is RedisPolicy<P>::at_server_resolution of the request's policy, `answer` what the script said of one key,
+    /// prepared with the same `settles`; without it there is no more than a Decision.
     template <Policy P, class Stepping>
-    static Decision decode(const Request<P>& request, const Stepping& stepping, const std::int64_t* answer) noexcept {
-        if (*answer == ScriptCall::wrong_type) return failure(Errc::wrong_type);
-        const bool has_decision = request.operation == Operation::consume || request.operation == Operation::peek;
-        if (!has_decision) return Decision{};
+    static Consumption decode(const Request<P>& request, bool settles, const Stepping& stepping,
+                              const std::int64_t* answer) noexcept {
+        if (*answer == ScriptCall::wrong_type) return {failure(Errc::wrong_type)};
         const P& policy = request.scope.policy;
-        const std::size_t variant = RedisPolicy<P>::variant(policy);
         std::chrono::nanoseconds now{0};
-        if constexpr (shared_time_values<P> == 0) {
-            now = RedisPolicy<P>::now(policy, variant, answer);
-        } else {
+        std::uint64_t taken = 0;
+        if (settles) {
             now = from_us(*answer++);
+            taken = static_cast<std::uint64_t>(*answer++);
+        } else if constexpr (shared_time_values<P> != 0) {
+            now = from_us(*answer++);
+        } else {
+            now = RedisPolicy<P>::now(policy, RedisPolicy<P>::variant(policy), answer);
         }
+        switch (request.operation) {
+            case Operation::consume:
+            case Operation::peek:
+            case Operation::take: break;
+            default: return {};
+        }
+        const std::size_t variant = settles ? 0 : RedisPolicy<P>::variant(policy);
         auto state = RedisPolicy<P>::state(policy, variant, answer, now);
-        if (request.operation == Operation::peek) return sluice::peek(stepping, state, now, request.units);
-        return stepping.step(state, now, request.units);
+        const Request<Stepping> same{{request.scope.name, stepping, request.scope.id},
+                                     request.key,
+                                     request.units,
+                                     request.operation,
+                                     request.max_delay};
+        Consumption consumption{.at = now};
+        consumption.decision = operate(same, state, now, consumption.units);
+        // The server has already acted. It counts as the policy does; if it ever did not, its word would hold.
+        if (settles && consumption.units != taken) return {failure(Errc::protocol)};
+        return consumption;
     }
 
 private:
@@ -132,7 +163,18 @@ private:
     static constexpr std::size_t shared_time_values = RedisPolicy<P>::keys == 1 ? 0 : 1;
 
     template <Policy P>
-    std::unique_ptr<const ScopeCache::Entry> describe(const Scope<P>& scope, std::size_t variant, Now now) const {
+    static void add_settling_arguments(const Request<P>& request, Arguments& out) {
+        out.add(request.operation == Operation::take        ? std::string_view{"take"}
+                : request.operation == Operation::give_back ? std::string_view{"give_back"}
+                                                            : std::string_view{"consume"});
+        out.add(std::clamp<std::int64_t>(request.consumed_at / resolution, 0, max_time_us));
+        RedisPolicy<P>::bounds(
+            request.scope.policy,
+            request.operation == Operation::consume ? request.max_delay : std::chrono::nanoseconds::max(), out);
+    }
+
+    template <Policy P>
+    std::unique_ptr<ScopeCache::Entry> describe(const Scope<P>& scope, std::size_t variant, Now now) const {
         using Traits = RedisPolicy<P>;
         auto entry = std::make_unique<ScopeCache::Entry>();
         entry->scope_id = scope.id;
@@ -142,17 +184,21 @@ private:
         return entry;
     }
 
-    /// For each variant of the policy with the server's time and with the caller's.
-    using AllScripts = std::vector<std::array<Scripts, 2>>;
+    /// Each with the server's time and with the caller's.
+    struct AllScripts {
+        std::vector<std::array<Scripts, 2>> variants{};
+        std::array<Scripts, 2> settling;
+    };
 
     /// Made once for each policy, and never destroyed: static objects of the program may still use a store.
     template <Policy P>
     static const AllScripts& scripts() {
         constexpr auto& parts = RedisPolicy<P>::parts;
         static const AllScripts& all = *[] {
-            auto made = std::make_unique<AllScripts>();
+            auto made = std::unique_ptr<AllScripts>{new AllScripts{
+                .settling = {Scripts{SettlingFrame{parts[0], false}}, Scripts{SettlingFrame{parts[0], true}}}}};
             for (const auto& one : parts)
-                made->push_back({Scripts{ScriptFrame{one, false}}, Scripts{ScriptFrame{one, true}}});
+                made->variants.push_back({Scripts{ScriptFrame{one, false}}, Scripts{ScriptFrame{one, true}}});
             return made.release();
         }();
         return all;

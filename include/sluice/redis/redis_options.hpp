@@ -16,6 +16,17 @@
 
 namespace sluice {
 
+/// How to talk to the sentinels of redis+sentinel://.
+struct RedisSentinelOptions {
+    /// Asked whenever a sentinel is dialled; without it nobody logs in: the user of the URL is the master's.
+    std::function<RedisCredentials()> credentials{};
+    /// A sluice::Tls for the sentinels alone; without it that of RedisOptions, for rediss+sentinel://.
+    std::shared_ptr<const detail::remote::ChannelFactory> tls{};
+    /// How often they are asked though no connection fails, by one call for all: so long a master that they have replaced may
+    /// be used, where it does not know that yet. 10 ms .. 1 h.
+    std::chrono::milliseconds recheck{1'000};
+};
+
 struct RedisOptions {
     /// For one call from beginning to end: waiting for a connection, dialling, logging in, the script. More than twice the
     /// usual round trip: an answer that takes longer than half of it counts as half a failure. 1 ms .. 1 min.
@@ -40,6 +51,7 @@ struct RedisOptions {
 
     /// For rediss:// and its kind: a sluice::Tls of <sluice/tls.hpp>, component sluice::tls.
     std::shared_ptr<const detail::remote::ChannelFactory> tls{};
+    RedisSentinelOptions sentinel{};
 
     /// *this, or std::invalid_argument.
     const RedisOptions& checked() const {
@@ -50,6 +62,7 @@ struct RedisOptions {
         check("breaker.longest_pause", breaker.longest_pause.count(), 3'600'000);
         check("max_waiting", max_waiting, 1'000'000);
         check("max_idle", max_idle.count(), 3'600'000);
+        check("sentinel.recheck", sentinel.recheck.count() / 10, 360'000);
         if (prefix.size() > 256) {
             detail::throw_invalid("RedisOptions::prefix", std::to_string(prefix.size()) + " bytes",
                                   "at most 256 bytes long");

@@ -12,6 +12,7 @@
 #include <sluice/detail/skew.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/redis/lua/script_frame.hpp>
+#include <sluice/redis/lua/settling_frame.hpp>
 #include <sluice/redis/wire/resp.hpp>
 
 namespace sluice {
@@ -28,6 +29,7 @@ namespace sluice {
 ///     static std::size_t variant(const P&);
 ///     static std::string_view problem(const P&);                  // why it can't be exact in Redis, or empty
 ///     static void arguments(const P&, std::size_t variant, std::int64_t min_life_ms, detail::redis::Arguments&);
+///     static void bounds(const P&, nanoseconds max_delay, detail::redis::Arguments&);  // of each part that paces
 ///     static auto at_server_resolution(const P&);                 // a Policy that steps such a state
 ///     static State state(const P&, std::size_t variant, const std::int64_t* answer, std::chrono::nanoseconds now);
 ///     static nanoseconds now(const P&, std::size_t variant, const std::int64_t* answer);  // one that suits the answer

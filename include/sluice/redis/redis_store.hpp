@@ -50,6 +50,12 @@ namespace sluice {
 /// its own RedisOptions::connections: a lost master fails the calls of its slots alone, and these succeed within
 /// 0.2 s of another taking its place. Where the cluster says that nobody serves a slot, that is Errc::busy.
 ///
+/// Sentinel (redis+sentinel://): every dial asks the sentinels, one after another from the one that answered last, who the
+/// master is, and the server whether it is one (a user with few rights needs +role; at the sentinels,
+/// +sentinel|get-master-addr-by-name). A call every RedisOptions::sentinel.recheck asks again for all, so that a master
+/// that was replaced without knowing is left by then. A master that comes back empty before the sentinels have noticed is
+/// still theirs, and is used: its keys begin anew. So they do as far as replicas lagged behind a lost master.
+///
 /// Use a database without eviction (maxmemory-policy noeviction): an evicted key is a fresh one. ping() looks: it runs
 /// what decisions need, on a connection of its own, with a key prefix:ping of a second's life.
 class RedisStore : public detail::remote::RemoteStore<detail::redis::RedisBackend> {

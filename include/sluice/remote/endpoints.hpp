@@ -30,6 +30,8 @@ public:
     using Clock = Deadline::Clock;
     static constexpr std::chrono::seconds lifetime{30};
 
+    /// Those alone that are told: see move_to().
+    Endpoints() = default;
     explicit Endpoints(Endpoint endpoint, Resolver::Function resolve = {}) {
         if (!endpoint.path.empty()) {
             known_.push_back({Address::of_path(endpoint.path)});
@@ -42,7 +44,7 @@ public:
 
     /// Where no new look-up succeeds, what an older one found is better than nothing. Throws as Resolver::look_up.
     std::error_code find(std::vector<Address>& found, const Deadline& deadline) {
-        std::error_code error;
+        std::error_code error = Errc::unresolved;
         if (needs_look_up()) {
             Resolver::Found fresh;
             error = resolver_->look_up(fresh, has_any() ? deadline.share(2) : deadline, lifetime);
@@ -122,6 +124,20 @@ public:
         known_ = std::move(fresh);
         sort();
         fresh_until_ = at + lifetime;
+    }
+
+    /// These alone are right from now on: connections to others are of no more use.
+    void move_to(const std::vector<Address>& addresses, Clock::time_point now = Clock::now()) {
+        const auto is_right = [&](const Known& known) {
+            return std::find(addresses.begin(), addresses.end(), known.address) != addresses.end();
+        };
+        bool is_move = false;
+        {
+            const std::lock_guard lock{mutex_};
+            is_move = !std::all_of(known_.begin(), known_.end(), is_right);
+        }
+        learn(addresses, now);
+        if (is_move) retirements_.fetch_add(1, std::memory_order_release);
     }
 
 private:

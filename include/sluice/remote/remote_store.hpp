@@ -16,6 +16,7 @@
 
 #include <sluice/error.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/pipeline.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail::remote {
@@ -30,6 +31,9 @@ namespace sluice::detail::remote {
 ///     std::error_code decide(const Request<P>&,        // Decision is set. Never sent when there is too little time
 ///                            std::span<const std::string_view> keys, std::span<Decision> out,
 ///                            std::optional<std::chrono::nanoseconds> now, const Deadline&);
+///     template <Policy P>                              // the same of one key, with what it took
+///     std::error_code consume(const Request<P>&, Consumption&, std::optional<std::chrono::nanoseconds> now,
+///                             const Deadline&);
 ///     std::error_code ping(const Deadline&);           // may throw
 ///     template <Policy P> void check(const Scope<P>&); // throws std::invalid_argument
 ///     Stats stats() const;
@@ -51,6 +55,16 @@ public:
         return decide(request, std::optional{now});
     }
 
+    /// decide() of a request to consume or to take, and what it took.
+    template <Policy P>
+    Consumption consume(const Request<P>& request) const noexcept {
+        return consume(request, std::nullopt);
+    }
+    template <Policy P>
+    Consumption consume_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
+        return consume(request, std::optional{now});
+    }
+
     /// As many keys as there is time for: those that are not reached before the deadline carry Errc::timeout, and were
     /// not sent.
     template <Policy P>
@@ -63,6 +77,17 @@ public:
                         std::span<Decision> out) const noexcept {
         decide_many(request, std::optional{now}, keys, out);
     }
+
+    /// See PipelineStore; of a backend that can do it.
+    auto pipeline() const requires requires { typename Backend::Together; }
+    { return Pipeline<Backend>{backend_}; }
+    const void* pipeline_id() const noexcept { return backend_.get(); }
+    template <Policy P>
+    void add(Pipeline<Backend>& pipeline, const Request<P>& request, Consumption& out) const {
+        pipeline.add(request, out);
+    }
+    template <Policy P>
+    void finish(const Request<P>&, Consumption&) const noexcept {}
 
     /// Whether the server could decide: for health checks. On a connection of its own, whatever the breaker says.
     std::error_code ping(std::chrono::nanoseconds timeout) const noexcept {
@@ -93,6 +118,21 @@ private:
     }
 
     template <Policy P>
+    Consumption consume(const Request<P>& request, Now now) const noexcept {
+        Consumption consumption;
+        std::error_code error;
+        try {
+            error = fits(request.key) ? backend_->consume(request, consumption, now, Deadline{backend_->timeout()})
+                                      : make_error_code(Errc::invalid_argument);
+        } catch (...) {
+            error = Errc::no_memory;
+        }
+        if (error) consumption = {failure(error)};
+        if (consumption.decision.error) backend_->count_failure(consumption.decision.error);
+        return consumption;
+    }
+
+    template <Policy P>
     void decide_many(const Request<P>& request, Now now, std::span<const std::string_view> keys,
                      std::span<Decision> out) const noexcept {
         const Deadline deadline{backend_->timeout()};
@@ -110,7 +150,6 @@ private:
     template <Policy P>
     void decide_fitting(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
                         Now now, const Deadline& deadline) const noexcept {
-        if (!is_known(request)) return fail(out, Errc::unsupported);
         try {
             if (std::all_of(keys.begin(), keys.end(), fits)) {
                 ask(request, keys, out, now, deadline);
@@ -158,12 +197,6 @@ private:
         }
     }
 
-    /// What the servers' scripts can do so far.
-    template <Policy P>
-    static bool is_known(const Request<P>& request) noexcept {
-        return request.operation <= Operation::reset &&
-               (!PacingPolicy<P> || request.max_delay == std::chrono::nanoseconds::max());
-    }
     static bool fits(std::string_view key) noexcept { return key.size() <= Backend::max_key_bytes; }
 
     std::shared_ptr<Backend> backend_;

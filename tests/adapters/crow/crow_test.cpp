@@ -46,6 +46,8 @@ public:
             });
         }
         CROW_ROUTE(app_, "/smuggled")([this] { return ++smuggled, "x"; });
+        CROW_ROUTE(app_, "/login")
+        ([](const crow::request& request) { return crow::response{request.url_params.get("good") ? 200 : 401}; });
         CROW_ROUTE(app_, "/throw")([]() -> std::string { throw std::runtime_error{"oops"}; });
         CROW_ROUTE(app_, "/own")
         ([] {
@@ -79,11 +81,13 @@ public:
 
 private:
     static RuleSet rules() {
+        Rule login = limited("login", "/login", 1);
+        login.tiers[0].limits[0].counted = Counted::failures;
         Rule elsewhere{.name = "local", .routes = {RoutePattern{"/local"}}};
         Rule paced{.name = "paced", .routes = {RoutePattern{"/paced"}}};
         const RateLimiter queue{sluice::LeakyBucket{4, sluice::per_second(5)}, {.name = "paced"}};
         paced.tiers = {{.limits = {{queue}}}};
-        return RuleSet{{paced, limited("own", "/own", 9), limited("two", "/two", 2), limited("one", "/one", 1),
+        return RuleSet{{paced, login, limited("own", "/own", 9), limited("two", "/two", 2), limited("one", "/one", 1),
                         limited("throw", "/throw", 2), limited("socket", "/socket", 1), elsewhere},
                        limited("default", "/", 10)};
     }
@@ -287,4 +291,12 @@ TEST_CASE("crow: the denial of a large upload reaches a client that writes it al
         CHECK(status(client.ask(raw_request("POST", "/one", {}, std::string(size, 'x')))) == 429);
         CHECK(status(client.ask(raw_request("GET", "/free"))) == 200);
     }
+}
+
+TEST_CASE("crow: only failed logins count", "[crow]") {
+    LoopbackServer server;
+    RawClient client{server.port};
+    for (int i = 0; i < 3; ++i) CHECK(status(client.ask(raw_request("GET", "/login?good=1"))) == 200);
+    CHECK(status(client.ask(raw_request("GET", "/login"))) == 401);
+    CHECK(status(client.ask(raw_request("GET", "/login?good=1"))) == 429);
 }

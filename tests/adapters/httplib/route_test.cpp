@@ -286,3 +286,32 @@ TEST_CASE("httplib: the body of a denied request is read up to a bound, where a 
     }
     CHECK(read == 5000);
 }
+
+TEST_CASE("httplib: only failed logins count, and a handler reports what a request has cost", "[httplib]") {
+    const auto counted = [](const std::string& name, int capacity, Counted what, int cost = 1) {
+        Rule rule{.name = name, .routes = {RoutePattern{"/" + name}}};
+        rule.tiers = {{.limits = {{.limiter = RateLimiter{TokenBucket{capacity, sluice::per_hour(1)}, {.name = name}},
+                                   .cost = cost,
+                                   .counted = what}}}};
+        return rule;
+    };
+    const Guard guard{RuleSet{{counted("login", 2, Counted::failures), counted("routed", 1, Counted::failures),
+                               counted("throw", 1, Counted::failures), counted("tokens", 10, Counted::reported, 5)}}};
+    const RouteServer server{[&](httplib::Server& s) {
+        const auto limiter = install(s, guard, Anonymous{}, {.left_to_routes = {"routed"}});
+        const auto login = [](const Request& request, Response& response) {
+            response.status = request.has_param("good") ? 200 : 401;
+        };
+        s.Get("/login", login).Get("/routed", limiter.route("routed", login));
+        s.Get("/throw", [](const Request&, Response&) { throw std::runtime_error{"oops"}; });
+        s.Get("/tokens", [limiter](const Request& request, Response&) { limiter.verdict(request)->report_cost(1); });
+    }};
+    for (int i = 0; i < 5; ++i) CHECK(server.status("GET", "/login?good=1") == 200);
+    for (const int expected : {401, 401, 429}) CHECK(server.status("GET", "/login") == expected);
+    CHECK(server.status("GET", "/login?good=1") == 429);
+    for (int i = 0; i < 3; ++i) CHECK(server.status("GET", "/routed?good=1") == 200);
+    for (const int expected : {401, 429}) CHECK(server.status("GET", "/routed") == expected);
+    for (const int expected : {500, 429}) CHECK(server.status("GET", "/throw") == expected);
+    for (int i = 0; i < 6; ++i) CHECK(server.status("GET", "/tokens") == 200);
+    CHECK(server.status("GET", "/tokens") == 429);  // four left, and the estimate is five
+}

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <system_error>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <sluice/redis.hpp>
 #include <sluice/sluice.hpp>
@@ -63,4 +67,25 @@ TEST_CASE("an event loop waits for no handshake beyond its timeout") {
     const AsyncRedis redis{"redis" + server.url().replace(0, 5, "s"),
                            {.timeout = 50ms, .tls = Tls{.ca_file = files.ca()}}};
     CHECK(decide(redis).error == Errc::timeout);
+}
+
+TEST_CASE("a forked child that drops what it inherited does not end its parent's connection") {
+    const Certificates files;
+    const int port = RedisServer::free_port();
+    const RedisServer server{files.options(port)};
+    auto redis = std::make_unique<AsyncRedis>("rediss://localhost:" + std::to_string(port),
+                                              sluice::RedisOptions{.timeout = 5s, .tls = Tls{.ca_file = files.ca()}});
+    CHECK(decide(*redis).remaining == 999);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::alarm(30);
+        redis.reset();
+        ::_exit(0);
+    }
+    int status = -1;
+    while (::waitpid(child, &status, 0) < 0) {
+    }
+    CHECK(status == 0);
+    CHECK(decide(*redis).remaining == 998);
+    CHECK(redis->stats().dials == 1);
 }

@@ -178,3 +178,40 @@ TEST_CASE("a rule that the program names applies whatever the path", "[http][ver
     CHECK(rules.check(asked({}, {}, caller, "gone")).rule()->name == "rest");
     CHECK(Rules{RuleSet{}}.check(asked({}, {}, caller, "gone")).rule() == nullptr);
 }
+
+TEST_CASE("limits of remote stores are charged together, and a denial says who denied", "[http][verdict]") {
+    const ManualClock clock;
+    using Memory = MemoryStore<TokenBucket, ManualClock>;
+    const ::FailingStore first{Memory{{.max_keys = 100}, clock}};
+    const ::FailingStore second{Memory{{.max_keys = 100}, clock}};
+    const auto limiter = [](const char* name, const auto& store, int capacity, sluice::FailureMode mode) {
+        return AnyLimiter{
+            RateLimiter{TokenBucket{capacity, sluice::per_hour(1)}, store, {.name = name, .on_failure = mode}}};
+    };
+    using enum sluice::FailureMode;
+    const AnyLimiter wide = limiter("wide", first, 9, allow);
+    const AnyLimiter narrow = limiter("narrow", second, 1, deny);
+    const Guard guard{RuleSet{{rule_with({{wide}, {narrow}})}}};
+    CHECK(guard.handle({"GET", "/a", "192.0.2.1"}).allowed);
+
+    const auto violated = [&](int status) {
+        const auto answer = guard.handle({"GET", "/a", "192.0.2.1"});
+        CHECK_FALSE(answer.allowed);
+        CHECK(answer.denial.status == status);
+        const auto at = answer.denial.content.find("\"violated-policies\":");
+        return answer.denial.content.substr(at + 20);
+    };
+    CHECK(violated(429) == "[\"narrow\"]}");
+    CHECK(wide.peek("ip:192.0.2.1").remaining == 8);  // it has its unit back
+    first.fail(Errc::timeout);                        // and lets all pass, as its mode says
+    CHECK(violated(429) == "[\"narrow\"]}");
+    first.recover();
+    second.fail(Errc::timeout);
+    CHECK(violated(503) == "[\"narrow\"]}");
+    CHECK(wide.peek("ip:192.0.2.1").remaining == 8);
+    second.fail(Errc::invalid_argument);
+    CHECK(violated(400) == "[\"narrow\"]}");
+    first.fail(Errc::timeout);
+    second.recover();
+    CHECK(guard.handle({"GET", "/a", "192.0.2.2"}).allowed);
+}

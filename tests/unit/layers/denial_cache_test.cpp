@@ -146,6 +146,61 @@ TEST_CASE("a refund or reset of one's own is seen at once") {
     CHECK(limiter.try_consume("key"));
 }
 
+TEST_CASE("what is taken, and given back, is known to the cache") {
+    Cached<Bucket> cached;
+    const sluice::DenialCache cache{Memory<Bucket>{{}, cached.clock}, {}, cached.clock};
+    const Bucket policy{3, sluice::per_hour(1)};
+    const sluice::Scope<Bucket> scope{"api", policy};
+    sluice::Request<Bucket> take{scope, "key", 5, sluice::Operation::take};
+    const auto all = cache.consume(take);
+    CHECK(all.units == 3);
+    CHECK(all.at == 1'000s);
+    CHECK(cache.consume(take).units == 0);
+    CHECK(cache.stats().hits == 0);
+    CHECK(cache.consume(take).decision.retry_after == 1h);
+    CHECK(cache.consume(sluice::Request<Bucket>{scope, "key"}).units == 0);
+    CHECK(cache.stats().hits == 2);
+    sluice::Request<Bucket> back{scope, "key", 2, sluice::Operation::give_back};
+    back.consumed_at = all.at;
+    CHECK_FALSE(cache.decide(back).error);
+    CHECK(cache.consume(take).units == 2);
+}
+
+TEST_CASE("a request that minds its delay is the store's, and its denial nobody else's") {
+    Cached<sluice::LeakyBucket> cached;
+    const sluice::LeakyBucket policy{10, sluice::per_second(1)};
+    const sluice::Scope<sluice::LeakyBucket> scope{"api", policy};
+    const sluice::Request<sluice::LeakyBucket> plain{scope, "key"};
+    auto hasty = plain;
+    hasty.max_delay = 500ms;
+    CHECK(cached.cache.decide(plain));
+    CHECK_FALSE(cached.cache.decide(hasty));
+    CHECK(cached.cache.decide(plain));
+    CHECK(cached.cache.stats().remembered == 0);
+}
+
+TEST_CASE("an event loop's store is asked once, too") {
+    const sluice::ManualClock clock{1'000s};
+    const Memory<Bucket> store{{}, clock};
+    const sluice::DenialCache cache{store, {}, clock};
+    STATIC_REQUIRE(sluice::AsyncStore<sluice::DenialCache<Memory<Bucket>, sluice::ManualClock>, Bucket>);
+    const Bucket policy{1, sluice::per_second(1)};
+    const sluice::Scope<Bucket> scope{"api", policy};
+    const auto ask = [&](sluice::Operation operation) {
+        sluice::Decision answer;
+        cache.decide_async(sluice::Request<Bucket>{scope, "key", 1, operation},
+                           [&](const sluice::Decision& decision) { answer = decision; });
+        return answer;
+    };
+    CHECK(ask(sluice::Operation::consume));
+    CHECK_FALSE(ask(sluice::Operation::consume));
+    CHECK(cache.stats().hits == 0);
+    CHECK(ask(sluice::Operation::consume).retry_after == 1s);
+    CHECK(cache.stats().hits == 1);
+    CHECK_FALSE(ask(sluice::Operation::refund).error);
+    CHECK(ask(sluice::Operation::consume));
+}
+
 TEST_CASE("keys, limiters and tiers have entries of their own") {
     Cached<Bucket> cached;
     const Bucket basic{1, sluice::per_second(1)};

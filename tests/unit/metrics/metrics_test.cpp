@@ -112,12 +112,12 @@ TEST_CASE("the exposition is Prometheus' text format", "[metrics]") {
     CHECK(samples.at(R"(sluice_decisions_total{limiter="a\"p\\i",outcome="allowed"})") == 1);
     CHECK(samples.at(R"(sluice_decisions_total{limiter="a\"p\\i",outcome="denied"})") == 1);
     CHECK(samples.at(R"(sluice_errors_total{limiter="a\"p\\i",reason="breaker_open"})") == 1);
-    CHECK(samples.at(R"(sluice_decision_seconds_bucket{limiter="a\"p\\i",le="1e-07"})") == 0);
-    CHECK(samples.at(R"(sluice_decision_seconds_bucket{limiter="a\"p\\i",le="2.5e-07"})") == 1);
-    CHECK(samples.at(R"(sluice_decision_seconds_bucket{limiter="a\"p\\i",le="1"})") == 1);
-    CHECK(samples.at(R"(sluice_decision_seconds_bucket{limiter="a\"p\\i",le="+Inf"})") == 2);
-    CHECK(samples.at(R"(sluice_decision_seconds_count{limiter="a\"p\\i"})") == 2);
-    CHECK(samples.at(R"(sluice_decision_seconds_sum{limiter="a\"p\\i"})") == Approx(2.0000002));
+    CHECK(samples.at(R"(sluice_decision_duration_seconds_bucket{limiter="a\"p\\i",le="1e-07"})") == 0);
+    CHECK(samples.at(R"(sluice_decision_duration_seconds_bucket{limiter="a\"p\\i",le="2.5e-07"})") == 1);
+    CHECK(samples.at(R"(sluice_decision_duration_seconds_bucket{limiter="a\"p\\i",le="1"})") == 1);
+    CHECK(samples.at(R"(sluice_decision_duration_seconds_bucket{limiter="a\"p\\i",le="+Inf"})") == 2);
+    CHECK(samples.at(R"(sluice_decision_duration_seconds_count{limiter="a\"p\\i"})") == 2);
+    CHECK(samples.at(R"(sluice_decision_duration_seconds_sum{limiter="a\"p\\i"})") == Approx(2.0000002));
     CHECK(samples.at(R"(sluice_rule_requests_total{rule="login",outcome="denied"})") == 1);
     CHECK(samples.at(R"(sluice_rule_requests_total{rule="login",outcome="would_deny"})") == 0);
     CHECK(samples.at(R"(sluice_store_keys{store="main"})") == 1);
@@ -139,7 +139,7 @@ TEST_CASE("numbers are written with all their digits", "[metrics]") {
     CHECK_THAT(text, contains_text("b_total{store=\"s\"} 18446744073709551615\n"));
     CHECK_THAT(text, contains_text("c{store=\"s\"} -3\n"));
     CHECK_THAT(text, contains_text("d{store=\"s\"} 1\n"));
-    CHECK_THAT(text, contains_text("sluice_decision_seconds_sum{limiter=\"l\"} 1000000000.000000001\n"));
+    CHECK_THAT(text, contains_text("sluice_decision_duration_seconds_sum{limiter=\"l\"} 1000000000.000000001\n"));
     CHECK(PrometheusText::number(0.1) == "0.1");
     CHECK(PrometheusText::number(1.0 / 3) == "0.3333333333333333");
     CHECK(PrometheusText::number(2.5e-7) == "2.5e-07");
@@ -181,7 +181,7 @@ TEST_CASE("a metric that the format does not have, or that the registry writes i
     CHECK_THROWS_AS(add("a b", "gauge"), std::invalid_argument);
     CHECK_THROWS_AS(add("a", "histogram"), std::invalid_argument);
     CHECK_THROWS_AS(add("sluice_decisions_total", "counter"), std::invalid_argument);
-    CHECK_THROWS_AS(add("sluice_decision_seconds_sum", "counter"), std::invalid_argument);
+    CHECK_THROWS_AS(add("sluice_decision_duration_seconds_sum", "counter"), std::invalid_argument);
     CHECK_NOTHROW(add("a:b_1", "gauge"));
 }
 

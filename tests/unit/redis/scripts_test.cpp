@@ -35,6 +35,7 @@ void add(std::map<std::string, std::string>& all, const std::string& name,
 template <sluice::Policy P>
 void add_variants(std::map<std::string, std::string>& all, const std::string& name) {
     std::size_t variant = 0;
+    all[name + ".settling.lua"] = sluice::detail::redis::SettlingFrame{sluice::RedisPolicy<P>::parts[0], false}.batch();
     for (const auto& parts : sluice::RedisPolicy<P>::parts) {
         add(all, variant == 0 ? name : name + ".variant" + std::to_string(variant), parts);
         ++variant;
@@ -47,6 +48,7 @@ void add_pairs(std::map<std::string, std::string>& all) {
         const auto& parts = sluice::RedisPolicy<sluice::AllOf<First, Second>>::parts[0];
         const std::string name = std::string{"all_of."} + std::string{First::kind} + '.' + std::string{Second::kind};
         add(all, name, parts);
+        all[name + ".settling.lua"] = sluice::detail::redis::SettlingFrame{parts, false}.batch();
     };
     pair(static_cast<First*>(nullptr));
     (pair(static_cast<Others*>(nullptr)), ...);

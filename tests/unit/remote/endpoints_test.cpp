@@ -124,3 +124,21 @@ TEST_CASE("what is retired takes older connections along") {
     CHECK(endpoints.retirements() == before + 1);
     CHECK_FALSE(endpoints.is_retired(address("127.0.0.1"), now));
 }
+
+TEST_CASE("a move takes connections to all other addresses along") {
+    Endpoints endpoints;
+    std::vector<Address> found;
+    CHECK(endpoints.find(found, Deadline{1s}) == Errc::unresolved);
+    const auto now = Deadline::Clock::now();
+    endpoints.move_to({address("127.0.0.1")}, now);
+    CHECK(order(endpoints) == Names{"127.0.0.1"});
+    const auto before = endpoints.retirements();
+    endpoints.move_to({address("127.0.0.1")}, now);
+    CHECK(endpoints.retirements() == before);
+    CHECK_FALSE(endpoints.is_retired(address("127.0.0.1"), now));
+    endpoints.move_to({address("127.0.0.2")}, now);
+    CHECK(endpoints.retirements() == before + 1);
+    CHECK(endpoints.is_retired(address("127.0.0.1"), now));
+    CHECK_FALSE(endpoints.is_retired(address("127.0.0.2"), now));
+    CHECK(order(endpoints) == Names{"127.0.0.2"});
+}

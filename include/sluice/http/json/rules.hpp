@@ -27,7 +27,8 @@
 //     {"rules": [
 //        {"name": "login", "routes": ["/login"], "methods": ["POST"],
 //         "limits": [{"name": "per-address", "policy": {"kind": "token_bucket", "capacity": 5, "refill": "1/m"},
-//                     "key": ["address"], "cost": 1, "on_failure": "deny", "shared": false}],
+//                     "key": ["address"], "cost": 1, "count": "failures", "on_failure": "deny", "shared": false,
+//                     "lease": false}],
 //         "exempt": {"networks": ["10.0.0.0/8"], "users": ["monitor"]}, "enforce_percent": 100},
 //        {"name": "api", "routes": ["/api/**"],
 //         "tiers": [{"plan": "partner", "unlimited": true}, {"plan": "gold", "limits": [...]},
@@ -49,9 +50,15 @@
 // a header or a query's parameter means that it is there, once, whatever its value. Functions are the program's, by the
 // name that RulesFunctions gives them. A part of a key that a request lacks, or has several times, is its address.
 //
+// "count" says which requests count in the end: "all", "failures" (an answer of 400 or more), "successes", or "reported":
+// the cost that the handler tells Verdict::report_cost, of which "cost" is an estimate. The others give back what they took.
+//
 // Policies: token_bucket (capacity, refill), leaky_bucket (queue, drain, burst or none), fixed_window, sliding_window and
 // sliding_window_counter (limit, window). Rates are "10/s" or "1/5m", durations "500ms". A leaky_bucket paces only
 // where the guard may hold requests (GuardOptions::max_hold) or a handler minds Verdict::delay(); else it only counts.
+//
+// "lease": true takes units of busy keys ahead and decides in process (layers/lease.hpp); not for sliding_window and leaky_bucket.
+// Limiters in memory decide in process anyway.
 //
 // Limits of one name and one policy count in one bucket, also in two rules: a request to either takes from both. That
 // has to be said in each of them ("shared": true), or one has to have another name, or "rule" in its key.
@@ -68,7 +75,7 @@ public:
         : make_(make), registry_(registry), functions_(functions) {}
 
     RuleSet document(const JsonNode& node) {
-        node.check_object({"rules", "default", "deny"});
+        node.check_object({"rules", "default", "deny", "$schema"});
         std::vector<Rule> rules;
         for (const auto& element : node.at("rules").elements()) {
             rule_ = rules.size();
@@ -209,7 +216,8 @@ private:
     }
     /// Nothing for a limit of 0.
     std::optional<Limit> limit(const JsonNode& node) {
-        node.check_object({"name", "policy", "key", "cost", "on_failure", "shared", "unit", "partition"});
+        node.check_object(
+            {"name", "policy", "key", "cost", "on_failure", "shared", "lease", "count", "unit", "partition"});
         LimiterOptions options{.name = name(node.at("name"))};
         if (node.has("on_failure")) options.on_failure = failure_mode(node.at("on_failure"));
         const std::vector<KeySource> parts =
@@ -220,9 +228,13 @@ private:
         if (!chosen) return std::nullopt;
         if (registry_ != nullptr) options.observer = registry_->limiter(options.name);
         limits_.add(node, rule_, options.name, *chosen, parts, is_shared);
-        return Limit{.limiter = node.at("policy").checked([&] { return make_(*chosen, options); }),
+        const bool is_leased = is_true(node, "lease") && make_.leased;
+        return Limit{.limiter = node.at(is_leased ? "lease" : "policy").checked([&] {
+                         return is_leased ? make_.leased(*chosen, options) : make_(*chosen, options);
+                     }),
                      .key = parts,
                      .cost = units,
+                     .counted = node.has("count") ? counted(node.at("count")) : Counted::all,
                      .unit = node.has("unit") ? unit(node.at("unit")) : std::string{},
                      .tells_partition = is_true(node, "partition")};
     }
@@ -251,16 +263,22 @@ inline RuleSet parse_rules(std::string_view text, const std::string& file, const
 }
 
 /// Reads a file. Throws RulesError (whose text has the file's name, the place in it and the value) and nothing else, and
-/// has changed nothing then, so that a server goes on with the rules that it has:
+/// has changed nothing then, so that a server goes on with the rules that it has. A registry is told how it went:
 ///
 ///     guard.rules().replace(load_rules("rules.json", limiters));
 inline RuleSet load_rules(const std::string& file, const LimiterFactory& make, metrics::Registry* registry = nullptr,
                           const RulesFunctions& functions = {}) {
     const RulesError no_memory{file, {}, "there is not enough memory to read it"};
     try {
-        return parse_rules(detail::read_rules_file(file), file, make, registry, functions);
+        RuleSet rules = parse_rules(detail::read_rules_file(file), file, make, registry, functions);
+        if (registry != nullptr) registry->reload_status().succeeded();
+        return rules;
     } catch (const std::bad_alloc&) {
+        if (registry != nullptr) registry->reload_status().failed();
         throw no_memory;
+    } catch (const RulesError&) {
+        if (registry != nullptr) registry->reload_status().failed();
+        throw;
     }
 }
 

@@ -9,76 +9,20 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
-#include <string>
+#include <span>
 #include <string_view>
 #include <utility>
 
+#include <sluice/charge.hpp>
 #include <sluice/error.hpp>
-#include <sluice/http/detail/request_values.hpp>
 #include <sluice/http/rules/key.hpp>
+#include <sluice/http/rules/key_maker.hpp>
 #include <sluice/http/rules/rule.hpp>
 #include <sluice/http/verdict.hpp>
 #include <sluice/policy.hpp>
+#include <sluice/reservation.hpp>
 
 namespace sluice::http::detail {
-
-/// Makes the key of one limit for one request.
-class KeyMaker {
-public:
-    KeyMaker(const Rule& rule, const Asked& asked) noexcept : rule_(rule), asked_(asked) {}
-
-    /// Appends all parts. May throw std::bad_alloc where one is long.
-    void append_to(Key& key, const Limit& limit) const {
-        bool has_address = false;
-        for (const KeySource& source : limit.key) {
-            if (append(key, source) || has_address) continue;
-            has_address = true;
-            const auto& block = asked_.caller.block;
-            key.add("ip", block ? std::string_view{block->text()} : std::string_view{"unknown"});
-        }
-    }
-
-private:
-    /// False where the address has to stand for the part.
-    bool append(Key& key, const KeySource& source) const {
-        const auto known = [&](std::string_view label, std::string_view value) {
-            if (!value.empty()) key.add(label, value);
-            return !value.empty();
-        };
-        const auto named = [&](const char* label, const std::optional<std::string>& value) {
-            return value && !value->empty() && known(label + ('.' + source.name()), *value);
-        };
-        switch (source.part()) {
-            case KeyPart::address: return false;
-            case KeyPart::user: return known("user", asked_.caller.user);
-            case KeyPart::api_key: return known("api_key", asked_.caller.api_key);
-            case KeyPart::rule: return known("rule", rule_.name);
-            case KeyPart::host: return known("host", host_of(asked_));
-            case KeyPart::method: return known("method", asked_.method);
-            case KeyPart::header: {
-                const auto value = asked_.header(source.name()).only();
-                return value && known("header." + source.name(), trimmed(*value));
-            }
-            case KeyPart::query: return named("query", query_value(asked_.query, source.name()));
-            case KeyPart::cookie: return named("cookie", cookie_value(asked_, source.name()));
-            case KeyPart::path: return named("path", path_value(source.name()));
-            case KeyPart::function:
-                return named("function", sluice::detail::try_or([&] { return source.function()(asked_); },
-                                                                [] { return std::string{}; }));
-        }
-        return false;
-    }
-    std::optional<std::string> path_value(std::string_view name) const {
-        const RoutePattern* route = rule_.route_of(asked_.path);
-        const auto value = route == nullptr ? std::nullopt : route->parameter(asked_.path, name);
-        if (!value) return std::nullopt;
-        return asked_.path_is_decoded ? std::string{*value} : decoded(*value, false);
-    }
-
-    const Rule& rule_;
-    const Asked& asked_;
-};
 
 /// Charges one request to what a rule says, and writes the verdict.
 class Charging {
@@ -123,15 +67,9 @@ private:
     }
 
     void charge(const Tier& tier) noexcept {
-        for (const Limit& limit : tier.limits) {
-            auto& answer = add(limit);
-            Key& key = keys_[verdict_.count_ - 1];
-            if (make_key(limit, key, answer)) answer.decision = limit.limiter.try_consume(key, answer.cost);
-            deny_rejected(answer.decision);
-            if (answer.decision.allowed) continue;
-            give_back(tier);
+        const bool passes = shares_round_trip(tier) ? charge_together(tier) : charge_in_turn(tier);
+        if (!passes) {
             verdict_.outcome_ = is_enforced(keys_[0]) ? Outcome::denied : Outcome::would_deny;
-            if (verdict_.outcome_ == Outcome::denied) peek_rest(tier);
             return;
         }
         for (const auto& answer : verdict_.answers()) {
@@ -140,6 +78,101 @@ private:
         if (verdict_.delay_ > std::chrono::nanoseconds{0} && !is_enforced(keys_[0])) {
             verdict_.delay_ = std::chrono::nanoseconds{0};
         }
+    }
+
+    /// One limit after another, up to the first that denies.
+    bool charge_in_turn(const Tier& tier) noexcept {
+        for (const Limit& limit : tier.limits) {
+            const std::size_t i = verdict_.count_;
+            auto& answer = add(limit);
+            if (make_key(limit, keys_[i], answer)) answer.decision = take(i, tier, answer.cost);
+            deny_rejected(answer.decision);
+            if (answer.decision.allowed) continue;
+            give_back();
+            if (is_enforced(keys_[0])) peek_rest(tier);
+            return false;
+        }
+        keep(tier);
+        return true;
+    }
+
+    /// What may have to go back, since a later limit denies or the answer decides, is reserved.
+    Decision take(std::size_t i, const Tier& tier, std::uint64_t cost) noexcept {
+        const Limit& limit = tier.limits[i];
+        if (limit.counted == Counted::all && i + 1 == tier.limits.size())
+            return limit.limiter.try_consume(keys_[i], cost);
+        taken_[i] = limit.limiter.reserve(keys_[i], cost);
+        return taken_[i].decision();
+    }
+    /// All limits allow. What counts by outcome is settled later; without memory for that it stays charged.
+    void keep(const Tier& tier) noexcept {
+        for (std::size_t i = 0; i != verdict_.count_; ++i) {
+            if (!taken_[i]) continue;
+            if (tier.limits[i].counted != Counted::all) {
+                if (!verdict_.settlement_) verdict_.settlement_ = new_settlement();
+                if (verdict_.settlement_) {
+                    verdict_.settlement_->add(std::move(taken_[i]), tier.limits[i].counted);
+                    continue;
+                }
+            }
+            taken_[i].settle(taken_[i].units());
+        }
+    }
+    static std::shared_ptr<Settlement> new_settlement() noexcept {
+        return sluice::detail::try_or([] { return std::make_shared<Settlement>(); },
+                                      [] { return std::shared_ptr<Settlement>{}; });
+    }
+    /// Undoes what the limits before the one that denied have taken, as of the time when they took it.
+    void give_back() noexcept {
+        for (std::size_t i = 0; i + 1 < verdict_.count_; ++i) {
+            Decision& decision = verdict_.answers_[i].decision;
+            const auto units = taken_[i].units();
+            if (!taken_[i].settle(0).error) decision.remaining = std::min(decision.remaining + units, decision.limit);
+        }
+    }
+
+    /// Whether limits outside of this process are asked in as few round trips as they have stores.
+    static bool shares_round_trip(const Tier& tier) noexcept {
+        const auto counts_all = [](const Limit& limit) { return limit.counted == Counted::all; };
+        const auto is_remote = [](const Limit& limit) { return !limit.limiter.is_in_process(); };
+        return tier.limits.size() > 1 && std::count_if(tier.limits.begin(), tier.limits.end(), is_remote) > 1 &&
+               std::all_of(tier.limits.begin(), tier.limits.end(), counts_all);
+    }
+    bool charge_together(const Tier& tier) noexcept {
+        const std::size_t count = tier.limits.size();
+        for (std::size_t i = 0; i != count; ++i) {
+            if (make_key(tier.limits[i], keys_[i], add(tier.limits[i]))) continue;
+            deny_rejected(verdict_.answers_[i].decision);  // no memory: nothing has been asked
+            return verdict_.answers_[i].decision.allowed;
+        }
+        const auto charge = [&](std::size_t i) {
+            i = std::min(i, count - 1);
+            return Charge{tier.limits[i].limiter, keys_[i], verdict_.answers_[i].cost};
+        };
+        const std::array<Charge, max_limits> charges{charge(0), charge(1), charge(2), charge(3)};
+        std::array<Decision, max_limits> decisions;
+        const bool passes = try_consume_all(std::span{charges}.first(count), std::span{decisions}.first(count));
+        for (std::size_t i = 0; i != count; ++i) verdict_.answers_[i].decision = decisions[i];
+        if (!passes) tell_apart();
+        return passes;
+    }
+    /// Of charges that were denied together, who denied: what has a wait or was wrong in itself; a store that failed only
+    /// where no other has, since its limiter's failure mode is not known here.
+    void tell_apart() noexcept {
+        const auto answers = std::span{verdict_.answers_}.first(verdict_.count_);
+        const auto has_denied = [](const PolicyAnswer& answer) {
+            return answer.decision.retry_after > std::chrono::nanoseconds{0} || is_rejected(answer.decision.error);
+        };
+        const bool is_known = std::any_of(answers.begin(), answers.end(), has_denied);
+        for (PolicyAnswer& answer : answers) {
+            answer.asked = !(answer.decision.error == Errc::cancelled);
+            const bool has_failed = answer.asked && answer.decision.error && answer.decision.error != Errc::degraded;
+            if (!answer.asked) answer.decision = Decision{};
+            answer.decision.allowed = !has_denied(answer) && (is_known || !has_failed);
+        }
+        const auto is_allowed = [](const PolicyAnswer& answer) { return answer.decision.allowed; };
+        if (!std::all_of(answers.begin(), answers.end(), is_allowed)) return;
+        for (PolicyAnswer& answer : answers) answer.decision.allowed = !answer.asked;  // a policy that knows no wait
     }
 
     PolicyAnswer& add(const Limit& limit) noexcept {
@@ -193,21 +226,11 @@ private:
         }
     }
 
-    /// Undoes what the limits before the one that denied have taken.
-    void give_back(const Tier& tier) noexcept {
-        for (std::size_t i = 0; i + 1 < verdict_.count_; ++i) {
-            auto& answer = verdict_.answers_[i];
-            auto& decision = answer.decision;
-            if (decision.error && decision.error != Errc::degraded) continue;
-            if (tier.limits[i].limiter.refund(keys_[i], answer.cost)) continue;
-            decision.remaining = std::min(decision.remaining + answer.cost, decision.limit);
-        }
-    }
-
     const Rule* rule_;
     const Asked& asked_;
     Verdict verdict_{};
     std::array<Key, max_limits> keys_{};
+    std::array<Reservation, max_limits> taken_{};
 };
 
 }  // namespace sluice::http::detail

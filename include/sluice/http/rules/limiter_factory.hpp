@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -13,7 +14,9 @@
 
 #include <sluice/any_limiter.hpp>
 #include <sluice/detail/validate.hpp>
+#include <sluice/layers/denial_cache.hpp>
 #include <sluice/layers/fallback.hpp>
+#include <sluice/layers/lease.hpp>
 #include <sluice/layers/share.hpp>
 #include <sluice/memory/memory_store.hpp>
 #include <sluice/metrics/registry.hpp>
@@ -28,14 +31,63 @@ using AnyPolicy = BuiltinPolicies::Apply<std::variant>;
 /// Makes the limiters that a rules file describes, in the store that the program has chosen. May throw
 /// std::invalid_argument where the store cannot run the policy. Called again at each reload, so it should keep the
 /// store: then limits that did not change keep their states.
-using LimiterFactory = std::function<AnyLimiter(const AnyPolicy&, LimiterOptions)>;
+struct LimiterFactory : std::function<AnyLimiter(const AnyPolicy&, LimiterOptions)> {
+    using function::function;
+    /// The same of limits that say "lease": units taken ahead, and denials remembered, in process (Lease, DenialCache).
+    /// None where there is nothing to lease.
+    std::function<AnyLimiter(const AnyPolicy&, LimiterOptions)> leased{};
+};
+
+namespace detail {
+
+/// A store behind a lease and a denial cache, which all limiters share; made for the first.
+template <class S>
+class LeasedStore {
+public:
+    using Store = DenialCache<Lease<S>>;
+
+    explicit LeasedStore(S store) : store_(std::move(store)) {}
+
+    /// make(store) of a policy; throws std::invalid_argument for one that cannot be leased.
+    template <class P, class Make>
+    AnyLimiter limiter(const P&, Make make) const {
+        if constexpr (LeasablePolicy<P> && SettlingStore<S, P>) {
+            std::call_once(layers_->once, [&] { layers_->store.emplace(Lease{store_}); });
+            return make(*layers_->store);
+        } else {
+            sluice::detail::throw_or_abort(std::invalid_argument("sluice: a limit of kind " + std::string{P::kind} +
+                                                                 " in this store cannot be leased"));
+        }
+    }
+
+private:
+    struct Layers {
+        std::once_flag once{};
+        std::optional<Store> store{};
+    };
+    S store_;
+    std::shared_ptr<Layers> layers_ = std::make_shared<Layers>();
+};
+
+}  // namespace detail
 
 /// For a store that runs every policy, such as RedisStore; takes a handle.
 template <class S>
 LimiterFactory limiters_in(S store) {
-    return [store = std::move(store)](const AnyPolicy& policy, LimiterOptions options) {
+    LimiterFactory factory = [store](const AnyPolicy& policy, LimiterOptions options) {
         return std::visit([&](const auto& p) { return AnyLimiter{RateLimiter{p, store, std::move(options)}}; }, policy);
     };
+    factory.leased = [leased = detail::LeasedStore<S>{std::move(store)}](const AnyPolicy& policy,
+                                                                         LimiterOptions options) {
+        return std::visit(
+            [&](const auto& p) {
+                return leased.limiter(p, [&](auto layers) {
+                    return AnyLimiter{RateLimiter{p, std::move(layers), options}};
+                });
+            },
+            policy);
+    };
+    return factory;
 }
 
 /// Limiters in memory: one MemoryStore for each kind of policy in use, made when the first limiter wants it. A factory;
@@ -108,15 +160,26 @@ private:
 template <class S, sluice::detail::Integer I>
 LimiterFactory limiters_in(S store, MemoryLimiters memory, I instances) {
     const auto count = sluice::detail::checked_units("instances", instances, 1U << 20);
-    return
-        [store = std::move(store), memory = std::move(memory), count](const AnyPolicy& policy, LimiterOptions options) {
-            return std::visit(
-                [&]<class P>(const P& p) {
-                    Fallback both{store, Share{memory.store_for<P>(options), count}};
-                    return AnyLimiter{RateLimiter{p, std::move(both), std::move(options)}};
-                },
-                policy);
-        };
+    LimiterFactory factory = [store, memory, count](const AnyPolicy& policy, LimiterOptions options) {
+        return std::visit(
+            [&]<class P>(const P& p) {
+                Fallback both{store, Share{memory.store_for<P>(options), count}};
+                return AnyLimiter{RateLimiter{p, std::move(both), std::move(options)}};
+            },
+            policy);
+    };
+    factory.leased = [leased = detail::LeasedStore<S>{std::move(store)}, memory = std::move(memory), count](
+                         const AnyPolicy& policy, LimiterOptions options) {
+        return std::visit(
+            [&]<class P>(const P& p) {
+                return leased.limiter(p, [&](auto layers) {
+                    Fallback both{std::move(layers), Share{memory.store_for<P>(options), count}};
+                    return AnyLimiter{RateLimiter{p, std::move(both), options}};
+                });
+            },
+            policy);
+    };
+    return factory;
 }
 
 }  // namespace sluice::http

@@ -22,6 +22,7 @@
 #include <sluice/http/rules/cost.hpp>
 #include <sluice/http/rules/key_source.hpp>
 #include <sluice/http/rules/route_pattern.hpp>
+#include <sluice/http/rules/settlement.hpp>
 #include <sluice/metrics/rule_counters.hpp>
 
 namespace sluice::http {
@@ -31,6 +32,7 @@ struct Limit {
     AnyLimiter limiter;                            ///< its name is the policy's name in headers and bodies
     std::vector<KeySource> key{KeyPart::address};  ///< none: one bucket for all
     Cost cost = 1;                                 ///< a number: from 1 to the limiter's quota
+    Counted counted = Counted::all;                ///< others need a store that settles (SettlingStore)
     /// What the quota counts, for RateLimit-Policy: "content-bytes" or the like; empty: requests, or units where the cost is
     /// not 1.
     std::string unit{};

@@ -90,12 +90,11 @@ public:
     /// rule applies where a reload has taken the named one away. Never throws; the cost is that of the limiters, and no allocation for
     /// keys up to 255 bytes.
     ///
-    /// The limits of a tier are asked one after another. When one denies, those before it get back exactly what they
-    /// had given, so a denied request is charged nowhere; until then, for the time of these calls, other requests on
-    /// the same keys may see the units as taken and be denied. A window that ends between the charge and its return
-    /// has no more to give back. What a failed or full store answered by its mode was charged nowhere and is not
-    /// returned. The limits behind it are peeked, if their stores are in this process, or else only named: a flood of
-    /// denials costs no round trip more than it takes to deny.
+    /// The limits of a tier are asked one after another; where several are outside of this process, with try_consume_all: on
+    /// one Redis in one round trip. When one denies, the others get back what they had given, as of the time when they gave
+    /// it, so a denied request is charged nowhere; until then, for the time of these calls, other requests on the same keys
+    /// may see the units as taken and be denied. What a failed or full store answered by its mode was charged nowhere and is
+    /// not returned. The limits behind it are peeked, if their stores are in this process, or else only named.
     Verdict check(const Asked& asked) const noexcept {
         auto rules = current();
         if (holds(rules->denied_networks(), asked.caller)) {

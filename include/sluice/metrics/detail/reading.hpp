@@ -26,8 +26,9 @@ struct Reading {
 };
 
 /// What Registry writes itself: a second family of one name would make the whole text invalid.
-inline constexpr std::array<std::string_view, 4> own_families{"sluice_decisions_total", "sluice_errors_total",
-                                                              "sluice_decision_seconds", "sluice_rule_requests_total"};
+inline constexpr std::array<std::string_view, 6> own_families{
+    "sluice_decisions_total",           "sluice_near_limit_total",    "sluice_errors_total",
+    "sluice_decision_duration_seconds", "sluice_rule_requests_total", "sluice_rules_last_reload"};
 
 /// Throws std::invalid_argument.
 inline void check_family(std::string_view name, std::string_view type) {
@@ -93,15 +94,36 @@ std::vector<std::shared_ptr<const Reading>> readings_of(const std::string& name,
             add("statements_total", "counter", "Statements that the server answered.",
                 [](const Store& s) { return s.stats().statements; });
         }
-        add("failures_total", "counter", "What the server did not answer, or was not asked.",
-            [](const Store& s) { return s.stats().failures; });
-        add("dials_total", "counter", "Connections begun, successfully or not.",
-            [](const Store& s) { return s.stats().dials; });
-        add("connections", "gauge", "Open connections.", [](const Store& s) { return s.stats().connections; });
-        add("breaker_openings_total", "counter", "Times that the breaker opened.",
-            [](const Store& s) { return s.stats().breaker_openings; });
-        add("breaker_open", "gauge", "1 while the server is not asked because it failed repeatedly.",
-            [](const Store& s) { return s.stats().breaker_is_open; });
+        if constexpr (requires(const Stats& stats) { stats.failures; }) {
+            add("failures_total", "counter", "What the server did not answer, or was not asked.",
+                [](const Store& s) { return s.stats().failures; });
+            add("dials_total", "counter", "Connections begun, successfully or not.",
+                [](const Store& s) { return s.stats().dials; });
+            add("connections", "gauge", "Open connections.", [](const Store& s) { return s.stats().connections; });
+            add("breaker_openings_total", "counter", "Times that the breaker opened.",
+                [](const Store& s) { return s.stats().breaker_openings; });
+            add("breaker_open", "gauge", "1 while the server is not asked because it failed repeatedly.",
+                [](const Store& s) { return s.stats().breaker_is_open; });
+        }
+        // Layers in front of a store.
+        if constexpr (requires(const Stats& stats) { stats.hits; }) {
+            add("hits_total", "counter",
+                "What was decided without asking the store behind: denials, or units of a lease.",
+                [](const Store& s) { return s.stats().hits; });
+        }
+        if constexpr (requires(const Stats& stats) { stats.remembered; }) {
+            add("remembered_total", "counter", "Denials that a cache has written down.",
+                [](const Store& s) { return s.stats().remembered; });
+        }
+        if constexpr (requires(const Stats& stats) { stats.leases; }) {
+            add("leases_total", "counter", "Times that the store behind gave units ahead of need.",
+                [](const Store& s) { return s.stats().leases; });
+            add("held", "gauge", "Units that are held ahead of need.", [](const Store& s) { return s.stats().held; });
+            add("returned_total", "counter", "Units given back, since nobody needed them.",
+                [](const Store& s) { return s.stats().returned; });
+            add("stranded_total", "counter", "Units that were neither spent nor given back.",
+                [](const Store& s) { return s.stats().stranded; });
+        }
     }
     return all;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <span>
 #include <stdexcept>
 #include <string_view>
@@ -58,6 +59,8 @@ public:
         node_.watch(watches_);
         return watches_;
     }
+    /// Whether the descriptor of a Watch with that id is still open.
+    bool is_open(std::uint64_t id) const noexcept { return id == 0 || node_.has_descriptor(id); }
     /// Until process() is due; nanoseconds::max() for never.
     std::chrono::nanoseconds timeout() const noexcept {
         using std::chrono::nanoseconds;

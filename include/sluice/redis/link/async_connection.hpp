@@ -61,6 +61,8 @@ public:
         if (stage_ == Stage::resolving) return Watch{wakeup_->descriptor(), POLLIN, 0};
         return Watch{transport_.descriptor(), waits_for_, generation_};
     }
+    /// Whether the descriptor with that Watch::id is open.
+    bool has_descriptor(std::uint64_t id) const noexcept { return transport_.is_open() && id == generation_; }
     /// When on_time() is due.
     Clock::time_point due() const noexcept {
         return stage_ == Stage::closed || stage_ == Stage::idle ? Clock::time_point::max() : step_deadline_.at();

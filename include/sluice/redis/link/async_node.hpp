@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <system_error>
@@ -73,12 +74,15 @@ public:
     bool has_calls() const noexcept { return !waiting_.empty() || !sent_.empty(); }
     bool is_open() const noexcept { return connection_.is_open(); }
 
-    /// Appends what waits for descriptors.
+    /// Appends what waits for descriptors. What goes on for nobody (calls that were cancelled) is left until somebody asks.
     void watch(std::vector<Watch>& watches) const {
+        if (!has_calls()) return;
         if (const auto watch = connection_.watch()) watches.push_back(*watch);
     }
+    bool has_descriptor(std::uint64_t id) const noexcept { return connection_.has_descriptor(id); }
     /// When process() is due; Clock::time_point::min() for at once.
     Clock::time_point due() const noexcept {
+        if (!has_calls()) return Clock::time_point::max();
         const auto stage = connection_.stage();
         const bool is_free = stage == AsyncConnection::Stage::idle || stage == AsyncConnection::Stage::closed;
         if (!waiting_.empty() && is_free) return Clock::time_point::min();

@@ -10,7 +10,7 @@
 
 namespace sluice::detail::redis {
 
-/// The URL in parts. Throws std::invalid_argument where it is bad, and where it and RedisOptions::tls do not agree.
+/// The URL in parts. Throws std::invalid_argument where it is bad, and where it and the options do not agree.
 inline RedisUrl checked_url(std::string_view text, const RedisOptions& options) {
     RedisUrl url = RedisUrl::parse(text);
     if (url.uses_tls && !options.tls)
@@ -20,6 +20,10 @@ inline RedisUrl checked_url(std::string_view text, const RedisOptions& options) 
     if (!url.uses_tls && options.tls)
         throw std::invalid_argument(
             "sluice: RedisOptions::tls needs a URL that begins with rediss: by this one nothing would be encrypted");
+    if (url.kind != RedisUrl::Kind::sentinel && (options.sentinel.tls || options.sentinel.credentials))
+        throw std::invalid_argument(
+            "sluice: RedisOptions::sentinel needs a URL that begins with redis+sentinel:// or "
+            "rediss+sentinel://");
     return url;
 }
 

@@ -186,9 +186,9 @@ private:
             if (!error) return {};
             node.doubt(true);
             // What an operator has to know is not hidden by another node's absence.
-            const bool is_telling = worst == Errc::misconfigured || worst == Errc::authentication ||
-                                    worst == Errc::permission || worst == Errc::unsupported;
-            if (!is_telling) worst = error;
+            const bool is_absence = worst == Errc::refused || worst == Errc::timeout || worst == Errc::unresolved ||
+                                    worst == Errc::disconnected;
+            if (!worst || is_absence) worst = error;
         }
         return worst ? worst : make_error_code(Errc::timeout);
     }

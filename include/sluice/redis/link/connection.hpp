@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/login.hpp>
+#include <sluice/redis/wire/sentinel.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/stream.hpp>
@@ -102,6 +104,7 @@ private:
 
     void try_begin(CallSet& calls, const Deadline& deadline) {
         exchange_.begin(calls);
+        if (is_open()) record_.server().recheck(deadline);
         if (is_open() && !record_.is_trusted(transport_.stream())) close();
         const bool is_new = !is_open();
         if (is_new && !dial_or_end(deadline)) return;
@@ -151,7 +154,7 @@ private:
     std::error_code dial(const Deadline& deadline) {
         Server& server = record_.server();
         Counters::add(server.counters.dials, 1);
-        if (const auto error = server.endpoints.find(addresses_, deadline)) return error;
+        if (const auto error = server.find(addresses_, host_, deadline)) return error;
         RedisCredentials who;
         if (const auto error = server.find_credentials(who)) return error;
         std::error_code error;
@@ -166,11 +169,17 @@ private:
     }
     std::error_code dial(const RedisCredentials& who, const Deadline& deadline) {
         const Server& server = record_.server();
-        if (const auto error = transport_.connect(record_.address(), server.tls(), server.endpoint.host, deadline))
-            return error;
+        if (const auto error = transport_.connect(record_.address(), server.tls(), host_, deadline)) return error;
         exchange_.reset();
         Login login{who, server.url.database};
-        return transport_.drive(login, deadline);
+        if (const auto error = transport_.drive(login, deadline)) return error;
+        return server.sentinels ? check_role(deadline) : std::error_code{};
+    }
+    /// A server that was a master when the sentinels looked.
+    std::error_code check_role(const Deadline& deadline) {
+        RoleQuery role;
+        const auto error = transport_.drive(role, deadline);
+        return error ? error : role.result();
     }
 
     ConnectionRecord record_;
@@ -182,6 +191,7 @@ private:
     std::optional<Outcome> ended_{};
     detail::remote::Stream::Status wanted_ = detail::remote::Stream::Status::wants_read;
     std::vector<detail::remote::Address> addresses_;
+    std::string host_;
 };
 
 }  // namespace sluice::detail::redis

@@ -3,7 +3,6 @@
 #define SLUICE_REDIS_LINK_MAKE_TOPOLOGY_HPP
 
 #include <memory>
-#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -21,8 +20,6 @@ inline std::unique_ptr<Topology> make_topology(std::string_view text, RedisOptio
     RedisUrl url = checked_url(text, options);
     if (url.kind == RedisUrl::Kind::cluster)
         return std::make_unique<ClusterTopology>(std::move(url), std::move(options));
-    if (url.kind == RedisUrl::Kind::sentinel)
-        throw std::invalid_argument("sluice: redis+sentinel:// is not supported yet");
     return std::make_unique<SingleTopology>(std::move(url), std::move(options));
 }
 

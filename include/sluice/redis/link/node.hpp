@@ -22,7 +22,10 @@ public:
     Server& server() noexcept { return server_; }
     Combiner& combiner() noexcept { return combiner_; }
     const Combiner& combiner() const noexcept { return combiner_; }
-    void abandon() noexcept { combiner_.abandon(); }
+    void abandon() noexcept {
+        combiner_.abandon();
+        if (server_.sentinels) server_.sentinels->abandon();
+    }
 
 private:
     Server server_;

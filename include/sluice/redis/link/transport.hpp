@@ -2,6 +2,8 @@
 #ifndef SLUICE_REDIS_LINK_TRANSPORT_HPP
 #define SLUICE_REDIS_LINK_TRANSPORT_HPP
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstddef>
 #include <optional>
@@ -15,6 +17,7 @@
 #include <sluice/remote/channel.hpp>
 #include <sluice/remote/channel_stream.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/fork_check.hpp>
 #include <sluice/remote/socket_stream.hpp>
 #include <sluice/remote/stream.hpp>
 
@@ -40,6 +43,7 @@ public:
     /// `host` is whom the address is of, as the certificate has to tell if there is to be TLS. May throw std::bad_alloc.
     std::error_code connect(const detail::remote::Address& address, const ChannelFactory* tls, const std::string& host,
                             const Deadline& deadline) {
+        secure_.reset();
         if (const auto error = socket_.connect(address, deadline)) return error;
         if (const auto error = secure(tls, host)) return error;
         return secure_ ? secure_->handshake(deadline) : std::error_code{};
@@ -47,14 +51,15 @@ public:
 
     // The same in steps that do not wait; see SocketStream.
     std::error_code begin_connect(const detail::remote::Address& address) noexcept {
+        secure_.reset();
         return socket_.begin_connect(address);
     }
     std::error_code finish_connect() const noexcept { return socket_.finish_connect(); }
     std::error_code secure(const ChannelFactory* tls, const std::string& host) {
-        secure_.reset();
         if (tls == nullptr) return {};
         try {
             secure_.emplace(socket_, tls->make(host));
+            owner_ = detail::remote::ForkCheck::get();
             return {};
         } catch (const std::invalid_argument&) {  // a forked child cannot read its files
             return Errc::misconfigured;
@@ -111,17 +116,18 @@ public:
         return Status::done;
     }
 
+    /// A forked child that has inherited it says no farewell: its parent goes on using the connection.
     void close() noexcept {
-        if (secure_ && socket_.is_open()) secure_->finish();
+        if (secure_ && socket_.is_open() && owner_ == detail::remote::ForkCheck::get()) secure_->finish();
         socket_.close();
     }
-    /// In a forked child, whose parent goes on using the connection: without a farewell, and without looking at anything
-    /// that a thread of the parent may have been changing.
+    /// In a forked child, too, but without looking at anything that a thread of the parent may have been changing.
     void abandon() noexcept { socket_.close(); }
 
 private:
     detail::remote::SocketStream socket_;
     std::optional<detail::remote::ChannelStream> secure_;
+    pid_t owner_ = 0;
     std::array<char, 16'384> buffer_;
 };
 

@@ -47,6 +47,10 @@ requires(detail::redis::ScriptedPolicy<Policies>&&...) struct RedisPolicy<AllOf<
         for_each(policy, [&]<class P>(const P& part) { RedisPolicy<P>::arguments(part, 0, min_life_ms, out); });
     }
 
+    static void bounds(const All& policy, std::chrono::nanoseconds max_delay, detail::redis::Arguments& out) {
+        for_each(policy, [&]<class P>(const P& part) { RedisPolicy<P>::bounds(part, max_delay, out); });
+    }
+
     using View = AllOf<
         std::remove_cvref_t<decltype(RedisPolicy<Policies>::at_server_resolution(std::declval<const Policies&>()))>...>;
     static View at_server_resolution(const All& policy) {

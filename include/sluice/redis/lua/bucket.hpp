@@ -61,6 +61,7 @@ local tick = now * whole + periods * step + math.floor((now - periods * denomina
 )lua",
         .prepared = {{"tick"}},
         .replies = {{"debt"}},
+        .paces = true,
     };
     static constexpr ScriptPart microseconds{
         .function = "bucket",
@@ -89,6 +90,7 @@ end
 )lua",
         .arguments = {{"unit", "full"}},
         .replies = {{"debt"}},
+        .paces = true,
     };
     static constexpr std::array<std::array<ScriptPart, 1>, 2> parts{{{general}, {microseconds}}};
 
@@ -116,6 +118,17 @@ end
             out.add(grid.step);
         }
         out.add(life_ms(policy.quota().window, min_life_ms));
+    }
+
+    static void bounds(const P& policy, std::chrono::nanoseconds max_delay, Arguments& out) {
+        std::uint64_t most = max_exact;
+        if constexpr (PacingPolicy<P>) {
+            const detail::Ticks ticks{rate(policy), resolution};
+            const auto delay =
+                static_cast<std::uint64_t>(ticks.at(std::max(max_delay, std::chrono::nanoseconds{0}).count()));
+            if (delay < most) most = std::min(most, delay + (policy.burst() - 1) * ticks.per_unit());
+        }
+        out.add(most);
     }
 
     static P at_server_resolution(const P& policy) noexcept { return policy.at_resolution(resolution); }

@@ -59,6 +59,12 @@ local first, lasts = (now - gone) / size * (limit + 1), size - gone
         .prepared = {{"first", "lasts"}},
         .replies = {{"used", "left"}},
         .increments = true,
+        .give_back = R"lua(local function fixed_window_give_back(state, units, at, size, limit)
+  local first = (at - at % size) / size * (limit + 1)
+  local used = (state or 0) - first
+  if used > 0 and used <= limit then return first + math.max(0, used - units) end
+end
+)lua",
     };
     static constexpr detail::redis::ScriptPart packed = [] {
         detail::redis::ScriptPart part = general;
@@ -94,6 +100,8 @@ local first, lasts = (now - gone) / size * (limit + 1), size - gone
         out.add(policy.limit());
         out.add(detail::redis::life_ms(policy.window() + detail::tolerated_skew, min_life_ms));
     }
+
+    static void bounds(const FixedWindow&, std::chrono::nanoseconds, detail::redis::Arguments&) noexcept {}
 
     static const FixedWindow& at_server_resolution(const FixedWindow& policy) noexcept { return policy; }
     static std::chrono::nanoseconds now(const FixedWindow& policy, std::size_t variant,

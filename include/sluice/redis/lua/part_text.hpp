@@ -62,8 +62,10 @@ struct PartText {
         return "local " + joined(prepared()) + " = prepare_" + std::string{part.function} + "(now, " +
                joined(arguments()) + ")\n";
     }
-    std::string functions() const {
+    /// `settles`: also that which gives back.
+    std::string functions(bool settles) const {
         std::string text{part.lua};
+        if (settles && !part.give_back.empty()) text += '\n' + std::string{part.give_back};
         if (part.prepare.empty() || suffix.empty()) return text;
         text += "\nlocal function prepare_" + std::string{part.function} + "(now, " + plain(part.arguments) + ")\n";
         for (std::string_view rest = part.prepare; !rest.empty();) {
@@ -74,9 +76,10 @@ struct PartText {
         return text + "  return " + plain(part.prepared) + "\nend\n";
     }
 
-    std::string write(const std::string& key) const {
-        if (!is(ScriptPart::Holds::list)) return set(key, (*this)("after"));
-        return std::string{part.function} + "_write(" + key + ", " + (*this)("after") + ", " + (*this)("life") + ')';
+    /// Stores `name`, which the function returned.
+    std::string write(const std::string& key, std::string_view name = "after") const {
+        if (!is(ScriptPart::Holds::list)) return set(key, (*this)(name));
+        return std::string{part.function} + "_write(" + key + ", " + (*this)(name) + ", " + (*this)("life") + ')';
     }
     std::string set(const std::string& key, const std::string& value, std::string_view option = "") const {
         const std::string text = is(ScriptPart::Holds::number) ? "string.format('%d', " + value + ')' : value;

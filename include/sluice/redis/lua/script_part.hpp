@@ -42,6 +42,11 @@ struct ScriptPart {
     std::string_view reply{};  ///< an expression for all of them in one, or empty
     Holds holds = Holds::number;
     bool increments = false;  ///< whether there is a `same`
+    bool paces = false;       ///< whether the first reply bounds the delay
+
+    /// <function>_give_back(state, units, at, <arguments>) -> after, for units that were consumed at the time `at`; of a
+    /// list it writes itself. Empty where that is the same as to give back units of now.
+    std::string_view give_back{};
 };
 
 }  // namespace sluice::detail::redis

@@ -141,6 +141,29 @@ end
         .arguments = {{"size", "limit"}},
         .replies = {{"used", "left", "retry"}},
         .holds = detail::redis::ScriptPart::Holds::list,
+        .give_back =
+            R"lua(-- From the entries of exactly that time. Those behind count fewer units before them; where one has none left, the others
+-- move up.
+local function sliding_window_give_back(key, units, at)
+  local length, given = redis.call('LLEN', key), 0
+  if length == 0 then return end
+  local place = sliding_window_find(key, 0, at - 1, 0, 0)
+  for index = place, length - 1 do
+    local time, before, own = sliding_window_entry(key, index)
+    before = (before - given) % 4294967296
+    if time == at then
+      local some = math.min(own, units - given)
+      own, given = own - some, given + some
+    end
+    if given == 0 then return end
+    if own > 0 then
+      redis.call('LSET', key, place, struct.pack('<dI4I3', time, before, own))
+      place = place + 1
+    end
+  end
+  if place == 0 then redis.call('DEL', key) else redis.call('LTRIM', key, 0, place - 1) end
+end
+)lua",
     }}}}};
 
     static constexpr std::size_t variant(const SlidingWindow&) noexcept { return 0; }
@@ -156,6 +179,8 @@ end
         out.add(policy.limit());
         out.add(detail::redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
     }
+
+    static void bounds(const SlidingWindow&, std::chrono::nanoseconds, detail::redis::Arguments&) noexcept {}
 
     static detail::redis::LogSummary at_server_resolution(const SlidingWindow& policy) noexcept {
         return detail::redis::LogSummary{policy};

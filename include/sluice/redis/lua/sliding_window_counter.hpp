@@ -78,6 +78,16 @@ local window, lasts = (now - gone) / size, size - gone
         .prepared = {{"window", "lasts"}},
         .replies = {{"old", "new", "left"}},
         .holds = detail::redis::ScriptPart::Holds::text,
+        .give_back = R"lua(local function sliding_window_counter_give_back(state, units, at, size, limit)
+  local window, old, new = string.match(state or '0 0 0', '(%d+) (%d+) (%d+)')
+  local later = window - (at - at % size) / size
+  if later == 0 then
+    return string.format('%d %d %d', window, old, math.max(0, new - units))
+  elseif later == 1 then
+    return string.format('%d %d %d', window, math.max(0, old - units), new)
+  end
+end
+)lua",
     }}}}};
 
     static constexpr std::size_t variant(const SlidingWindowCounter&) noexcept { return 0; }
@@ -95,6 +105,8 @@ local window, lasts = (now - gone) / size, size - gone
         out.add(policy.limit());
         out.add(detail::redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
     }
+
+    static void bounds(const SlidingWindowCounter&, std::chrono::nanoseconds, detail::redis::Arguments&) noexcept {}
 
     static const SlidingWindowCounter& at_server_resolution(const SlidingWindowCounter& policy) noexcept {
         return policy;

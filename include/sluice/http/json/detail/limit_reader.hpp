@@ -84,6 +84,17 @@ inline DenialTemplate denial_template(const JsonNode& node) {
     return node.checked([&] { return DenialTemplate{text("content_type"), text("body"), status}; });
 }
 
+inline Counted counted(const JsonNode& node) {
+    constexpr std::pair<std::string_view, Counted> all[] = {{"all", Counted::all},
+                                                            {"failures", Counted::failures},
+                                                            {"successes", Counted::successes},
+                                                            {"reported", Counted::reported}};
+    for (const auto& [name, counted] : all) {
+        if (node.string() == name) return counted;
+    }
+    node.fail_value("\"all\", \"failures\", \"successes\" or \"reported\"");
+}
+
 inline std::string unit(const JsonNode& node) {
     return node.checked([&] { return checked_policy_name(node.string()); });
 }

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_BENCHMARKS_HTTP_GUARD_HPP
+#define SLUICE_BENCHMARKS_HTTP_GUARD_HPP
+
+#include <cstring>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sluice/http/guard.hpp>
+#include <sluice/metrics/registry.hpp>
+#include <sluice/sluice.hpp>
+
+// What the servers for wrk share. The guard does what a service's would: one of several rules, a key by address, X-RateLimit
+// headers, counters. Nothing is denied, so that a server with and one without it send the same answers.
+
+inline constexpr const char* benchmark_answer = R"({"data":"as much as you like"})";
+
+/// A guard where the command line says --limited.
+inline std::optional<sluice::http::Guard> benchmark_guard(int argc, char* argv[], sluice::metrics::Registry& registry) {
+    using namespace sluice::http;
+    if (argc < 2 || std::strcmp(argv[1], "--limited") != 0) return std::nullopt;
+    std::vector<Rule> rules;
+    for (const char* name : {"login", "search", "admin", "data"}) {
+        Rule rule{.name = name, .routes = {RoutePattern{"/api/" + std::string{name}}}};
+        const sluice::TokenBucket policy{1'000'000'000, sluice::per_second(1'000'000)};
+        rule.tiers = {{.limits = {{sluice::RateLimiter{policy, {.name = name, .observer = registry.limiter(name)}}}}}};
+        rule.counters = registry.rule(name);
+        rules.push_back(std::move(rule));
+    }
+    return Guard{RuleSet{std::move(rules)}};
+}
+
+#endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_LAYERS_DETAIL_DENIALS_HPP
+#define SLUICE_LAYERS_DETAIL_DENIALS_HPP
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <sluice/clock.hpp>
+#include <sluice/completion.hpp>
+#include <sluice/decision.hpp>
+#include <sluice/detail/saturate.hpp>
+#include <sluice/detail/sharded_counters.hpp>
+#include <sluice/layers/denial_cache_options.hpp>
+#include <sluice/layers/detail/key_words.hpp>
+#include <sluice/store.hpp>
+
+namespace sluice::detail::layers {
+
+/// A denial of the store's. Read by any thread while one writes.
+class Denial {
+public:
+    struct Values {
+        std::int64_t fits_at, until, reset_at;  // ns: allowed from then on; to be forgotten then; as good as new
+        std::uint64_t cost, remaining, limit;
+    };
+
+    /// False where another thread is at it.
+    bool write(std::uint64_t word, const Values& values) noexcept {
+        std::uint64_t before = word_.load(std::memory_order_relaxed);
+        if (before == being_written || !word_.compare_exchange_strong(before, being_written, std::memory_order_acq_rel))
+            return false;
+        const auto all = std::bit_cast<Numbers>(values);
+        // Release: who reads one of them sees afterwards that the denial was being written.
+        for (std::size_t i = 0; i != all.size(); ++i) numbers_[i].store(all[i], std::memory_order_release);
+        word_.store(word, std::memory_order_release);
+        return true;
+    }
+    /// False where this is not, or no longer, the denial that `word` means.
+    bool read(std::uint64_t word, Values& values) const noexcept {
+        if (word_.load(std::memory_order_acquire) != word) return false;
+        Numbers all;
+        for (std::size_t i = 0; i != all.size(); ++i) all[i] = numbers_[i].load(std::memory_order_acquire);
+        values = std::bit_cast<Values>(all);
+        return word_.load(std::memory_order_relaxed) == word;
+    }
+
+private:
+    using Numbers = std::array<std::uint64_t, 6>;
+    static constexpr std::uint64_t being_written = ~std::uint64_t{0};
+
+    std::atomic<std::uint64_t> word_{0};
+    std::array<std::atomic<std::uint64_t>, std::tuple_size_v<Numbers>> numbers_{};
+};
+
+/// Denials by scope and key. A key's word names a place in a ring of denials; who finds another's there knows nothing.
+template <Clock C>
+class Denials {
+public:
+    Denials(const DenialCacheOptions& options, C clock)
+        : words_(options.max_keys, std::move(clock)), ring_(std::bit_ceil(options.max_keys)) {}
+
+    /// What was known when a request came.
+    struct Look {
+        std::int64_t now = int64_min;  // before the store is asked
+        std::uint64_t changes = 0;
+    };
+
+    /// Whether the request is known to be denied.
+    template <Policy P, class... Now>
+    bool denies(const Request<P>& request, std::string_view key, std::uint64_t cost, Decision& decision, Look& look,
+                Now... now) const noexcept {
+        bool is_known = false;
+        Denial::Values denial;
+        words_.edit(
+            request.scope.id, key,
+            [&](std::uint64_t word, std::int64_t now_ns) {
+                look.now = now_ns;
+                is_known = find(word, now_ns, cost, denial);
+                return word;
+            },
+            now...);
+        // What exceeds the limit is denied for ever, which the store says.
+        if (is_known && (cost == denial.cost || cost <= request.scope.policy.quota().limit)) {
+            decision = Decision{};
+            decision.limit = denial.limit;
+            decision.remaining = denial.remaining;
+            decision.retry_after = wait(look.now, denial.fits_at);
+            decision.reset_after = wait(look.now, denial.reset_at);
+            counters_.add(hit);
+            return true;
+        }
+        look.changes = changes(request.scope.id, key).load(std::memory_order_acquire);
+        return false;
+    }
+
+    template <class... Now>
+    void remember(std::uint64_t scope_id, std::string_view key, std::uint64_t cost, const Decision& decision,
+                  const Look& look, std::chrono::nanoseconds cap, Now... now) noexcept {
+        if (decision.allowed || decision.error || decision.retry_after == Decision::never) return;
+        const std::int64_t fits_at = add(look.now, decision.retry_after.count());
+        const std::int64_t until = std::min(fits_at, add(look.now, cap.count()));
+        if (until <= std::max<std::int64_t>(look.now, 0)) return;
+        const std::uint64_t ticket = tickets_.fetch_add(1, std::memory_order_relaxed);
+        const std::uint64_t mine = KeyWord::make(until, ticket & KeyWord::own_bits);
+        if (!ring_[place(mine)].write(mine, {fits_at, until, add(look.now, decision.reset_after.count()), cost,
+                                             decision.remaining, decision.limit}))
+            return;
+        words_.edit(
+            scope_id, key,
+            [&](std::uint64_t word, std::int64_t now_ns) {
+                Denial::Values other;
+                const bool is_stale = changes(scope_id, key).load(std::memory_order_acquire) != look.changes;
+                return is_stale || find(word, now_ns, cost, other) ? word : mine;
+            },
+            now...);
+        counters_.add(remembered);
+    }
+
+    /// The key has got units back. Whoever asked before, and remembers later, sees the change and does not.
+    void forget(std::uint64_t scope_id, std::string_view key) noexcept {
+        changes(scope_id, key).fetch_add(1, std::memory_order_release);
+        words_.erase(scope_id, key);
+    }
+
+    DenialCacheStats stats() const noexcept { return {counters_.sum(hit), counters_.sum(remembered)}; }
+    static void abandon() noexcept {}
+    const C& clock() const noexcept { return words_.clock(); }
+
+private:
+    static constexpr std::size_t hit = 0, remembered = 1;
+
+    std::size_t place(std::uint64_t word) const noexcept { return word & KeyWord::own_bits & (ring_.size() - 1); }
+    bool find(std::uint64_t word, std::int64_t now, std::uint64_t cost, Denial::Values& denial) const noexcept {
+        return word != 0 && ring_[place(word)].read(word, denial) && now < denial.until && cost >= denial.cost;
+    }
+    /// Counts refunds and resets of a few keys.
+    std::atomic<std::uint64_t>& changes(std::uint64_t scope_id, std::string_view key) const noexcept {
+        return changes_[(std::hash<std::string_view>{}(key) ^ scope_id) % changes_.size()];
+    }
+
+    KeyWords<C> words_;
+    std::vector<Denial> ring_;
+    std::atomic<std::uint64_t> tickets_{0};
+    mutable std::array<std::atomic<std::uint64_t>, 256> changes_{};
+    mutable ShardedCounters<2> counters_;
+};
+
+/// Told by an AsyncStore: what a caller of its would have done then.
+template <class Known, class F>
+struct DenialCompletion {
+    std::shared_ptr<Known> known;
+    std::uint64_t scope_id;
+    std::string key;
+    std::uint64_t cost;  ///< 0: the key has got units back
+    typename Known::Look look;
+    std::chrono::nanoseconds cap;
+    F done;
+
+    void operator()(Decision decision) && {
+        if (cost != 0) {
+            known->remember(scope_id, key, cost, decision, look, cap);
+        } else {
+            known->forget(scope_id, key);
+        }
+        std::move(done)(decision);
+    }
+    auto get_allocator() const noexcept { return completion_allocator(done); }
+    bool is_abandoned() const noexcept { return sluice::is_abandoned(done); }
+};
+
+}  // namespace sluice::detail::layers
+
+#endif

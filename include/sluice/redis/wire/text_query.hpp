@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_WIRE_TEXT_QUERY_HPP
+#define SLUICE_REDIS_WIRE_TEXT_QUERY_HPP
+
+#include <hiredis/read.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <initializer_list>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <sluice/error.hpp>
+#include <sluice/redis/wire/errors.hpp>
+#include <sluice/redis/wire/exchange.hpp>
+#include <sluice/redis/wire/resp.hpp>
+
+namespace sluice::detail::redis {
+
+/// A question whose answer is a list that begins with texts, as ROLE and SENTINEL GET-MASTER-ADDR-BY-NAME are answered.
+/// Used as a Login.
+class TextQuery {
+public:
+    using Want = Exchange::Want;
+
+    static constexpr std::size_t max_bytes = 65'536;
+    static constexpr std::size_t max_elements = 1'024;
+    static constexpr std::size_t max_texts = 8;
+    static constexpr std::size_t max_text = 256;
+
+    explicit TextQuery(std::initializer_list<std::string_view> words)
+        : reader_(redisReaderCreateWithFunctions(functions())) {
+        if (!reader_) throw std::bad_alloc{};
+        reader_->privdata = this;
+        append_head(output_, words.size());
+        for (const auto word : words) append_argument(output_, word);
+    }
+    TextQuery(const TextQuery&) = delete;
+    TextQuery& operator=(const TextQuery&) = delete;
+
+    Want want() const noexcept {
+        if (sent_ != output_.size()) return Want::send;
+        return is_complete_ ? Want::done : Want::receive;
+    }
+    std::string_view output() const noexcept { return std::string_view{output_}.substr(sent_); }
+    void sent(std::size_t count) noexcept { sent_ += count; }
+
+    /// An error means that the connection is of no use.
+    std::error_code feed(std::string_view bytes) {
+        fed_ += bytes.size();
+        if (fed_ > max_bytes || redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) != REDIS_OK)
+            return Errc::protocol;
+        void* parsed = nullptr;
+        if (redisReaderGetReply(reader_.get(), &parsed) != REDIS_OK) return Errc::protocol;
+        if (parsed == nullptr) return {};
+        if (parsed != this || reader_->pos != reader_->len) return Errc::protocol;
+        is_complete_ = true;
+        return error_line_.empty() ? std::error_code{} : make_error_code(classify(error_line_).code);
+    }
+
+    /// At the beginning of the list, cut to max_text; none where there is no list (nil).
+    std::span<const std::string> texts() const noexcept { return texts_; }
+
+private:
+    struct Free {
+        void operator()(redisReader* reader) const noexcept { redisReaderFree(reader); }
+    };
+
+    // What hiredis calls, from the outside to the inside. A null pointer makes it stop with an error. No exception may
+    // cross its frames.
+
+    static TextQuery& self(const redisReadTask* task) noexcept { return *static_cast<TextQuery*>(task->privdata); }
+
+    static int depth(const redisReadTask* task) noexcept {
+        int count = 0;
+        for (const auto* parent = task->parent; parent != nullptr; parent = parent->parent) ++count;
+        return count;
+    }
+
+    /// Its second parameter is an int in hiredis 0.14 and a size_t since 1.0.
+    template <class Size>
+    static void* on_array(const redisReadTask* task, Size elements) noexcept {
+        const bool fits = depth(task) < 3 && static_cast<std::size_t>(elements) <= max_elements;
+        return fits && task->type == REDIS_REPLY_ARRAY ? &self(task) : nullptr;
+    }
+    static void* on_integer(const redisReadTask* task, long long) noexcept {
+        return task->parent != nullptr ? &self(task) : nullptr;
+    }
+    static void* on_nil(const redisReadTask* task) noexcept { return &self(task); }
+    static void* on_string(const redisReadTask* task, char* text, std::size_t size) noexcept {
+        const bool is_error = task->parent == nullptr && task->type == REDIS_REPLY_ERROR;
+        if (!is_error && task->parent == nullptr) return nullptr;
+        try {
+            self(task).take(is_error, depth(task), {text, std::min(size, max_text)});
+        } catch (...) {
+            return nullptr;
+        }
+        return &self(task);
+    }
+    static void on_free(void*) noexcept {}
+
+    void take(bool is_error, int level, std::string_view text) {
+        if (is_error) {
+            error_line_ = text.empty() ? "ERR" : text;
+        } else if (level == 1 && texts_.size() < max_texts) {
+            texts_.emplace_back(text);
+        }
+    }
+
+    static redisReplyObjectFunctions* functions() noexcept {
+        static constinit redisReplyObjectFunctions table = [] {
+            redisReplyObjectFunctions made{};
+            made.createString = on_string;
+            made.createArray = on_array;
+            made.createInteger = on_integer;
+            made.createNil = on_nil;
+            made.freeObject = on_free;
+            return made;
+        }();
+        return &table;
+    }
+
+    std::string output_;
+    std::size_t sent_ = 0;
+    std::size_t fed_ = 0;
+    bool is_complete_ = false;
+    std::string error_line_{};
+    std::vector<std::string> texts_{};
+    std::unique_ptr<redisReader, Free> reader_;
+};
+
+}  // namespace sluice::detail::redis
+
+#endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "support/catch.hpp"
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sluice/http/guard.hpp>
+#include <sluice/http/rules/limiter_factory.hpp>
+#include <sluice/redis.hpp>
+#include <sluice/sluice.hpp>
+
+#include "support/redis_server.hpp"
+
+using namespace std::chrono_literals;
+using namespace sluice::http;
+
+namespace {
+
+Limit limit(const LimiterFactory& make, const char* name, int units, std::vector<KeySource> key = {KeyPart::address}) {
+    return {.limiter = make(sluice::FixedWindow{units, 24h * 365}, {.name = name}), .key = std::move(key)};
+}
+
+}  // namespace
+
+TEST_CASE("a rule with four limits on one Redis charges all or none", "[redis][http]") {
+    const RedisServer server;
+    const sluice::RedisStore redis{server.url()};
+    const auto make = limiters_in(redis);
+    Rule rule{.name = "r", .routes = {RoutePattern{"/a"}}};
+    const Limit wide = limit(make, "wide", 100);
+    rule.tiers = {{.limits = {wide, limit(make, "narrow", 3, {}), limit(make, "user", 50, {KeyPart::user}),
+                              limit(make, "method", 60, {KeyPart::method})}}};
+    const Guard guard{RuleSet{{rule}}};
+    const auto ask = [&] { return guard.handle({"GET", "/a", "192.0.2.1"}); };
+    REQUIRE(ask().allowed);  // dials and loads scripts
+    const auto second = ask();
+    CHECK(second.allowed);
+    REQUIRE(second.verdict.answers().size() == 4);
+    CHECK(second.verdict.answers()[0].decision.remaining == 98);
+    CHECK(ask().allowed);
+
+    const auto denied = ask();
+    CHECK_FALSE(denied.allowed);
+    CHECK(denied.denial.status == 429);
+    CHECK(denied.denial.content.find("\"violated-policies\":[\"narrow\"]") != std::string::npos);
+    CHECK(denied.verdict.answers()[0].decision.allowed);
+    CHECK(denied.verdict.answers()[0].decision.remaining == 97);
+    CHECK(wide.limiter.peek("ip:192.0.2.1").remaining == 97);
+}

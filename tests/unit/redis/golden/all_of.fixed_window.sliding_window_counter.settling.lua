@@ -1,0 +1,164 @@
+-- A key holds window * (limit + 1) + used, so that in the same window it is only incremented. A window to come that
+-- begins within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is
+-- used up.
+local function fixed_window(state, n, now, size, limit, first, left, skew)
+  local used = (state or 0) - first
+  if n < -2^52 then
+    return 0, left, state and 0
+  elseif used > limit then
+    local row = limit + 1
+    local ahead = math.floor(used / row)
+    if left + (ahead - 1) * size > skew then
+      local after
+      if n < 0 then after = first + math.max(0, limit + n) end
+      return limit, left, after, first + limit
+    end
+    first, left, used = first + ahead * row, left + ahead * size, used - ahead * row
+  elseif not (used >= 0) then
+    used, state = 0, nil
+  end
+  if n < 0 then
+    if used == 0 then return used, left end
+    return used, left, first + math.max(0, used + n)
+  elseif used + n <= limit then
+    return used, left, first + used + n, nil, state
+  end
+  return used, left
+end
+
+local function fixed_window_give_back(state, units, at, size, limit)
+  local first = (at - at % size) / size * (limit + 1)
+  local used = (state or 0) - first
+  if used > 0 and used <= limit then return first + math.max(0, used - units) end
+end
+
+local function prepare_fixed_window(now, size, limit)
+  -- What a key holds at first in the window of now, and how long that window lasts.
+  local gone = now % size
+  local first, lasts = (now - gone) / size * (limit + 1), size - gone
+  return first, lasts
+end
+
+-- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
+-- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
+local function sliding_window_counter(state, n, now, size, limit, window, left, skew)
+  local old, new = 0, 0
+  if state then
+    local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
+    if not at then return end
+    if n < -2^52 then return old, new, left, '0 0 0' end
+    local ahead = at - window
+    if ahead == 0 then
+      old, new = was_old + 0, was_new + 0
+    elseif ahead == -1 then
+      old = was_new + 0
+    elseif ahead > 0 and left + (ahead - 1) * size > skew then
+      local after
+      if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
+      return 0, limit, left, after, string.format('%d 0 %d', window, limit)
+    elseif ahead > 0 then
+      window, left, old, new = at, left + ahead * size, was_old + 0, was_new + 0
+    end
+  end
+  if n < 0 then
+    if old + new == 0 then return old, new, left end
+    local from_old = math.max(0, -n - new)
+    return old, new, left, string.format('%d %d %d', window, math.max(0, old - from_old), math.max(0, new + n))
+  end
+  -- The previous count weighs old * rest of the window / size, rounded up; where the product exceeds a double's 53 bits,
+  -- it is multiplied bit by bit, reduced after each.
+  local rest = math.min(left, size)
+  local weight = old * rest
+  if weight <= 9007199254740992 then
+    weight = math.ceil(weight / size)
+  else
+    local count, over, bit = old, 0, 9007199254740992
+    weight = 0
+    while bit >= 1 do
+      weight, over = weight * 2, over * 2
+      if count >= bit then count, over = count - bit, over + rest end
+      while over >= size do weight, over = weight + 1, over - size end
+      bit = bit / 2
+    end
+    if over > 0 then weight = weight + 1 end
+  end
+  if new + n + weight <= limit then
+    return old, new, left, string.format('%d %d %d', window, old, new + n)
+  end
+  return old, new, left
+end
+
+local function sliding_window_counter_give_back(state, units, at, size, limit)
+  local window, old, new = string.match(state or '0 0 0', '(%d+) (%d+) (%d+)')
+  local later = window - (at - at % size) / size
+  if later == 0 then
+    return string.format('%d %d %d', window, old, math.max(0, new - units))
+  elseif later == 1 then
+    return string.format('%d %d %d', window, math.max(0, old - units), new)
+  end
+end
+
+local function prepare_sliding_window_counter(now, size, limit)
+  local gone = now % size
+  local window, lasts = (now - gone) / size, size - gone
+  return window, lasts
+end
+
+-- KEYS   one for each policy, for each decision
+-- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, operation, when the units were consumed, the largest debt that each bucket may have,
+--        units for each decision or once for all
+-- reply  for each decision now, taken, used_1, left_1, old_2, new_2, left_2, or a single -1 where a key holds something else
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+local skew = 5000000
+local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local first_1, lasts_1 = prepare_fixed_window(now, size_1, limit_1)
+local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
+local window_2, lasts_2 = prepare_sliding_window_counter(now, size_2, limit_2)
+local operation, at = ARGV[7], ARGV[8] + 0
+local answers, a, units = {}, 8, 0
+for i = 1, #KEYS, 2 do
+  a = a + 1
+  if ARGV[a] then units = ARGV[a] + 0 end
+  local key_1 = KEYS[i]
+  local state_1 = call('GET', key_1)
+  local key_2 = KEYS[i + 1]
+  local state_2 = call('GET', key_2)
+  local used_1, left_1, after_1, repaired_1, same_1, old_2, new_2, left_2, after_2, repaired_2
+
+  -- `low` units fit, `high` do not; a take goes on until it knows how many do, or that not one does.
+  local n, low, high, fits = operation == 'give_back' and 0 or units, 0, units + 1
+  repeat
+    used_1, left_1, after_1, repaired_1, same_1 =
+      fixed_window(state_1, n, now, size_1, limit_1, first_1, lasts_1, skew)
+    old_2, new_2, left_2, after_2, repaired_2 =
+      sliding_window_counter(state_2, n, now, size_2, limit_2, window_2, lasts_2, skew)
+    fits = after_1 and after_2
+    local last = n
+    if fits then low = n else high = n end
+    if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
+    if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
+  until false
+  local taken = fits and n or 0
+
+  if not used_1 or not old_2 then
+    answers[#answers + 1] = '-1'
+  else
+    if operation == 'give_back' and units > 0 then
+      n = -units
+      after_1 = fixed_window_give_back(state_1, units, at, size_1, limit_1)
+      if after_1 then call('SET', key_1, string.format('%d', after_1), 'PX', life_1) end
+      after_2 = sliding_window_counter_give_back(state_2, units, at, size_2, limit_2)
+      if after_2 then call('SET', key_2, after_2, 'PX', life_2) end
+    elseif taken > 0 then
+      call('SET', key_1, string.format('%d', after_1), 'PX', life_1)
+      call('SET', key_2, after_2, 'PX', life_2)
+    elseif n > 0 then
+      if repaired_1 then call('SET', key_1, string.format('%d', repaired_1), 'PX', life_1) end
+      if repaired_2 then call('SET', key_2, repaired_2, 'PX', life_2) end
+    end
+    answers[#answers + 1] = string.format('%d %d %d %d %d %d %d', now, taken, used_1, left_1, old_2, new_2, left_2)
+  end
+end
+return table.concat(answers, ' ')

@@ -1,0 +1,147 @@
+-- An entry's time, units before it and units.
+local function sliding_window_entry(key, index)
+  return struct.unpack('<dI4I3', redis.call('LINDEX', key, index))
+end
+
+-- The index, time and units before of the first entry, from index `from` on, that came after `edge` and with which there
+-- are `count` units since `base`: by doubling steps, then by halving them.
+local function sliding_window_find(key, from, edge, base, count)
+  local low, high, last = from, from, redis.call('LLEN', key) - 1
+  local function is_before(index)
+    local time, before, units = sliding_window_entry(key, index)
+    return time <= edge or (before + units - base) % 4294967296 < count
+  end
+  while high < last and is_before(high) do
+    low, high = high + 1, math.min(2 * high - from + 1, last)
+  end
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if is_before(middle) then low = middle + 1 else high = middle end
+  end
+  return high, sliding_window_entry(key, high)
+end
+
+-- A log of so many units of now alone.
+local function sliding_window_restarted(now, units)
+  return { clear = true, time = now, before = 0, units = units, prolong = true }
+end
+
+-- A key is a list of admissions, oldest first: time, units before it (modulo 2^32), units. A newest time that is ahead by
+-- up to `skew` us is decided at (now is late); further ahead, the clock was set back: the log is full of now. What has
+-- left the window is dropped by an admission alone, whose own time is then the newest.
+local function sliding_window(key, n, now, size, limit, skew)
+  local entry = redis.pcall('LINDEX', key, '-1')
+  if entry and #entry ~= 15 then return end
+  if n < -2^52 then return 0, 0, 0, { clear = true, units = 0 } end
+  local newest, before, units = now - size, 0, 0
+  if entry then newest, before, units = struct.unpack('<dI4I3', entry) end
+  if newest > now + skew then
+    local after = n < 0 and sliding_window_restarted(now, math.max(0, limit + n))
+    return limit, size, size, after, sliding_window_restarted(now, limit)
+  elseif newest <= now - size then
+    return 0, 0, 0, n >= 0 and n <= limit and sliding_window_restarted(now, n)
+  end
+  local time, total = math.max(now, newest), before + units
+  local edge = time - size
+  local gone, oldest, base = 0, sliding_window_entry(key, '0')
+  if oldest <= edge then
+    gone, oldest, base = 1, sliding_window_entry(key, '1')
+    if oldest <= edge then gone, oldest, base = sliding_window_find(key, 2, edge, base, 0) end
+  end
+  local used, left = (total - base) % 4294967296, newest + size - now
+  if n < 0 then
+    if used + n <= 0 then return used, left, 0, { clear = gone == 0, gone = 0, last = gone - 1, units = 0 } end
+    local index, at, b = sliding_window_find(key, gone, edge, base, used + n)
+    return used, left, 0, { gone = 0, last = index, time = at, before = b, units = (base + used + n - b) % 4294967296 }
+  elseif used + n <= limit then
+    local prolong = newest < now - now % size
+    return used, left, 0, { gone = gone, time = time, before = total % 4294967296, units = n, prolong = prolong }
+  end
+  local _, at = sliding_window_find(key, gone, edge, base, used + n - limit)
+  return used, left, at + size - now
+end
+
+-- Drops `gone` entries, and those behind `last`; appends one, or puts it in the place of the last.
+local function sliding_window_write(key, after, life)
+  if after.clear then redis.call('DEL', key) end
+  if after.gone and (after.gone > 0 or after.last) then redis.call('LTRIM', key, after.gone, after.last or -1) end
+  if after.units == 0 then return end
+  local entry = struct.pack('<dI4I3', after.time, after.before, after.units)
+  if after.last then redis.call('LSET', key, '-1', entry) else redis.call('RPUSH', key, entry) end
+  if after.prolong then redis.call('PEXPIRE', key, life) end
+end
+
+-- From the entries of exactly that time. Those behind count fewer units before them; where one has none left, the others
+-- move up.
+local function sliding_window_give_back(key, units, at)
+  local length, given = redis.call('LLEN', key), 0
+  if length == 0 then return end
+  local place = sliding_window_find(key, 0, at - 1, 0, 0)
+  for index = place, length - 1 do
+    local time, before, own = sliding_window_entry(key, index)
+    before = (before - given) % 4294967296
+    if time == at then
+      local some = math.min(own, units - given)
+      own, given = own - some, given + some
+    end
+    if given == 0 then return end
+    if own > 0 then
+      redis.call('LSET', key, place, struct.pack('<dI4I3', time, before, own))
+      place = place + 1
+    end
+  end
+  if place == 0 then redis.call('DEL', key) else redis.call('LTRIM', key, 0, place - 1) end
+end
+
+-- KEYS   one for each policy, for each decision
+-- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, operation, when the units were consumed, the largest debt that each bucket may have,
+--        units for each decision or once for all
+-- reply  for each decision now, taken, used_1, left_1, retry_1, used_2, left_2, retry_2, or a single -1 where a key holds something else
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+local skew = 5000000
+local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
+local operation, at = ARGV[7], ARGV[8] + 0
+local answers, a, units = {}, 8, 0
+for i = 1, #KEYS, 2 do
+  a = a + 1
+  if ARGV[a] then units = ARGV[a] + 0 end
+  local key_1 = KEYS[i]
+  local key_2 = KEYS[i + 1]
+  local used_1, left_1, retry_1, after_1, repaired_1, used_2, left_2, retry_2, after_2, repaired_2
+
+  -- `low` units fit, `high` do not; a take goes on until it knows how many do, or that not one does.
+  local n, low, high, fits = operation == 'give_back' and 0 or units, 0, units + 1
+  repeat
+    used_1, left_1, retry_1, after_1, repaired_1 =
+      sliding_window(key_1, n, now, size_1, limit_1, skew)
+    used_2, left_2, retry_2, after_2, repaired_2 =
+      sliding_window(key_2, n, now, size_2, limit_2, skew)
+    fits = after_1 and after_2
+    local last = n
+    if fits then low = n else high = n end
+    if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
+    if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
+  until false
+  local taken = fits and n or 0
+
+  if not used_1 or not used_2 then
+    answers[#answers + 1] = '-1'
+  else
+    if operation == 'give_back' and units > 0 then
+      n = -units
+      sliding_window_give_back(key_1, units, at, size_1, limit_1)
+      sliding_window_give_back(key_2, units, at, size_2, limit_2)
+    elseif taken > 0 then
+      sliding_window_write(key_1, after_1, life_1)
+      sliding_window_write(key_2, after_2, life_2)
+    elseif n > 0 then
+      if repaired_1 then sliding_window_write(key_1, repaired_1, life_1) end
+      if repaired_2 then sliding_window_write(key_2, repaired_2, life_2) end
+    end
+    answers[#answers + 1] = string.format('%d %d %d %d %d %d %d %d', now, taken, used_1, left_1, retry_1, used_2, left_2, retry_2)
+  end
+end
+return table.concat(answers, ' ')

@@ -1,0 +1,153 @@
+-- A bucket's key holds the tick at which it is full; its debt is the ticks until then. Above `full` the state is later
+-- than now, and nothing fits; by more than the skew, the clock was set back.
+local function bucket_on_any_grid(state, n, now, unit, full, denominator, whole, step, tick, skew)
+  local debt = (state or 0) - tick
+  if n < -2^52 then
+    return 0, state and 0
+  elseif not (debt > 0) then
+    debt = 0
+  elseif debt > full and debt > full + math.floor(skew * whole + skew * step / denominator) + 1 then
+    local after
+    if n < 0 then after = tick + math.max(0, full + n * unit) end
+    return full, after, tick + full
+  end
+  if n < 0 then
+    if debt == 0 then return debt end
+    return debt, tick + math.max(0, debt + math.max(n * unit, -full))
+  elseif debt + n * unit <= full then
+    return debt, tick + debt + n * unit
+  end
+  return debt
+end
+
+local function prepare_bucket_on_any_grid(now, unit, full, denominator, whole, step)
+  -- A tick is whole + step / denominator us.
+  local periods = math.floor(now / denominator)
+  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
+  return tick
+end
+
+-- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
+-- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
+local function sliding_window_counter(state, n, now, size, limit, window, left, skew)
+  local old, new = 0, 0
+  if state then
+    local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
+    if not at then return end
+    if n < -2^52 then return old, new, left, '0 0 0' end
+    local ahead = at - window
+    if ahead == 0 then
+      old, new = was_old + 0, was_new + 0
+    elseif ahead == -1 then
+      old = was_new + 0
+    elseif ahead > 0 and left + (ahead - 1) * size > skew then
+      local after
+      if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
+      return 0, limit, left, after, string.format('%d 0 %d', window, limit)
+    elseif ahead > 0 then
+      window, left, old, new = at, left + ahead * size, was_old + 0, was_new + 0
+    end
+  end
+  if n < 0 then
+    if old + new == 0 then return old, new, left end
+    local from_old = math.max(0, -n - new)
+    return old, new, left, string.format('%d %d %d', window, math.max(0, old - from_old), math.max(0, new + n))
+  end
+  -- The previous count weighs old * rest of the window / size, rounded up; where the product exceeds a double's 53 bits,
+  -- it is multiplied bit by bit, reduced after each.
+  local rest = math.min(left, size)
+  local weight = old * rest
+  if weight <= 9007199254740992 then
+    weight = math.ceil(weight / size)
+  else
+    local count, over, bit = old, 0, 9007199254740992
+    weight = 0
+    while bit >= 1 do
+      weight, over = weight * 2, over * 2
+      if count >= bit then count, over = count - bit, over + rest end
+      while over >= size do weight, over = weight + 1, over - size end
+      bit = bit / 2
+    end
+    if over > 0 then weight = weight + 1 end
+  end
+  if new + n + weight <= limit then
+    return old, new, left, string.format('%d %d %d', window, old, new + n)
+  end
+  return old, new, left
+end
+
+local function sliding_window_counter_give_back(state, units, at, size, limit)
+  local window, old, new = string.match(state or '0 0 0', '(%d+) (%d+) (%d+)')
+  local later = window - (at - at % size) / size
+  if later == 0 then
+    return string.format('%d %d %d', window, old, math.max(0, new - units))
+  elseif later == 1 then
+    return string.format('%d %d %d', window, math.max(0, old - units), new)
+  end
+end
+
+local function prepare_sliding_window_counter(now, size, limit)
+  local gone = now % size
+  local window, lasts = (now - gone) / size, size - gone
+  return window, lasts
+end
+
+-- KEYS   one for each policy, for each decision
+-- ARGV   unit_1, full_1, denominator_1, whole_1, step_1, life_1, size_2, limit_2, life_2, operation, when the units were consumed, the largest debt that each bucket may have,
+--        units for each decision or once for all
+-- reply  for each decision now, taken, debt_1, old_2, new_2, left_2, or a single -1 where a key holds something else
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+local skew = 5000000
+local unit_1, full_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
+local tick_1 = prepare_bucket_on_any_grid(now, unit_1, full_1, denominator_1, whole_1, step_1)
+local size_2, limit_2, life_2 = ARGV[7] + 0, ARGV[8] + 0, ARGV[9]
+local window_2, lasts_2 = prepare_sliding_window_counter(now, size_2, limit_2)
+local operation, at = ARGV[10], ARGV[11] + 0
+local bound_1 = ARGV[12] + 0
+local answers, a, units = {}, 12, 0
+for i = 1, #KEYS, 2 do
+  a = a + 1
+  if ARGV[a] then units = ARGV[a] + 0 end
+  local key_1 = KEYS[i]
+  local state_1 = call('GET', key_1)
+  local key_2 = KEYS[i + 1]
+  local state_2 = call('GET', key_2)
+  local debt_1, after_1, repaired_1, old_2, new_2, left_2, after_2, repaired_2
+
+  -- `low` units fit, `high` do not; a take goes on until it knows how many do, or that not one does.
+  local n, low, high, fits = operation == 'give_back' and 0 or units, 0, units + 1
+  repeat
+    debt_1, after_1, repaired_1 =
+      bucket_on_any_grid(state_1, n, now, unit_1, full_1, denominator_1, whole_1, step_1, tick_1, skew)
+    old_2, new_2, left_2, after_2, repaired_2 =
+      sliding_window_counter(state_2, n, now, size_2, limit_2, window_2, lasts_2, skew)
+    fits = after_1 and (n == 0 or debt_1 <= bound_1) and after_2
+    local last = n
+    if fits then low = n else high = n end
+    if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
+    if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
+  until false
+  local taken = fits and n or 0
+
+  if not debt_1 or not old_2 then
+    answers[#answers + 1] = '-1'
+  else
+    if operation == 'give_back' and units > 0 then
+      n = -units
+      debt_1, after_1 = bucket_on_any_grid(state_1, n, now, unit_1, full_1, denominator_1, whole_1, step_1, tick_1, skew)
+      if after_1 then call('SET', key_1, string.format('%d', after_1), 'PX', life_1) end
+      after_2 = sliding_window_counter_give_back(state_2, units, at, size_2, limit_2)
+      if after_2 then call('SET', key_2, after_2, 'PX', life_2) end
+    elseif taken > 0 then
+      call('SET', key_1, string.format('%d', after_1), 'PX', life_1)
+      call('SET', key_2, after_2, 'PX', life_2)
+    elseif n > 0 then
+      if repaired_1 then call('SET', key_1, string.format('%d', repaired_1), 'PX', life_1) end
+      if repaired_2 then call('SET', key_2, repaired_2, 'PX', life_2) end
+    end
+    answers[#answers + 1] = string.format('%d %d %d %d %d %d', now, taken, debt_1, old_2, new_2, left_2)
+  end
+end
+return table.concat(answers, ' ')

@@ -1,0 +1,108 @@
+-- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
+-- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
+local function sliding_window_counter(state, n, now, size, limit, window, left, skew)
+  local old, new = 0, 0
+  if state then
+    local at, was_old, was_new = string.match(state, '^(%d+) (%d+) (%d+)$')
+    if not at then return end
+    if n < -2^52 then return old, new, left, '0 0 0' end
+    local ahead = at - window
+    if ahead == 0 then
+      old, new = was_old + 0, was_new + 0
+    elseif ahead == -1 then
+      old = was_new + 0
+    elseif ahead > 0 and left + (ahead - 1) * size > skew then
+      local after
+      if n < 0 then after = string.format('%d 0 %d', window, math.max(0, limit + n)) end
+      return 0, limit, left, after, string.format('%d 0 %d', window, limit)
+    elseif ahead > 0 then
+      window, left, old, new = at, left + ahead * size, was_old + 0, was_new + 0
+    end
+  end
+  if n < 0 then
+    if old + new == 0 then return old, new, left end
+    local from_old = math.max(0, -n - new)
+    return old, new, left, string.format('%d %d %d', window, math.max(0, old - from_old), math.max(0, new + n))
+  end
+  -- The previous count weighs old * rest of the window / size, rounded up; where the product exceeds a double's 53 bits,
+  -- it is multiplied bit by bit, reduced after each.
+  local rest = math.min(left, size)
+  local weight = old * rest
+  if weight <= 9007199254740992 then
+    weight = math.ceil(weight / size)
+  else
+    local count, over, bit = old, 0, 9007199254740992
+    weight = 0
+    while bit >= 1 do
+      weight, over = weight * 2, over * 2
+      if count >= bit then count, over = count - bit, over + rest end
+      while over >= size do weight, over = weight + 1, over - size end
+      bit = bit / 2
+    end
+    if over > 0 then weight = weight + 1 end
+  end
+  if new + n + weight <= limit then
+    return old, new, left, string.format('%d %d %d', window, old, new + n)
+  end
+  return old, new, left
+end
+
+local function sliding_window_counter_give_back(state, units, at, size, limit)
+  local window, old, new = string.match(state or '0 0 0', '(%d+) (%d+) (%d+)')
+  local later = window - (at - at % size) / size
+  if later == 0 then
+    return string.format('%d %d %d', window, old, math.max(0, new - units))
+  elseif later == 1 then
+    return string.format('%d %d %d', window, math.max(0, old - units), new)
+  end
+end
+
+-- KEYS   one for each policy, for each decision
+-- ARGV   size, limit, life, operation, when the units were consumed, the largest debt that each bucket may have,
+--        units for each decision or once for all
+-- reply  for each decision now, taken, old, new, left, or a single -1 where a key holds something else
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+local skew = 5000000
+local size, limit, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
+local gone = now % size
+local window, lasts = (now - gone) / size, size - gone
+local operation, at = ARGV[4], ARGV[5] + 0
+local answers, a, units = {}, 5, 0
+for i = 1, #KEYS do
+  a = a + 1
+  if ARGV[a] then units = ARGV[a] + 0 end
+  local key = KEYS[i]
+  local state = call('GET', key)
+  local old, new, left, after, repaired
+
+  -- `low` units fit, `high` do not; a take goes on until it knows how many do, or that not one does.
+  local n, low, high, fits = operation == 'give_back' and 0 or units, 0, units + 1
+  repeat
+    old, new, left, after, repaired =
+      sliding_window_counter(state, n, now, size, limit, window, lasts, skew)
+    fits = after
+    local last = n
+    if fits then low = n else high = n end
+    if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
+    if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
+  until false
+  local taken = fits and n or 0
+
+  if not old then
+    answers[#answers + 1] = '-1'
+  else
+    if operation == 'give_back' and units > 0 then
+      n = -units
+      after = sliding_window_counter_give_back(state, units, at, size, limit)
+      if after then call('SET', key, after, 'PX', life) end
+    elseif taken > 0 then
+      call('SET', key, after, 'PX', life)
+    elseif n > 0 then
+      if repaired then call('SET', key, repaired, 'PX', life) end
+    end
+    answers[#answers + 1] = string.format('%d %d %d %d %d', now, taken, old, new, left)
+  end
+end
+return table.concat(answers, ' ')
