@@ -321,8 +321,10 @@ private:
         if constexpr (Packed::words != 0) {
             if (shared_->packed.own.reclaim(expired_before)) return true;
         }
-        if constexpr (!Packed::always_fits) return shared_->plain.own.reclaim(expired_before);
-        return false;
+        if constexpr (!Packed::always_fits) {
+            if (shared_->plain.own.reclaim(expired_before)) return true;
+        }
+        return shared_->keys.now() < shared_->keys.most();  // another thread was faster
     }
 
     /// That of one of the states which new keys of this scope share while the store is full.
