@@ -72,7 +72,9 @@ int main(int argc, char** argv) {
         strict{1, per_second(1)}, brief{1'000'000, per_second(1'000'000)};
     const FixedWindow day{1'000'000, 24h};
     const auto limiter = [](const auto& policy, bool wide_fingerprints = false) {
-        return [=] { return memory::make_limiter(policy, {.max_keys = 3 * known_keys, .wide_fingerprints = wide_fingerprints}); };
+        return [=] {
+            return memory::make_limiter(policy, {.max_keys = 3 * known_keys, .wide_fingerprints = wide_fingerprints});
+        };
     };
 
     asker.add("loop", known, [] { return std::make_unique<Loop>(); });
