@@ -17,8 +17,9 @@
 
 #include <httplib.h>
 
-#include <sluice/http/service_limits.hpp>
 #include <sluice/sluice.hpp>
+
+#include "support/service_pause.hpp"
 
 namespace {
 
@@ -27,21 +28,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int requests_per_second = 10;
 constexpr int threads = 50;
-
-/// How long the service wants to be left alone.
-std::chrono::nanoseconds pause_after(const httplib::Response& response) {
-    std::chrono::nanoseconds pause{0};
-    const auto now = std::chrono::system_clock::now();
-    if (const auto wait = sluice::http::parse_retry_after(response.get_header_value("Retry-After"), now)) pause = *wait;
-    if (const auto limits = sluice::http::parse_rate_limit(response.get_header_value("RateLimit"))) {
-        for (const auto& limit : *limits) {
-            // Rounded up to whole seconds, so that it may be over nearly one sooner.
-            if (limit.remaining == 0 && limit.reset)
-                pause = std::max<std::chrono::nanoseconds>(pause, *limit.reset - 1s);
-        }
-    }
-    return pause;
-}
 
 /// One service, for all threads.
 class Service {
@@ -66,7 +52,9 @@ public:
             ++failed;
             return true;
         }
-        next_ = std::max<Clock::time_point>(next_, answered + pause_after(*response));
+        const auto pause =
+            example::pause_after(response->get_header_value("Retry-After"), response->get_header_value("RateLimit"));
+        next_ = std::max<Clock::time_point>(next_, answered + pause);
         ++(response->status == 200 ? served : response->status == 429 ? denied : failed);
         return true;
     }
