@@ -267,7 +267,7 @@ private:
         apply(request, wide_tag(request, tag), time, step, decision);
     }
 
-    KeyTag wide_tag(const Request<P>& request, std::uint64_t tag) const noexcept {
+    [[gnu::always_inline]] KeyTag wide_tag(const Request<P>& request, std::uint64_t tag) const noexcept {
         if (!shared_->options.wide_fingerprints) [[likely]]
             return {tag, 0};
         return {tag, shared_->check_hash(request.scope.id, request.key)};

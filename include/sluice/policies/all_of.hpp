@@ -55,10 +55,8 @@ public:
     }
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        constexpr auto step_part = [](const auto& policy, auto& part, std::chrono::nanoseconds at,
-                                      std::uint64_t units) { return policy.step(part, at, units); };
         if constexpr ((std::is_trivially_copyable_v<typename Policies::State> && ...)) {
-            return step_copies(state, now, cost, step_part);
+            return step_copies<StepState>(state, now, cost);
         } else {
             const Decision whole = peek(state, now, cost);
             if (whole.allowed) {
@@ -76,9 +74,7 @@ public:
     [[gnu::always_inline]] Decision step_words(std::array<std::uint64_t, sizeof...(Policies)>& words,
                                                std::chrono::nanoseconds now, std::uint64_t cost) const noexcept
         requires(detail::StepsWords<Policies>&&...) {
-        return step_copies(words, now, cost,
-                           [](const auto& policy, std::uint64_t& word, std::chrono::nanoseconds at,
-                              std::uint64_t units) { return policy.step_word(word, at, units); });
+        return step_copies<StepWord>(words, now, cost);
     }
 
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
@@ -158,54 +154,69 @@ private:
         (std::index_sequence_for<Policies...>{});
     }
 
+    // Objects and not lambdas, which could not be forced inline.
+    struct StepState {
+        std::chrono::nanoseconds now;
+        std::uint64_t cost;
+        [[gnu::always_inline]] Decision operator()(const auto& policy, auto& part) const noexcept {
+            return policy.step(part, now, cost);
+        }
+    };
+    struct StepWord {
+        std::chrono::nanoseconds now;
+        std::uint64_t cost;
+        [[gnu::always_inline]] Decision operator()(const auto& policy, std::uint64_t& word) const noexcept {
+            return policy.step_word(word, now, cost);
+        }
+    };
+
     /// Steps copies of the parts, and takes them over where all of them allow.
-    template <class Parts, class Step>
-    [[gnu::always_inline]] Decision step_copies(Parts& parts, std::chrono::nanoseconds now, std::uint64_t cost,
-                                                Step step) const noexcept {
+    template <class Step, class Parts>
+    [[gnu::always_inline]] Decision step_copies(Parts& parts, std::chrono::nanoseconds now,
+                                                std::uint64_t cost) const noexcept {
         Parts after = parts;
-        const Decision whole =
-            combine(after, [&](const auto& policy, auto& part) { return step(policy, part, now, cost); });
-        if (!whole.allowed) [[unlikely]]
-            return deny(parts, now, cost, step);
-        parts = after;
+        Decision whole = combine(after, Step{now, cost});
+        if (whole.allowed) [[likely]] {
+            parts = after;
+        } else {
+            whole = deny<Step>(parts, now, cost);
+        }
         return whole;
     }
 
     /// Who denies writes at most what a clock that was set back makes necessary; the others stay as they are.
-    template <class Parts, class Step>
-    [[gnu::noinline]] Decision deny(Parts& parts, std::chrono::nanoseconds now, std::uint64_t cost,
-                                    Step step) const noexcept {
+    template <class Step, class Parts>
+    [[gnu::noinline]] Decision deny(Parts& parts, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
         const Parts before = parts;
         bool is_undone = false;  // what a part leaves undone on its word, all do
         const Decision whole = combine(parts, [&](const auto& policy, auto& part) {
             auto stepped = part;
-            const Decision one = step(policy, stepped, now, cost);
+            Decision one = Step{now, cost}(policy, stepped);
             if (one.allowed) {
                 stepped = part;
-                Decision idle = step(policy, stepped, now, 0);
-                return idle;
+                one = Step{now, 0}(policy, stepped);
+            } else {
+                is_undone = is_undone || one.retry_after.count() == 0;
+                part = stepped;
             }
-            is_undone = is_undone || one.retry_after.count() == 0;
-            part = stepped;
             return one;
         });
-        if (is_undone && !std::is_same_v<Parts, State>) {
-            parts = before;
-            return Decision{};
-        }
-        return whole;
+        if (!is_undone || std::is_same_v<Parts, State>) return whole;
+        parts = before;
+        return Decision{};
     }
 
     /// One decision out of those that `decide` makes with each part.
     template <class Parts, class Decide>
     [[gnu::always_inline]] Decision combine(Parts& parts, Decide decide) const noexcept {
-        return [&]<std::size_t... I>(std::index_sequence<0, I...>) {
-            Decision whole = decide(std::get<0>(policies_), std::get<0>(parts));
-            (merge(whole, decide(std::get<I>(policies_), std::get<I>(parts))), ...);
-            if (!whole.allowed) whole.delay = {};
-            return whole;
-        }
-        (std::index_sequence_for<Policies...>{});
+        return combine(parts, decide, std::index_sequence_for<Policies...>{});
+    }
+    template <class Parts, class Decide, std::size_t... I>
+    [[gnu::always_inline]] Decision combine(Parts& parts, Decide& decide, std::index_sequence<0, I...>) const noexcept {
+        Decision whole = decide(std::get<0>(policies_), std::get<0>(parts));
+        (merge(whole, decide(std::get<I>(policies_), std::get<I>(parts))), ...);
+        if (!whole.allowed) whole.delay = {};
+        return whole;
     }
     [[gnu::always_inline]] static void merge(Decision& whole, const Decision& one) noexcept {
         // Waits are 0 where a part allows, so the longest decides among denials; else the least remaining does.

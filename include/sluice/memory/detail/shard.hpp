@@ -60,11 +60,11 @@ struct alignas(64) Shard {
     }
     /// Time to rebuild, now and then, to get rid of what has expired: after as many placements as there are slots, so that
     /// it costs each of them little; of a shard that cannot shrink, later.
-    bool is_due(std::size_t slots, bool can_shrink) const noexcept {
-        return placed >= (can_shrink ? slots : 4 * slots);
+    bool is_due(std::size_t slot_count, bool can_shrink) const noexcept {
+        return placed >= (can_shrink ? slot_count : 4 * slot_count);
     }
-    bool is_crowded(std::size_t slots, bool can_grow) const noexcept {
-        return used >= (can_grow ? slots / 4 * 3 : slots - slots / 16);
+    bool is_crowded(std::size_t slot_count, bool can_grow) const noexcept {
+        return used >= (can_grow ? slot_count / 4 * 3 : slot_count - slot_count / 16);
     }
 };
 

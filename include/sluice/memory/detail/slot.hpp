@@ -106,11 +106,17 @@ public:
                                                   std::memory_order_relaxed);
         } else {
             if (!try_lock(seen.mark)) return false;
-            const bool is_same = load() == seen.words;
+            const bool is_same = is_equal(load(), seen.words);
             if (is_same) store(words);
             at_[0].store(is_same ? seen.mark ^ version_bit : seen.mark, std::memory_order_release);
             return is_same;
         }
+    }
+
+    [[gnu::always_inline]] static bool is_equal(const Words& a, const Words& b) noexcept {  // == would call memcmp
+        std::uint64_t difference = 0;
+        for (std::size_t i = 0; i != N; ++i) difference |= a[i] ^ b[i];
+        return difference == 0;
     }
 
     /// For a state behind an address: the words are the caller's alone until unlock(). False as of read().
@@ -178,17 +184,17 @@ public:
     }
 
 private:
-    bool try_lock(std::uint64_t mark) const noexcept {
+    [[gnu::always_inline]] bool try_lock(std::uint64_t mark) const noexcept {
         return (mark & locked_bit) == 0 &&
                at_[0].compare_exchange_strong(mark, mark | locked_bit, std::memory_order_acquire,
                                               std::memory_order_relaxed);
     }
-    Words load() const noexcept {
+    [[gnu::always_inline]] Words load() const noexcept {
         Words words;
         for (std::size_t i = 0; i != N; ++i) words[i] = at_[i + 1].load(std::memory_order_acquire);
         return words;
     }
-    void store(const Words& words) const noexcept {
+    [[gnu::always_inline]] void store(const Words& words) const noexcept {
         for (std::size_t i = 0; i != N; ++i) at_[i + 1].store(words[i], std::memory_order_release);
     }
 
@@ -202,7 +208,7 @@ template <std::size_t N, class Step>
                                                  Step step, bool& is_decided) noexcept {
     auto words = seen.words;
     const Decision decision = step(words);
-    is_decided = words == seen.words ? slot.is_unchanged(seen) : slot.replace(seen, tag, words);
+    is_decided = Slot<N>::is_equal(words, seen.words) ? slot.is_unchanged(seen) : slot.replace(seen, tag, words);
     return decision;
 }
 

@@ -106,14 +106,18 @@ private:
     /// was.
     template <class Step>
     static bool step_with_memory(const Request<P>& request, State& state, const Time& time, Step step) noexcept {
-        const auto run = [&] {
-            if (request.operation == Operation::consume)
-                reserve(request.scope.policy, state, time.now(), request.units);
+        if constexpr (GrowingPolicy<P>) {
+            const auto run = [&] {
+                if (request.operation == Operation::consume)
+                    reserve(request.scope.policy, state, time.now(), request.units);
+                step();
+                return true;
+            };
+            return try_or(run, [] { return false; });
+        } else {
             step();
             return true;
-        };
-        if constexpr (GrowingPolicy<P>) return try_or(run, [] { return false; });
-        return run();
+        }
     }
 
     /// An expired state keeps its slot until a new key needs it, but not the memory that it owns, once nobody late can ask

@@ -82,11 +82,9 @@ public:
         for (Backoff backoff;; backoff.wait()) {
             const std::uint64_t version = shards_[shard].version.load(std::memory_order_acquire);
             const Found found = probe(shard, version, key, expired_before);
-            // A slot that was found is the key's, whatever the version. Relaxed will do after acquiring loads.
-            if (found.is_known ||
-                (version % 2 == 0 && shards_[shard].version.load(std::memory_order_relaxed) == version)) {
-                return found;
-            }
+            if (found.is_known) return found;  // whatever the version
+            // Relaxed will do after acquiring loads.
+            if (version % 2 == 0 && shards_[shard].version.load(std::memory_order_relaxed) == version) return found;
         }
     }
     bool is_of(StateSlot slot, const KeyTag& key) const noexcept {
@@ -236,10 +234,10 @@ Placed Table<Form>::place(const Found& found, const KeyTag& key, const Words& wo
         return Placed::full;  // without writing anything
     const ShardLock lock{shard, found.version};
     if (!lock.is_held()) return Placed::changed;
-    const std::size_t slots = last_of(found.shard) + 1;
+    const std::size_t slot_count = last_of(found.shard) + 1;
     const bool takes_empty = !slot || slot.owner() == StateSlot::empty;
-    if (shard.is_due(slots, slots > min_shard_slots) ||
-        (takes_empty && shard.is_crowded(slots, slots != shard_slots_))) {
+    if (shard.is_due(slot_count, slot_count > min_shard_slots) ||
+        (takes_empty && shard.is_crowded(slot_count, slot_count != shard_slots_))) {
         // Without memory for the move, a shard that is not quite full goes on as it is.
         if (!rebuild(found.shard, expired_before) && !slot) return Placed::no_memory;
         slot = probe(found.shard, 0, key, expired_before).slot;
@@ -290,19 +288,19 @@ template <class Form>
     const std::int32_t back = recent - shard.added - shard.live;
     const bool come_back = back > 0 && back * 32 >= recent;
     const auto wanted = static_cast<std::size_t>(come_back ? std::max(recent, live) : live);
-    std::size_t slots = std::min(min_shard_slots, shard_slots_);
-    while (slots < shard_slots_ && wanted + 1 > slots / 2) slots *= 2;
+    std::size_t slot_count = std::min(min_shard_slots, shard_slots_);
+    while (slot_count < shard_slots_ && wanted + 1 > slot_count / 2) slot_count *= 2;
 
-    if (slots > old_slots) keep_page_batches_small();
-    for (std::size_t i = 0; i != std::max(slots, old_slots); ++i) slot_in(index, i).clear(StateSlot::empty);
-    if (slots < old_slots)
-        release_pages(words_ + (index * max_shard_slots + slots) * stride_,
-                      (old_slots - slots) * stride_ * sizeof(Word));
-    set_last(index, slots - 1);
+    if (slot_count > old_slots) keep_page_batches_small();
+    for (std::size_t i = 0; i != std::max(slot_count, old_slots); ++i) slot_in(index, i).clear(StateSlot::empty);
+    if (slot_count < old_slots)
+        release_pages(words_ + (index * max_shard_slots + slot_count) * stride_,
+                      (old_slots - slot_count) * stride_ * sizeof(Word));
+    set_last(index, slot_count - 1);
 
     // Without any that came back, a few stay, to see whether they do.
-    auto room = static_cast<std::int32_t>(come_back ? slots / 2 - std::min(slots / 2, static_cast<std::size_t>(live))
-                                                    : slots / 8);
+    auto room = static_cast<std::int32_t>(
+        come_back ? slot_count / 2 - std::min(slot_count / 2, static_cast<std::size_t>(live)) : slot_count / 8);
     std::size_t kept = 0;
     std::int64_t latest_missing = int64_min;
     for (Entry* entry = entries.get(); entry != entries.get() + count; ++entry) {
@@ -314,10 +312,11 @@ template <class Form>
         }
         if (expiry <= now) --room;
         ++kept;
-        const std::size_t home = entry->tag >> shift_ & (slots - 1);
+        const std::size_t home = entry->tag >> shift_ & (slot_count - 1);
         std::size_t at = home;
         for (std::size_t step = 1; slot_in(index, at).owner() != StateSlot::empty; ++step) {
-            at = (((home & ~within_group) + (step & ~within_group)) & (slots - 1)) | ((home ^ step) & within_group);
+            at =
+                (((home & ~within_group) + (step & ~within_group)) & (slot_count - 1)) | ((home ^ step) & within_group);
         }
         give(slot_in(index, at), entry->tag, entry->check, entry->words);
     }
