@@ -44,11 +44,12 @@ double median(std::vector<double> values) {
 /// The statement of the limiter's single decision, with all that is the same for every key as pgbench's own variables.
 std::string pgbench_command(const sluice::TokenBucket& policy, const std::string& pgbench,
                             const std::string& connection, const std::string& script) {
+    const sluice::Request<sluice::TokenBucket> request{{"pgbench", policy}, "key"};
     sluice::detail::postgres::Parts parts;
-    sluice::PostgresPolicy<sluice::TokenBucket>::parts(policy, parts);
-    sluice::detail::postgres::Statement statement{"sluice", "decide_2", sluice::Scope{"pgbench", policy}.id};
-    statement.add_key("key");
-    statement.finish(parts, sluice::Operation::consume, 1, {});
+    sluice::PostgresPolicy<sluice::TokenBucket>::parts(policy, std::chrono::nanoseconds::max(), parts);
+    sluice::detail::postgres::Statement statement{"sluice", "decide_2", request.scope.id};
+    statement.add_key(request.key);
+    statement.finish(parts, request, {});
     // pgbench sends what \\; joins in one message, too.
     std::string text = sluice::detail::postgres::replaced(statement.text(2s, 5s), ";", "\\;");
     text = sluice::detail::postgres::replaced(text, "E'\\\\x6b6579'", "int8send(:k)");

@@ -41,7 +41,7 @@ set(below_umbrella values concepts policies memory limiter)
 
 # Headers from outside, and the only layer that may include them.
 set(foreign "hiredis/=redis_wire" "openssl/=tls" "asio=asio" "libpq-fe\\.h=postgres" "postgresql/=postgres" "httplib\\.h=none" "crow=none"
-    "boost/=none" "drogon/=none" "grpcpp/=grpc" "nlohmann/=http")
+    "boost/=none" "grpcpp/=grpc" "nlohmann/=http")
 
 function(layer_of path result)
     foreach(layer IN LISTS layers)

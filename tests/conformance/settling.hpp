@@ -73,7 +73,7 @@ SettlingKey(S, P, std::string) -> SettlingKey<S, P>;
 template <class Kit>
 void settles_as_the_bare_policy(Kit& kit) {
     Random random{"settling"};
-    const int sequences = cases(Kit::sequences);
+    const int sequences = cases(Kit::sequences / 4);
     const std::string run = "settles/" + std::to_string(random.bits());
     for_each_settling_policy([&](const auto& policy, const std::string& what) {
         using P = std::decay_t<decltype(policy)>;

@@ -177,8 +177,10 @@ TEST_CASE("callers are served in the order of arrival, and a large cost is not s
     CHECK(crowd.served() == std::vector{0});
     crowd.advance(1s, 2);
     CHECK(crowd.served() == std::vector{0, 1});
-    for (int all = 3; all <= 6; ++all) crowd.advance(1s, all);
-    CHECK(crowd.served() == std::vector{0, 1, 2, 3, 4, 5});
+    for (int served = 3; served <= 5; ++served) crowd.advance(1s, served);
+    CHECK(crowd.served() == std::vector{0, 1, 2, 3, 4});
+    crowd.add(limiter, 1, 1h);
+    crowd.advance(10s, 7);  // both at once
 }
 
 TEST_CASE("many who wait are served at exactly the policy's rate") {

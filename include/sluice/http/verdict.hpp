@@ -30,9 +30,9 @@ public:
 
     bool allowed() const noexcept { return outcome_ != Outcome::denied; }
     Outcome outcome() const noexcept { return outcome_; }
-    /// Denied whoever asks how often: by the deny list (without a rule then) or a limit of 0.
+    /// Denied however often it is asked: by the deny list or a limit of 0.
     bool is_forbidden() const noexcept { return is_forbidden_; }
-    /// The rule that applied; null if none did.
+    /// The rule that applied, RuleSet::deny_rule() for the deny list; null if none did. Of a denied request never null.
     const Rule* rule() const noexcept { return rule_; }
     /// What each limit of the tier answered. Behind the first denial nothing is charged any more: limits in this
     /// process are peeked, others are left unasked. Of an allowed request whose rule is not enforced these are not for

@@ -49,7 +49,8 @@ namespace sluice {
 ///     limit was near when they were taken. Until they are spent, or given back after two spans without use and one pass of
 ///     the background; where a process dies, until the bucket has refilled or the window ends. Admits less, never more;
 ///   - a reset leaves what other processes hold with them.
-/// A thread that is held up between reading the clock and spending decides as at its reading, as in every store.
+/// A thread that is held up between reading the clock and spending decides as at its reading, as in every store; so does a
+/// machine that was suspended, until its clock has noticed (see TscClock).
 ///
 /// Which policies: TokenBucket, FixedWindow, SlidingWindowCounter and AllOf of these (LeasablePolicy). Not SlidingWindow: its
 /// word is that no more than the limit pass within any window, exactly, for which the time of each admission has to be known,

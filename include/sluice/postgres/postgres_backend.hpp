@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/operate.hpp>
 #include <sluice/postgres/detail/client.hpp>
 #include <sluice/postgres/detail/statement.hpp>
 #include <sluice/postgres/postgres_options.hpp>
@@ -49,11 +50,12 @@ public:
     /// Runs what decisions need, in a scope that no limiter has but by the accident of a hash.
     std::error_code ping(const Deadline& deadline) {
         const FixedWindow policy{std::uint64_t{1} << 52, std::chrono::seconds{1}};
+        const Request<FixedWindow> request{{"ping", policy, 0}, "ping"};
         Parts parts;
-        PostgresPolicy<FixedWindow>::parts(policy, parts);
+        PostgresPolicy<FixedWindow>::parts(policy, MaxDelay::max(), parts);
         Statement statement{client_.options().schema, "decide_2", 0};
-        statement.add_key("ping");
-        statement.finish(parts, Operation::consume, 1, {});
+        statement.add_key(request.key);
+        statement.finish(parts, request, {});
         const auto left = deadline.remaining();
         return client_.run_apart(statement.text(left, left), deadline).error;
     }
@@ -77,11 +79,26 @@ public:
                            Now now, const Deadline& deadline) {
         if (now) now = std::clamp(*now, std::chrono::nanoseconds{0}, latest);
         if constexpr (SqlPolicy<P>) {
-            return decide_there(request, keys, out, now, deadline);
+            return ask(request, keys, now, deadline,
+                       [&](std::size_t i, const Consumption& one) { out[i] = one.decision; });
         } else if constexpr (StateCodec<P>) {
             return detail::remote::CasDecision<P, PostgresBackend>::decide(*this, request, keys, out, now, deadline);
         } else {
             return Errc::misconfigured;  // check() tells it to the compiler
+        }
+    }
+
+    /// Of one key, with what it took.
+    template <Policy P>
+    std::error_code consume(const Request<P>& request, Consumption& out, Now now, const Deadline& deadline) {
+        if (now) now = std::clamp(*now, std::chrono::nanoseconds{0}, latest);
+        if constexpr (SqlPolicy<P>) {
+            return ask(request, {&request.key, 1}, now, deadline,
+                       [&](std::size_t, const Consumption& one) { out = one; });
+        } else if constexpr (StateCodec<P>) {
+            return detail::remote::CasDecision<P, PostgresBackend>::consume(*this, request, out, now, deadline);
+        } else {
+            return Errc::misconfigured;
         }
     }
 
@@ -107,9 +124,10 @@ public:
     }
 
 private:
-    template <SqlPolicy P>
-    std::error_code decide_there(const Request<P>& request, std::span<const std::string_view> keys,
-                                 std::span<Decision> out, Now now, const Deadline& deadline) {
+    /// Calls put(i, Consumption) for each key.
+    template <SqlPolicy P, class Put>
+    std::error_code ask(const Request<P>& request, std::span<const std::string_view> keys, Now now,
+                        const Deadline& deadline, Put put) {
         if (!PostgresPolicy<P>::problem(request.scope.policy).empty()) return Errc::misconfigured;
         // Everyone asks for rows in the order of their keys, so that no two calls wait for each other's rows; the same
         // key several times is asked for in the order given.
@@ -121,20 +139,17 @@ private:
                   [&](auto a, auto b) { return keys[a] != keys[b] ? keys[a] < keys[b] : a < b; });
 
         Parts parts;
-        PostgresPolicy<P>::parts(request.scope.policy, parts);
-        Statement statement{client_.options().schema, "decide_2", request.scope.id};
+        PostgresPolicy<P>::parts(request.scope.policy,
+                                 request.operation == Operation::consume ? request.max_delay : MaxDelay::max(), parts);
+        Statement statement{client_.options().schema, Statement::function_of(request.operation), request.scope.id};
         for (std::size_t i = 0; i != count; ++i) statement.add_key(keys[order[i]]);
-        statement.finish(parts, request.operation, request.units, now);
+        statement.finish(parts, request, now);
 
         const auto answer = run(statement, deadline);
         if (answer.error) return answer.error;
         Numbers numbers{answer.value};
         std::uint64_t new_keys = 0;
-        for (std::size_t i = 0; i != count; ++i) {
-            Decision& decision = out[order[i]];
-            decision = {};
-            if (request.operation != Operation::reset) decision = conclude(request, numbers, new_keys);
-        }
+        for (std::size_t i = 0; i != count; ++i) put(order[i], conclude(request, numbers, new_keys));
         if (new_keys != 0) client_.sweeper().note_new_keys(new_keys);
         return numbers.is_valid() ? std::error_code{} : make_error_code(Errc::protocol);
     }
@@ -144,32 +159,36 @@ private:
         return client_.run([&](std::chrono::nanoseconds left) { return statement.text(left * 2 / 5, left); }, deadline);
     }
 
-    static constexpr std::chrono::nanoseconds latest{std::chrono::seconds{4'102'444'800}};  // 2100: sums stay in range
     static constexpr std::size_t max_numbers = 1'024;
 
     /// The policy's own decision on the state that the server saw.
     template <Policy P>
-    static Decision conclude(const Request<P>& request, Numbers& numbers, std::uint64_t& new_keys) {
-        const P& policy = request.scope.policy;
-        const std::chrono::nanoseconds now{numbers.next()};
+    static Consumption conclude(const Request<P>& request, Numbers& numbers, std::uint64_t& new_keys) {
+        if (request.operation == Operation::reset || request.operation == Operation::give_back) return {};
+        Request<P> decided = request;
+        if (request.operation == Operation::take) {
+            decided.operation = Operation::consume;
+            decided.units = static_cast<std::uint64_t>(numbers.next());
+        }
+        Consumption consumption{.at = std::chrono::nanoseconds{numbers.next()}};
         const bool allowed = numbers.next() != 0;
         std::vector<std::int64_t> seen(std::min(static_cast<std::size_t>(numbers.next()), max_numbers));
         for (std::int64_t& number : seen) number = numbers.next();
-        if (!numbers.is_valid()) return {};
-        if (request.operation == Operation::refund) return {};
+        if (!numbers.is_valid() || request.operation == Operation::refund) return {};
 
+        const P& policy = request.scope.policy;
         typename P::State state{};
         if (!seen.empty()) {
             Seen read{seen};
             state = PostgresPolicy<P>::state(policy, read);
         }
-        if (request.operation == Operation::peek) return sluice::peek(policy, state, now, request.units);
+        sluice::reserve(policy, state, consumption.at, decided.units);
+        consumption.decision = operate(decided, state, consumption.at, consumption.units);
+        if (request.operation == Operation::peek) return consumption;
         if (seen.empty() && allowed) ++new_keys;
-        if constexpr (GrowingPolicy<P>) policy.reserve(state, now, request.units);
-        Decision decision = policy.step(state, now, request.units);
         // The server has already acted. It counts as the policy does; if it ever did not, its word would hold.
-        if (decision.allowed != allowed) return failure(Errc::protocol);
-        return decision;
+        if (consumption.decision.allowed != allowed) return {failure(Errc::protocol)};
+        return consumption;
     }
 
     Client client_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -27,19 +28,20 @@ namespace sluice {
 namespace detail::postgres {
 
 /// What describes policies to the server, each text as an array's elements: for each policy the function that decides
-/// on it (see sql/decide.hpp) and four numbers.
+/// on it (see sql/decide.hpp) and five numbers.
 struct Parts {
     std::string kinds{};
     std::string numbers{};
 
     void add(std::string_view kind, std::uint64_t limit, std::uint64_t span, std::uint64_t per_unit = 0,
-             std::uint64_t per_period = 0) {
+             std::uint64_t per_period = 0, std::int64_t bound = -1) {
         if (!kinds.empty()) kinds += ',';
         kinds += kind;
         for (const std::uint64_t number : {limit, span, per_unit, per_period}) {
             if (!numbers.empty()) numbers += ',';
             numbers += std::to_string(number);
         }
+        numbers += ',' + std::to_string(bound);
     }
 };
 
@@ -63,9 +65,12 @@ private:
     std::size_t next_ = 0;
 };
 
-inline void add_bucket(Parts& parts, std::uint64_t capacity, const Rate& rate) {
+/// The longest delay that a request may get, of policies that have delays; for others it says nothing.
+using MaxDelay = std::chrono::nanoseconds;
+
+inline void add_bucket(Parts& parts, std::uint64_t capacity, const Rate& rate, std::int64_t bound = -1) {
     const detail::Ticks ticks{rate};
-    parts.add("bucket", capacity, ticks.period_ns(), ticks.per_unit(), ticks.per_period());
+    parts.add("bucket", capacity, ticks.period_ns(), ticks.per_unit(), ticks.per_period(), bound);
 }
 
 template <Policy P>
@@ -79,7 +84,7 @@ void add_window(Parts& parts, std::string_view kind, const P& policy) {
 /// before the request, and the policy itself makes the Decision out of it.
 ///
 ///     static std::string_view problem(const P&);              // why it cannot, in the words of "a policy that"; or nothing
-///     static void parts(const P&, detail::postgres::Parts&);          // may throw std::bad_alloc
+///     static void parts(const P&, detail::postgres::MaxDelay, detail::postgres::Parts&);   // may throw std::bad_alloc
 ///     static State state(const P&, detail::postgres::Seen&);          // the same
 template <Policy P>
 struct PostgresPolicy {};
@@ -89,7 +94,7 @@ namespace detail::postgres {
 /// A policy that has a function in the database. Others are read, stepped here, and swapped, if they have a codec.
 template <class P>
 concept SqlPolicy = Policy<P> && requires(const P& policy, Parts& parts) {
-    PostgresPolicy<P>::parts(policy, parts);
+    PostgresPolicy<P>::parts(policy, MaxDelay{}, parts);
 };
 
 }  // namespace detail::postgres
@@ -97,7 +102,7 @@ concept SqlPolicy = Policy<P> && requires(const P& policy, Parts& parts) {
 template <>
 struct PostgresPolicy<TokenBucket> {
     static std::string_view problem(const TokenBucket&) noexcept { return {}; }
-    static void parts(const TokenBucket& policy, detail::postgres::Parts& parts) {
+    static void parts(const TokenBucket& policy, detail::postgres::MaxDelay, detail::postgres::Parts& parts) {
         detail::postgres::add_bucket(parts, policy.capacity(), policy.refill());
     }
     static auto state(const TokenBucket& policy, detail::postgres::Seen& seen) { return seen.state(policy); }
@@ -106,8 +111,14 @@ struct PostgresPolicy<TokenBucket> {
 template <>
 struct PostgresPolicy<LeakyBucket> {
     static std::string_view problem(const LeakyBucket&) noexcept { return {}; }
-    static void parts(const LeakyBucket& policy, detail::postgres::Parts& parts) {
-        detail::postgres::add_bucket(parts, policy.queue(), policy.drain());
+    static void parts(const LeakyBucket& policy, detail::postgres::MaxDelay max_delay, detail::postgres::Parts& parts) {
+        std::int64_t bound = -1;
+        if (max_delay != detail::postgres::MaxDelay::max()) {
+            const detail::Ticks ticks{policy.drain()};
+            bound = detail::add(ticks.at(std::max(max_delay, detail::postgres::MaxDelay{0}).count()),
+                                static_cast<std::int64_t>((policy.burst() - 1) * ticks.per_unit()));
+        }
+        detail::postgres::add_bucket(parts, policy.queue(), policy.drain(), bound);
     }
     static auto state(const LeakyBucket& policy, detail::postgres::Seen& seen) { return seen.state(policy); }
 };
@@ -115,7 +126,7 @@ struct PostgresPolicy<LeakyBucket> {
 template <>
 struct PostgresPolicy<FixedWindow> {
     static std::string_view problem(const FixedWindow&) noexcept { return {}; }
-    static void parts(const FixedWindow& policy, detail::postgres::Parts& parts) {
+    static void parts(const FixedWindow& policy, detail::postgres::MaxDelay, detail::postgres::Parts& parts) {
         detail::postgres::add_window(parts, "fixed_window", policy);
     }
     static auto state(const FixedWindow& policy, detail::postgres::Seen& seen) { return seen.state(policy); }
@@ -124,7 +135,7 @@ struct PostgresPolicy<FixedWindow> {
 template <>
 struct PostgresPolicy<SlidingWindowCounter> {
     static std::string_view problem(const SlidingWindowCounter&) noexcept { return {}; }
-    static void parts(const SlidingWindowCounter& policy, detail::postgres::Parts& parts) {
+    static void parts(const SlidingWindowCounter& policy, detail::postgres::MaxDelay, detail::postgres::Parts& parts) {
         detail::postgres::add_window(parts, "sliding_window_counter", policy);
     }
     static auto state(const SlidingWindowCounter& policy, detail::postgres::Seen& seen) { return seen.state(policy); }
@@ -139,7 +150,7 @@ struct PostgresPolicy<SlidingWindow> {
     static std::string_view problem(const SlidingWindow& policy) noexcept {
         return policy.limit() > max_limit ? "remembers more than 10,000 admissions" : "";
     }
-    static void parts(const SlidingWindow& policy, detail::postgres::Parts& parts) {
+    static void parts(const SlidingWindow& policy, detail::postgres::MaxDelay, detail::postgres::Parts& parts) {
         detail::postgres::add_window(parts, "sliding_window", policy);
     }
     static SlidingWindow::State state(const SlidingWindow& policy, detail::postgres::Seen& seen) {
@@ -166,8 +177,9 @@ requires(detail::postgres::SqlPolicy<Policies>&&...) struct PostgresPolicy<AllOf
             policy.policies());
         return first;
     }
-    static void parts(const AllOf<Policies...>& policy, detail::postgres::Parts& parts) {
-        std::apply([&](const auto&... part) { (PostgresPolicy<Policies>::parts(part, parts), ...); },
+    static void parts(const AllOf<Policies...>& policy, detail::postgres::MaxDelay max_delay,
+                      detail::postgres::Parts& parts) {
+        std::apply([&](const auto&... part) { (PostgresPolicy<Policies>::parts(part, max_delay, parts), ...); },
                    policy.policies());
     }
     static typename AllOf<Policies...>::State state(const AllOf<Policies...>& policy, detail::postgres::Seen& seen) {

@@ -9,19 +9,21 @@
 #include <sluice/postgres/sql/bucket.hpp>
 #include <sluice/postgres/sql/decide.hpp>
 #include <sluice/postgres/sql/fixed_window.hpp>
+#include <sluice/postgres/sql/give_back.hpp>
 #include <sluice/postgres/sql/sliding_window.hpp>
 #include <sluice/postgres/sql/sliding_window_counter.hpp>
 #include <sluice/postgres/sql/swap.hpp>
 #include <sluice/postgres/sql/sweep.hpp>
 #include <sluice/postgres/sql/table.hpp>
+#include <sluice/postgres/sql/take.hpp>
 
 namespace sluice {
 
 namespace detail::postgres {
 
 inline constexpr const sql::Function* functions[] = {
-    &sql::bucket, &sql::fixed_window, &sql::sliding_window, &sql::sliding_window_counter,
-    &sql::decide, &sql::swap,         &sql::sweep};
+    &sql::bucket,    &sql::fixed_window, &sql::sliding_window, &sql::sliding_window_counter, &sql::decide, &sql::take,
+    &sql::give_back, &sql::swap,         &sql::sweep};
 
 /// `text` with every `from` replaced.
 inline std::string replaced(std::string_view text, std::string_view from, std::string_view to) {

@@ -79,8 +79,9 @@ private:
 /// completes all that waits with Errc::cancelled, wherever it is: what was sent may have been charged.
 ///
 /// All that is asked in one turn of the loop goes out together, and so does what is asked while a request is under way:
-/// up to 512 decisions in one round trip, 128 in a script. No call takes longer than RedisOptions::timeout, of which a
-/// loop that is late itself is a part; more than max_waiting unsent ones are answered with Errc::busy. One connection.
+/// up to 512 decisions in one round trip, 128 in a script. Where a round trip takes more than a millisecond, further
+/// connections are used, RedisOptions::connections at most. No call takes longer than RedisOptions::timeout, of which a
+/// loop that is late itself is a part; more than max_waiting unsent ones are answered with Errc::busy.
 ///
 /// Names are looked up on a thread that ends with the look-up. RedisOptions::credentials is called on the loop.
 /// Costs one allocation for a call. A forked child has to make a client of its own.

@@ -7,12 +7,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include <poll.h>
+#include <sys/resource.h>
 
 #include <sluice/redis.hpp>
 #include <sluice/sluice.hpp>
@@ -30,10 +32,27 @@ inline constexpr auto timeout = 100ms;
 /// How long a fault lasts.
 inline constexpr auto fault_time = slow_build ? 3s : 700ms;
 
-/// What a loop does for itself every 5 ms may be so late, and once in a hundred times so much later: whatever blocks here
-/// does so for 50 ms at least, and a machine that is busy with other tests holds any thread up now and then.
-inline constexpr auto usual_loop_latency = slow_build ? 50ms : 5ms;
-inline constexpr auto most_loop_latency = slow_build ? 200ms : 25ms;
+/// What a loop does for itself every 5 ms is usually no later than this, and the client never takes more of its time at
+/// once. That it is never late at all cannot be asked of a machine that is busy with other tests.
+inline constexpr auto most_loop_latency = slow_build ? 50ms : 5ms;
+
+/// How often this thread has slept, and how long it has worked.
+struct ThreadUsage {
+    long sleeps = 0;
+    std::chrono::nanoseconds work{0};
+    static ThreadUsage now() {
+        ThreadUsage usage;
+#ifdef RUSAGE_THREAD
+        rusage all{};
+        ::getrusage(RUSAGE_THREAD, &all);
+        usage.sleeps = all.ru_nvcsw;
+#endif
+        timespec time{};
+        ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+        usage.work = std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
+        return usage;
+    }
+};
 
 /// A loop with an AsyncRedis, a steady load on it (200 requests a second), and a timer that has nothing to do with either.
 class LoopUnderLoad {
@@ -76,6 +95,9 @@ public:
         return sorted.empty() ? 0ns : sorted[(sorted.size() - 1) * percent / 100];
     }
     std::uint64_t asked() const { return asked_; }
+    /// In the client: of all calls, and of one.
+    long sleeps() const { return sleeps_; }
+    std::chrono::nanoseconds longest_work() const { return longest_work_; }
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -99,10 +121,14 @@ private:
             const int wait = redis_.poll_timeout();
             const int most = static_cast<int>(std::clamp<std::int64_t>(own, 0, 5));
             ::poll(items_.data(), static_cast<nfds_t>(items_.size()), wait < 0 ? most : std::min(wait, most));
+            const auto before = ThreadUsage::now();
             redis_.process();
             for (const pollfd& item : items_) {
                 if (item.revents != 0) redis_.process(item.fd, item.revents);
             }
+            const auto after = ThreadUsage::now();
+            sleeps_ += after.sleeps - before.sleeps;
+            longest_work_ = std::max(longest_work_, after.work - before.work);
         }
     }
 
@@ -129,6 +155,8 @@ private:
     LoadReport report_;
     std::uint64_t asked_ = 0;
     std::vector<std::chrono::nanoseconds> lateness_;
+    long sleeps_ = 0;
+    std::chrono::nanoseconds longest_work_{0};
     std::atomic<std::uint64_t> decided_{0}, answered_{0};
     std::atomic<bool> is_over_{false};
     std::thread thread_;
@@ -149,11 +177,13 @@ void endure(const std::string& url, Story story, Check check, sluice::RedisOptio
             loop.stop();
             const auto hiccup = control.stop();
             const auto& report = loop.report();
-            INFO(report.text() << ", loop " << loop.loop_latency(99).count() / 1000 << " us, at most "
+            INFO(report.text() << ", timer late by " << loop.loop_latency(50).count() / 1000
+                               << " us, 99 %: " << loop.loop_latency(99).count() / 1000 << " us, at most "
                                << loop.loop_latency(100).count() / 1000 << " us, machine " << hiccup.count() / 1000
                                << " us");
-            CHECK(loop.loop_latency(99) <= usual_loop_latency);
-            CHECK(loop.loop_latency(100) <= most_loop_latency + hiccup);
+            CHECK(loop.loop_latency(50) <= most_loop_latency + hiccup);
+            CHECK(loop.longest_work() <= most_loop_latency);
+            CHECK(loop.sleeps() <= 2);  // a lock that the thread of a look-up holds for a moment
             CHECK(report.latencies.size() == loop.asked());
             CHECK(report.mismatched == 0);
             CHECK(report.p999() <= timeout * 12 / 10 + hiccup);

@@ -97,6 +97,24 @@ TEST_CASE("what is asked while a request is under way goes together in the next"
     CHECK(redis.stats().scripts - before.scripts <= 3);  // the server did not know the script for many
 }
 
+TEST_CASE("calls to a far server do not wait for one another") {
+    RedisServer redis;
+    Proxy proxy{redis.socket_path()};
+    proxy.set({.delay = 100ms});
+    FakeServer server{[&](const FakePeer& peer) { proxy(peer); }};
+    const AsyncRedis client{server.url(), {.timeout = 10s}};
+    REQUIRE_FALSE(decide(client).error);
+    int answered = 0;
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i != 3; ++i) {
+        limiter_on(client).async_try_consume("key", 1, [&](Decision) { ++answered; });
+        for (int turns = 0; turns != 10; ++turns) turn(client, 1);
+    }
+    turn_until(client, [&] { return answered == 3; });
+    CHECK(std::chrono::steady_clock::now() - start < 295ms);  // one after the other they take 300
+    CHECK(client.stats().connections == 3);
+}
+
 TEST_CASE("a completion may ask again") {
     RedisServer server;
     const AsyncRedis redis{server.url(), {.timeout = 10s}};

@@ -24,7 +24,7 @@ Limit limit(const LimiterFactory& make, const char* name, int units, std::vector
 
 }  // namespace
 
-TEST_CASE("a rule with four limits on one Redis charges all or none", "[redis][http]") {
+TEST_CASE("a rule with four limits on one Redis takes one round trip, and charges all or none", "[redis][http]") {
     const RedisServer server;
     const sluice::RedisStore redis{server.url()};
     const auto make = limiters_in(redis);
@@ -35,8 +35,10 @@ TEST_CASE("a rule with four limits on one Redis charges all or none", "[redis][h
     const Guard guard{RuleSet{{rule}}};
     const auto ask = [&] { return guard.handle({"GET", "/a", "192.0.2.1"}); };
     REQUIRE(ask().allowed);  // dials and loads scripts
+    const auto before = redis.stats().round_trips;
     const auto second = ask();
     CHECK(second.allowed);
+    CHECK(redis.stats().round_trips - before == 1);
     REQUIRE(second.verdict.answers().size() == 4);
     CHECK(second.verdict.answers()[0].decision.remaining == 98);
     CHECK(ask().allowed);

@@ -84,10 +84,11 @@ public:
         std::optional<Rule> otherwise;
         rule_ = InvalidRule::default_rule;
         if (node.has("default")) otherwise = rule(node.at("default"), false);
-        std::vector<Network> denied;
+        DenyList denied;
         if (node.has("deny")) {
             node.at("deny").check_object({"networks"});
-            denied = networks(node.at("deny").at("networks"));
+            denied.networks = networks(node.at("deny").at("networks"));
+            if (registry_ != nullptr) denied.counters = registry_->rule("deny");
         }
         try {
             RuleSet set{std::move(rules), std::move(otherwise), std::move(denied)};

@@ -37,6 +37,7 @@ public:
     Verdict forbid() noexcept {
         verdict_.outcome_ = Outcome::denied;
         verdict_.is_forbidden_ = true;
+        if (rule_->counters) rule_->counters->count(verdict_.outcome_);
         return std::move(verdict_);
     }
 

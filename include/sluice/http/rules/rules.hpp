@@ -18,6 +18,12 @@
 
 namespace sluice::http {
 
+/// Who is refused (403) before any rule is asked; Network{"unix"}: callers that have no address.
+struct DenyList {
+    std::vector<Network> networks{};
+    std::shared_ptr<metrics::RuleCounters> counters{};
+};
+
 /// The rules of a server, checked as a whole. The first that matches a request's method and path applies; the default
 /// rule takes all others, so that a flood of unknown paths is limited too.
 class RuleSet {
@@ -30,9 +36,9 @@ public:
     /// - a tier: one that never applies because an earlier one takes all its callers, a last one that does not take
     ///   everybody, more than 4 limits, two limits of one name;
     /// - a limit: a cost below 1 or above its quota, a part that is twice in its key.
-    explicit RuleSet(std::vector<Rule> rules, std::optional<Rule> otherwise = std::nullopt,
-                     std::vector<Network> denied_networks = {})
-        : rules_(std::move(rules)), otherwise_(std::move(otherwise)), denied_networks_(std::move(denied_networks)) {
+    explicit RuleSet(std::vector<Rule> rules, std::optional<Rule> otherwise = std::nullopt, DenyList deny = {})
+        : rules_(std::move(rules)), otherwise_(std::move(otherwise)), denied_networks_(std::move(deny.networks)) {
+        deny_.counters = std::move(deny.counters);
         detail::check_rules(rules_, otherwise_);
     }
 
@@ -56,13 +62,16 @@ public:
 
     const std::vector<Rule>& rules() const noexcept { return rules_; }
     const std::optional<Rule>& otherwise() const noexcept { return otherwise_; }
-    /// Who is refused (403) before any rule is asked; Network{"unix"}: callers that have no address.
-    const std::vector<Network>& denied_networks() const noexcept { return denied_networks_; }
+    /// Whether the deny list refuses the caller.
+    bool denies(const Caller& caller) const noexcept { return holds(denied_networks_, caller); }
+    /// Stands for the deny list in verdicts; its name is "deny".
+    const Rule& deny_rule() const noexcept { return deny_; }
 
 private:
     std::vector<Rule> rules_;
     std::optional<Rule> otherwise_;
     std::vector<Network> denied_networks_;
+    Rule deny_{.name = "deny"};
 };
 
 /// A RuleSet that can be replaced while requests are checked: each request sees the old rules or the new ones whole.
@@ -97,8 +106,9 @@ public:
     /// not returned. The limits behind it are peeked, if their stores are in this process, or else only named.
     Verdict check(const Asked& asked) const noexcept {
         auto rules = current();
-        if (holds(rules->denied_networks(), asked.caller)) {
-            return detail::Charging{std::move(rules), nullptr, asked}.forbid();
+        if (rules->denies(asked.caller)) {
+            const Rule& deny = rules->deny_rule();
+            return detail::Charging{std::move(rules), &deny, asked}.forbid();
         }
         const Rule* rule = rules->rule_of(asked);
         return detail::Charging{std::move(rules), rule, asked}.charge();

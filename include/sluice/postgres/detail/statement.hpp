@@ -32,7 +32,10 @@ inline std::string transaction_settings(std::chrono::nanoseconds lock_wait, std:
            ";SET LOCAL statement_timeout=" + ms(longest) + ";";
 }
 
-/// A statement about keys: a call of decide_2 or swap_2, in a transaction of its own. Never prepared under a name. Its
+/// The latest time that is counted with: sums stay in range.
+inline constexpr std::chrono::nanoseconds latest = std::chrono::seconds{4'102'444'800};  // 2100
+
+/// A statement about keys: a call of decide_2, take_2, give_back_2 or swap_2, in a transaction of its own. Never prepared under a name. Its
 /// arguments are constants in the text, each of exactly the type that the function takes; none holds anything but what
 /// is written here: names of our own, numbers, and keys as hexadecimal digits.
 class Statement {
@@ -52,21 +55,30 @@ public:
         call_ += '\'';
         has_keys_ = true;
     }
-    /// What decide_2 takes behind the keys.
-    void finish(const Parts& parts, Operation operation, std::uint64_t units,
-                std::optional<std::chrono::nanoseconds> now) {
+    /// What decide_2, take_2 and give_back_2 take behind the keys, according to the operation.
+    template <Policy P>
+    void finish(const Parts& parts, const Request<P>& request, std::optional<std::chrono::nanoseconds> now) {
         call_ += "]::pg_catalog.bytea[],'{";
         call_ += parts.kinds;
         call_ += "}'::pg_catalog.text[],'{";
         call_ += parts.numbers;
-        call_ += operation == Operation::peek    ? "}'::pg_catalog.int8[],'peek'::pg_catalog.text,"
-                 : operation == Operation::reset ? "}'::pg_catalog.int8[],'reset'::pg_catalog.text,"
-                                                 : "}'::pg_catalog.int8[],'consume'::pg_catalog.text,";
+        call_ += "}'::pg_catalog.int8[],";
+        const Operation operation = request.operation;
+        if (function_of(operation) == "decide_2") {
+            call_ += operation == Operation::peek    ? "'peek'::pg_catalog.text,"
+                     : operation == Operation::reset ? "'reset'::pg_catalog.text,"
+                                                     : "'consume'::pg_catalog.text,";
+        }
         // Far above any limit, far below what sums of two could not hold.
-        const auto bounded = static_cast<std::int64_t>(std::min(units, std::uint64_t{1} << 60));
+        const auto bounded = static_cast<std::int64_t>(std::min(request.units, std::uint64_t{1} << 60));
         call_ += constant(operation == Operation::refund ? -bounded : bounded) + ',';
         call_ += constant(detail::tolerated_skew.count()) + ',';
+        if (operation == Operation::give_back)
+            call_ += constant(std::clamp(request.consumed_at, std::chrono::nanoseconds{0}, latest).count()) + ',';
         finish_with(now);
+    }
+    static std::string_view function_of(Operation operation) noexcept {
+        return operation == Operation::take ? "take_2" : operation == Operation::give_back ? "give_back_2" : "decide_2";
     }
     /// What swap_2 takes behind the keys.
     void finish(const detail::remote::StateCells& asked) {

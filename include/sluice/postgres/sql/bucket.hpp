@@ -7,7 +7,8 @@
 namespace sluice::detail::postgres::sql {
 
 /// TokenBucket and LeakyBucket, see policies/detail/bucket.hpp.
-///   rule   capacity, the rate's period in ns, ticks that one unit takes, ticks in the period
+///   rule   capacity, the rate's period in ns, ticks that one unit takes, ticks in the period, and how many ticks the bucket may
+///          be from full for anything to be consumed, or -1
 ///   state  (the time at which the bucket is full)
 inline constexpr Function bucket{"bucket_2", policy_types, policy_arguments, policy_kind, R"(
 DECLARE
@@ -15,6 +16,7 @@ DECLARE
     period_ns  CONSTANT bigint := rule[2];
     per_unit   CONSTANT bigint := rule[3];
     per_period CONSTANT bigint := rule[4];
+    bound      CONSTANT bigint := rule[5];
     full_ticks CONSTANT bigint := capacity * per_unit;
     full_at    bigint := coalesce(state[at], now_ns);
     fill_ns    bigint := full_ticks;
@@ -37,7 +39,7 @@ BEGIN
     END IF;
 
     price := greatest(least(units, capacity), -capacity) * per_unit;
-    fits := units <= 0 OR units <= capacity AND price <= full_ticks - debt;
+    fits := units <= 0 OR units <= capacity AND price <= full_ticks - debt AND (bound < 0 OR debt <= bound);
     IF units < 0 AND debt = 0 THEN
         after := seen;
         life_ns := 0;

@@ -10,7 +10,7 @@ namespace sluice::detail::postgres::sql {
 /// denial ends there and writes nothing. What is to be written is written if the state is still the one that was read,
 /// else the row is locked now, and read again. Callers sort the keys, so that no two of them can wait for each other.
 ///   kinds      the policies' functions
-///   rules      four numbers for each
+///   rules      five numbers for each
 ///   operation  'consume' (with a minus: give back), 'peek', or 'reset': the key is as one never seen
 ///   at_ns      instead of the server's time, or null
 /// Returns for each key: the time, whether it is allowed, how many numbers follow, and the state before as the policies'
@@ -58,7 +58,7 @@ BEGIN
             life_ns := 0;
             at := 1;
             FOR i IN 1 .. pg_catalog.cardinality(kinds) LOOP
-                rule := rules[4 * i - 3 : 4 * i];
+                rule := rules[5 * i - 4 : 5 * i];
                 CASE kinds[i]
                     WHEN 'bucket' THEN
                         part := sluice.bucket_2(rule, old, at, now_ns, units, skew_ns);

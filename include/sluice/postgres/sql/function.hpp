@@ -20,7 +20,7 @@ struct Function {
 };
 
 /// What every policy's function takes and returns. It decides on one policy's state and writes nothing.
-///   rule     four numbers: the limit and what else the policy needs
+///   rule     five numbers: the limit and what else the policy needs
 ///   state    the states of all policies of the key, null or {} for a key never seen
 ///   at       where in there this policy's begins
 ///   now_ns   nanoseconds since the epoch

@@ -94,7 +94,7 @@ public:
         RedisStats stats = context_.counters.snapshot();
         stats.breaker_openings = context_.breaker.openings();
         stats.breaker_is_open = context_.breaker.is_open();
-        stats.connections = node_.is_open() ? 1 : 0;
+        stats.connections = node_.open_connections();
         return stats;
     }
 

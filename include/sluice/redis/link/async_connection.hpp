@@ -38,8 +38,9 @@ public:
     using Outcome = ConnectionRecord::Outcome;
     enum class Stage : std::uint8_t { closed, resolving, connecting, securing, logging_in, idle, exchanging };
 
-    AsyncConnection(Server& server, std::shared_ptr<detail::remote::LoopWakeup> wakeup)
-        : record_(server), wakeup_(std::move(wakeup)) {}
+    /// `number` tells it from the others of its loop.
+    AsyncConnection(Server& server, std::shared_ptr<detail::remote::LoopWakeup> wakeup, std::size_t number)
+        : record_(server), wakeup_(std::move(wakeup)), generation_(std::uint64_t{number} << 48) {}
 
     Stage stage() const noexcept { return stage_; }
     bool is_dialling() const noexcept { return stage_ > Stage::closed && stage_ < Stage::idle; }
@@ -223,7 +224,7 @@ private:
     Stage stage_ = Stage::closed;
     bool is_new_ = false;  // nothing has been sent on it
     short waits_for_ = 0;
-    std::uint64_t generation_ = 0;  // of the descriptor
+    std::uint64_t generation_;  // of the descriptor
     Deadline deadline_{std::chrono::nanoseconds{0}};
     Deadline step_deadline_{std::chrono::nanoseconds{0}};
     Clock::time_point began_{};

@@ -59,8 +59,8 @@ local first, lasts = (now - gone) / size * (limit + 1), size - gone
         .prepared = {{"first", "lasts"}},
         .replies = {{"used", "left"}},
         .increments = true,
-        .give_back = R"lua(local function fixed_window_give_back(state, units, at, size, limit)
-  local first = (at - at % size) / size * (limit + 1)
+        .give_back = R"lua(local function fixed_window_give_back(state, units, consumed_at, size, limit)
+  local first = (consumed_at - consumed_at % size) / size * (limit + 1)
   local used = (state or 0) - first
   if used > 0 and used <= limit then return first + math.max(0, used - units) end
 end

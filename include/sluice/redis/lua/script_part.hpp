@@ -44,8 +44,7 @@ struct ScriptPart {
     bool increments = false;  ///< whether there is a `same`
     bool paces = false;       ///< whether the first reply bounds the delay
 
-    /// <function>_give_back(state, units, at, <arguments>) -> after, for units that were consumed at the time `at`; of a
-    /// list it writes itself. Empty where that is the same as to give back units of now.
+    /// <function>_give_back(state, units, consumed_at, <arguments>) -> after; of a list it writes itself. Empty where that is the same as to give back units of now.
     std::string_view give_back{};
 };
 

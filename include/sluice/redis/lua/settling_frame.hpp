@@ -23,7 +23,7 @@ public:
     std::string single() const { return batch(); }
     std::string batch() const {
         std::vector<std::string> replies{"now", "taken"};
-        std::string foreign, fits, bounds, results;
+        std::string foreign, fits, bounds, bound_names, results;
         std::size_t a = arguments() + 2;
         for (const Part& part : parts()) {
             for (const auto& name : part.replies()) replies.push_back(name);
@@ -33,14 +33,17 @@ public:
             if (!part.part.paces) continue;
             fits += " and (n == 0 or " + part.replies()[0] + " <= " + part("bound") + ')';
             bounds += "local " + part("bound") + " = ARGV[" + std::to_string(++a) + "] + 0\n";
+            bound_names += part("bound") + ", ";
         }
-        std::string text =
-            head("-- KEYS   one for each policy, for each decision\n-- ARGV   " + arguments_comment() +
-                     ", operation, when the units were consumed, the largest debt that each bucket may "
-                     "have,\n--        units for each decision or once for all\n-- reply  for each decision " +
-                     joined(replies) + ", or a single -1 where a key holds something else\n",
-                 true);
-        text += "local operation, at = ARGV[" + std::to_string(arguments() + 1) + "], ARGV[" +
+        std::string text = head(
+            "-- KEYS   one for each policy, for each decision\n-- ARGV   " + arguments_comment() +
+                ", operation, consumed_at, " + bound_names +
+                "units for each decision or once for all\n--        operation: consume, take (what is there, at "
+                "most `units`), give_back (what was consumed at that time);\n--        a bound is the largest debt "
+                "with which something is consumed\n-- reply  for each decision " +
+                joined(replies) + ", or a single -1 where a key holds something else\n",
+            true);
+        text += "local operation, consumed_at = ARGV[" + std::to_string(arguments() + 1) + "], ARGV[" +
                 std::to_string(arguments() + 2) + "] + 0\n" + bounds;
         text += "local answers, a, units = {}, " + std::to_string(a) + ", 0\nfor i = 1, #KEYS" + step() +
                 " do\n  a = a + 1\n  if ARGV[a] then units = ARGV[a] + 0 end\n";
@@ -56,7 +59,7 @@ public:
             text += "    " + part.results() + " =\n      " + part.call(state_of(part)) + "\n";
         text +=
             "    fits = " + fits +
-            "\n    local last = n\n    if fits then low = n else high = n end\n"
+            "\n    if fits then low = n else high = n end\n"
             "    if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end\n"
             "    if high - low == 1 then n = low else n = math.floor((low + high) / 2) end\n"
             "  until false\n"
@@ -89,7 +92,7 @@ private:
                 text += "      " + part.replies()[0] + ", " + part("after") + " = " + part.call(state_of(part)) + "\n";
             } else {
                 text += (part.is(Holds::list) ? "      " : "      " + part("after") + " = ") +
-                        std::string{part.part.function} + "_give_back(" + state_of(part) + ", units, at, " +
+                        std::string{part.part.function} + "_give_back(" + state_of(part) + ", units, consumed_at, " +
                         joined(part.arguments()) + ")\n";
             }
             if (part.is(Holds::list)) continue;

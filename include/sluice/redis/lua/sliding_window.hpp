@@ -144,14 +144,14 @@ end
         .give_back =
             R"lua(-- From the entries of exactly that time. Those behind count fewer units before them; where one has none left, the others
 -- move up.
-local function sliding_window_give_back(key, units, at)
+local function sliding_window_give_back(key, units, consumed_at)
   local length, given = redis.call('LLEN', key), 0
   if length == 0 then return end
-  local place = sliding_window_find(key, 0, at - 1, 0, 0)
+  local place = sliding_window_find(key, 0, consumed_at - 1, 0, 0)
   for index = place, length - 1 do
     local time, before, own = sliding_window_entry(key, index)
     before = (before - given) % 4294967296
-    if time == at then
+    if time == consumed_at then
       local some = math.min(own, units - given)
       own, given = own - some, given + some
     end

@@ -78,9 +78,9 @@ local window, lasts = (now - gone) / size, size - gone
         .prepared = {{"window", "lasts"}},
         .replies = {{"old", "new", "left"}},
         .holds = detail::redis::ScriptPart::Holds::text,
-        .give_back = R"lua(local function sliding_window_counter_give_back(state, units, at, size, limit)
+        .give_back = R"lua(local function sliding_window_counter_give_back(state, units, consumed_at, size, limit)
   local window, old, new = string.match(state or '0 0 0', '(%d+) (%d+) (%d+)')
-  local later = window - (at - at % size) / size
+  local later = window - (consumed_at - consumed_at % size) / size
   if later == 0 then
     return string.format('%d %d %d', window, old, math.max(0, new - units))
   elseif later == 1 then

@@ -128,6 +128,7 @@ TEST_CASE("the deny list comes before all else, also before exemptions", "[http]
     CHECK(answer.denial.content.find("\"title\":\"Forbidden\"") != std::string::npos);
     CHECK(answer.fields.empty());
     CHECK(answer.verdict.is_forbidden());
+    CHECK(answer.verdict.rule()->name == "deny");
     CHECK(guard.handle({.method = "GET", .path = "/nowhere", .peer = "203.0.113.9"}).denial.status == 403);
     CHECK(passes(guard, {.peer = "203.0.114.9"}));
 }

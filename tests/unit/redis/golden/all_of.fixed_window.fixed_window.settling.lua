@@ -26,8 +26,8 @@ local function fixed_window(state, n, now, size, limit, first, left, skew)
   return used, left
 end
 
-local function fixed_window_give_back(state, units, at, size, limit)
-  local first = (at - at % size) / size * (limit + 1)
+local function fixed_window_give_back(state, units, consumed_at, size, limit)
+  local first = (consumed_at - consumed_at % size) / size * (limit + 1)
   local used = (state or 0) - first
   if used > 0 and used <= limit then return first + math.max(0, used - units) end
 end
@@ -40,8 +40,9 @@ local function prepare_fixed_window(now, size, limit)
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, operation, when the units were consumed, the largest debt that each bucket may have,
---        units for each decision or once for all
+-- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, operation, consumed_at, units for each decision or once for all
+--        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time);
+--        a bound is the largest debt with which something is consumed
 -- reply  for each decision now, taken, used_1, left_1, used_2, left_2, or a single -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
@@ -51,7 +52,7 @@ local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
 local first_1, lasts_1 = prepare_fixed_window(now, size_1, limit_1)
 local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
 local first_2, lasts_2 = prepare_fixed_window(now, size_2, limit_2)
-local operation, at = ARGV[7], ARGV[8] + 0
+local operation, consumed_at = ARGV[7], ARGV[8] + 0
 local answers, a, units = {}, 8, 0
 for i = 1, #KEYS, 2 do
   a = a + 1
@@ -70,7 +71,6 @@ for i = 1, #KEYS, 2 do
     used_2, left_2, after_2, repaired_2, same_2 =
       fixed_window(state_2, n, now, size_2, limit_2, first_2, lasts_2, skew)
     fits = after_1 and after_2
-    local last = n
     if fits then low = n else high = n end
     if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
     if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
@@ -82,9 +82,9 @@ for i = 1, #KEYS, 2 do
   else
     if operation == 'give_back' and units > 0 then
       n = -units
-      after_1 = fixed_window_give_back(state_1, units, at, size_1, limit_1)
+      after_1 = fixed_window_give_back(state_1, units, consumed_at, size_1, limit_1)
       if after_1 then call('SET', key_1, string.format('%d', after_1), 'PX', life_1) end
-      after_2 = fixed_window_give_back(state_2, units, at, size_2, limit_2)
+      after_2 = fixed_window_give_back(state_2, units, consumed_at, size_2, limit_2)
       if after_2 then call('SET', key_2, string.format('%d', after_2), 'PX', life_2) end
     elseif taken > 0 then
       call('SET', key_1, string.format('%d', after_1), 'PX', life_1)

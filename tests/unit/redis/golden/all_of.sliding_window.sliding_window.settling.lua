@@ -73,14 +73,14 @@ end
 
 -- From the entries of exactly that time. Those behind count fewer units before them; where one has none left, the others
 -- move up.
-local function sliding_window_give_back(key, units, at)
+local function sliding_window_give_back(key, units, consumed_at)
   local length, given = redis.call('LLEN', key), 0
   if length == 0 then return end
-  local place = sliding_window_find(key, 0, at - 1, 0, 0)
+  local place = sliding_window_find(key, 0, consumed_at - 1, 0, 0)
   for index = place, length - 1 do
     local time, before, own = sliding_window_entry(key, index)
     before = (before - given) % 4294967296
-    if time == at then
+    if time == consumed_at then
       local some = math.min(own, units - given)
       own, given = own - some, given + some
     end
@@ -94,8 +94,9 @@ local function sliding_window_give_back(key, units, at)
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, operation, when the units were consumed, the largest debt that each bucket may have,
---        units for each decision or once for all
+-- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, operation, consumed_at, units for each decision or once for all
+--        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time);
+--        a bound is the largest debt with which something is consumed
 -- reply  for each decision now, taken, used_1, left_1, retry_1, used_2, left_2, retry_2, or a single -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
@@ -103,7 +104,7 @@ local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
 local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
-local operation, at = ARGV[7], ARGV[8] + 0
+local operation, consumed_at = ARGV[7], ARGV[8] + 0
 local answers, a, units = {}, 8, 0
 for i = 1, #KEYS, 2 do
   a = a + 1
@@ -120,7 +121,6 @@ for i = 1, #KEYS, 2 do
     used_2, left_2, retry_2, after_2, repaired_2 =
       sliding_window(key_2, n, now, size_2, limit_2, skew)
     fits = after_1 and after_2
-    local last = n
     if fits then low = n else high = n end
     if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
     if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
@@ -132,8 +132,8 @@ for i = 1, #KEYS, 2 do
   else
     if operation == 'give_back' and units > 0 then
       n = -units
-      sliding_window_give_back(key_1, units, at, size_1, limit_1)
-      sliding_window_give_back(key_2, units, at, size_2, limit_2)
+      sliding_window_give_back(key_1, units, consumed_at, size_1, limit_1)
+      sliding_window_give_back(key_2, units, consumed_at, size_2, limit_2)
     elseif taken > 0 then
       sliding_window_write(key_1, after_1, life_1)
       sliding_window_write(key_2, after_2, life_2)

@@ -76,9 +76,9 @@ local function sliding_window_counter(state, n, now, size, limit, window, left, 
   return old, new, left
 end
 
-local function sliding_window_counter_give_back(state, units, at, size, limit)
+local function sliding_window_counter_give_back(state, units, consumed_at, size, limit)
   local window, old, new = string.match(state or '0 0 0', '(%d+) (%d+) (%d+)')
-  local later = window - (at - at % size) / size
+  local later = window - (consumed_at - consumed_at % size) / size
   if later == 0 then
     return string.format('%d %d %d', window, old, math.max(0, new - units))
   elseif later == 1 then
@@ -93,8 +93,9 @@ local function prepare_sliding_window_counter(now, size, limit)
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   unit_1, full_1, denominator_1, whole_1, step_1, life_1, size_2, limit_2, life_2, operation, when the units were consumed, the largest debt that each bucket may have,
---        units for each decision or once for all
+-- ARGV   unit_1, full_1, denominator_1, whole_1, step_1, life_1, size_2, limit_2, life_2, operation, consumed_at, bound_1, units for each decision or once for all
+--        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time);
+--        a bound is the largest debt with which something is consumed
 -- reply  for each decision now, taken, debt_1, old_2, new_2, left_2, or a single -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
@@ -104,7 +105,7 @@ local unit_1, full_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV
 local tick_1 = prepare_bucket_on_any_grid(now, unit_1, full_1, denominator_1, whole_1, step_1)
 local size_2, limit_2, life_2 = ARGV[7] + 0, ARGV[8] + 0, ARGV[9]
 local window_2, lasts_2 = prepare_sliding_window_counter(now, size_2, limit_2)
-local operation, at = ARGV[10], ARGV[11] + 0
+local operation, consumed_at = ARGV[10], ARGV[11] + 0
 local bound_1 = ARGV[12] + 0
 local answers, a, units = {}, 12, 0
 for i = 1, #KEYS, 2 do
@@ -124,7 +125,6 @@ for i = 1, #KEYS, 2 do
     old_2, new_2, left_2, after_2, repaired_2 =
       sliding_window_counter(state_2, n, now, size_2, limit_2, window_2, lasts_2, skew)
     fits = after_1 and (n == 0 or debt_1 <= bound_1) and after_2
-    local last = n
     if fits then low = n else high = n end
     if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
     if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
@@ -138,7 +138,7 @@ for i = 1, #KEYS, 2 do
       n = -units
       debt_1, after_1 = bucket_on_any_grid(state_1, n, now, unit_1, full_1, denominator_1, whole_1, step_1, tick_1, skew)
       if after_1 then call('SET', key_1, string.format('%d', after_1), 'PX', life_1) end
-      after_2 = sliding_window_counter_give_back(state_2, units, at, size_2, limit_2)
+      after_2 = sliding_window_counter_give_back(state_2, units, consumed_at, size_2, limit_2)
       if after_2 then call('SET', key_2, after_2, 'PX', life_2) end
     elseif taken > 0 then
       call('SET', key_1, string.format('%d', after_1), 'PX', life_1)

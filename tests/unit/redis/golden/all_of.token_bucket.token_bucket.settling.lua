@@ -28,8 +28,9 @@ local function prepare_bucket_on_any_grid(now, unit, full, denominator, whole, s
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   unit_1, full_1, denominator_1, whole_1, step_1, life_1, unit_2, full_2, denominator_2, whole_2, step_2, life_2, operation, when the units were consumed, the largest debt that each bucket may have,
---        units for each decision or once for all
+-- ARGV   unit_1, full_1, denominator_1, whole_1, step_1, life_1, unit_2, full_2, denominator_2, whole_2, step_2, life_2, operation, consumed_at, bound_1, bound_2, units for each decision or once for all
+--        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time);
+--        a bound is the largest debt with which something is consumed
 -- reply  for each decision now, taken, debt_1, debt_2, or a single -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
@@ -39,7 +40,7 @@ local unit_1, full_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV
 local tick_1 = prepare_bucket_on_any_grid(now, unit_1, full_1, denominator_1, whole_1, step_1)
 local unit_2, full_2, denominator_2, whole_2, step_2, life_2 = ARGV[7] + 0, ARGV[8] + 0, ARGV[9] + 0, ARGV[10] + 0, ARGV[11] + 0, ARGV[12]
 local tick_2 = prepare_bucket_on_any_grid(now, unit_2, full_2, denominator_2, whole_2, step_2)
-local operation, at = ARGV[13], ARGV[14] + 0
+local operation, consumed_at = ARGV[13], ARGV[14] + 0
 local bound_1 = ARGV[15] + 0
 local bound_2 = ARGV[16] + 0
 local answers, a, units = {}, 16, 0
@@ -60,7 +61,6 @@ for i = 1, #KEYS, 2 do
     debt_2, after_2, repaired_2 =
       bucket_on_any_grid(state_2, n, now, unit_2, full_2, denominator_2, whole_2, step_2, tick_2, skew)
     fits = after_1 and (n == 0 or debt_1 <= bound_1) and after_2 and (n == 0 or debt_2 <= bound_2)
-    local last = n
     if fits then low = n else high = n end
     if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
     if high - low == 1 then n = low else n = math.floor((low + high) / 2) end

@@ -26,15 +26,16 @@ local function fixed_window(state, n, now, size, limit, first, left, skew)
   return used, left
 end
 
-local function fixed_window_give_back(state, units, at, size, limit)
-  local first = (at - at % size) / size * (limit + 1)
+local function fixed_window_give_back(state, units, consumed_at, size, limit)
+  local first = (consumed_at - consumed_at % size) / size * (limit + 1)
   local used = (state or 0) - first
   if used > 0 and used <= limit then return first + math.max(0, used - units) end
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   size, limit, life, operation, when the units were consumed, the largest debt that each bucket may have,
---        units for each decision or once for all
+-- ARGV   size, limit, life, operation, consumed_at, units for each decision or once for all
+--        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time);
+--        a bound is the largest debt with which something is consumed
 -- reply  for each decision now, taken, used, left, or a single -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
@@ -44,7 +45,7 @@ local size, limit, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
 -- What a key holds at first in the window of now, and how long that window lasts.
 local gone = now % size
 local first, lasts = (now - gone) / size * (limit + 1), size - gone
-local operation, at = ARGV[4], ARGV[5] + 0
+local operation, consumed_at = ARGV[4], ARGV[5] + 0
 local answers, a, units = {}, 5, 0
 for i = 1, #KEYS do
   a = a + 1
@@ -59,7 +60,6 @@ for i = 1, #KEYS do
     used, left, after, repaired, same =
       fixed_window(state, n, now, size, limit, first, lasts, skew)
     fits = after
-    local last = n
     if fits then low = n else high = n end
     if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
     if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
@@ -71,7 +71,7 @@ for i = 1, #KEYS do
   else
     if operation == 'give_back' and units > 0 then
       n = -units
-      after = fixed_window_give_back(state, units, at, size, limit)
+      after = fixed_window_give_back(state, units, consumed_at, size, limit)
       if after then call('SET', key, string.format('%d', after), 'PX', life) end
     elseif taken > 0 then
       call('SET', key, string.format('%d', after), 'PX', life)

@@ -73,14 +73,14 @@ end
 
 -- From the entries of exactly that time. Those behind count fewer units before them; where one has none left, the others
 -- move up.
-local function sliding_window_give_back(key, units, at)
+local function sliding_window_give_back(key, units, consumed_at)
   local length, given = redis.call('LLEN', key), 0
   if length == 0 then return end
-  local place = sliding_window_find(key, 0, at - 1, 0, 0)
+  local place = sliding_window_find(key, 0, consumed_at - 1, 0, 0)
   for index = place, length - 1 do
     local time, before, own = sliding_window_entry(key, index)
     before = (before - given) % 4294967296
-    if time == at then
+    if time == consumed_at then
       local some = math.min(own, units - given)
       own, given = own - some, given + some
     end
@@ -94,15 +94,16 @@ local function sliding_window_give_back(key, units, at)
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   size, limit, life, operation, when the units were consumed, the largest debt that each bucket may have,
---        units for each decision or once for all
+-- ARGV   size, limit, life, operation, consumed_at, units for each decision or once for all
+--        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time);
+--        a bound is the largest debt with which something is consumed
 -- reply  for each decision now, taken, used, left, retry, or a single -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local size, limit, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
-local operation, at = ARGV[4], ARGV[5] + 0
+local operation, consumed_at = ARGV[4], ARGV[5] + 0
 local answers, a, units = {}, 5, 0
 for i = 1, #KEYS do
   a = a + 1
@@ -116,7 +117,6 @@ for i = 1, #KEYS do
     used, left, retry, after, repaired =
       sliding_window(key, n, now, size, limit, skew)
     fits = after
-    local last = n
     if fits then low = n else high = n end
     if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
     if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
@@ -128,7 +128,7 @@ for i = 1, #KEYS do
   else
     if operation == 'give_back' and units > 0 then
       n = -units
-      sliding_window_give_back(key, units, at, size, limit)
+      sliding_window_give_back(key, units, consumed_at, size, limit)
     elseif taken > 0 then
       sliding_window_write(key, after, life)
     elseif n > 0 then

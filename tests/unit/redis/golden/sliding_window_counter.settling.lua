@@ -47,9 +47,9 @@ local function sliding_window_counter(state, n, now, size, limit, window, left, 
   return old, new, left
 end
 
-local function sliding_window_counter_give_back(state, units, at, size, limit)
+local function sliding_window_counter_give_back(state, units, consumed_at, size, limit)
   local window, old, new = string.match(state or '0 0 0', '(%d+) (%d+) (%d+)')
-  local later = window - (at - at % size) / size
+  local later = window - (consumed_at - consumed_at % size) / size
   if later == 0 then
     return string.format('%d %d %d', window, old, math.max(0, new - units))
   elseif later == 1 then
@@ -58,8 +58,9 @@ local function sliding_window_counter_give_back(state, units, at, size, limit)
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   size, limit, life, operation, when the units were consumed, the largest debt that each bucket may have,
---        units for each decision or once for all
+-- ARGV   size, limit, life, operation, consumed_at, units for each decision or once for all
+--        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time);
+--        a bound is the largest debt with which something is consumed
 -- reply  for each decision now, taken, old, new, left, or a single -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
@@ -68,7 +69,7 @@ local skew = 5000000
 local size, limit, life = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
 local gone = now % size
 local window, lasts = (now - gone) / size, size - gone
-local operation, at = ARGV[4], ARGV[5] + 0
+local operation, consumed_at = ARGV[4], ARGV[5] + 0
 local answers, a, units = {}, 5, 0
 for i = 1, #KEYS do
   a = a + 1
@@ -83,7 +84,6 @@ for i = 1, #KEYS do
     old, new, left, after, repaired =
       sliding_window_counter(state, n, now, size, limit, window, lasts, skew)
     fits = after
-    local last = n
     if fits then low = n else high = n end
     if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
     if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
@@ -95,7 +95,7 @@ for i = 1, #KEYS do
   else
     if operation == 'give_back' and units > 0 then
       n = -units
-      after = sliding_window_counter_give_back(state, units, at, size, limit)
+      after = sliding_window_counter_give_back(state, units, consumed_at, size, limit)
       if after then call('SET', key, after, 'PX', life) end
     elseif taken > 0 then
       call('SET', key, after, 'PX', life)

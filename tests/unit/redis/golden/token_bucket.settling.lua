@@ -21,8 +21,9 @@ local function bucket_on_any_grid(state, n, now, unit, full, denominator, whole,
 end
 
 -- KEYS   one for each policy, for each decision
--- ARGV   unit, full, denominator, whole, step, life, operation, when the units were consumed, the largest debt that each bucket may have,
---        units for each decision or once for all
+-- ARGV   unit, full, denominator, whole, step, life, operation, consumed_at, bound, units for each decision or once for all
+--        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time);
+--        a bound is the largest debt with which something is consumed
 -- reply  for each decision now, taken, debt, or a single -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
@@ -32,7 +33,7 @@ local unit, full, denominator, whole, step, life = ARGV[1] + 0, ARGV[2] + 0, ARG
 -- A tick is whole + step / denominator us.
 local periods = math.floor(now / denominator)
 local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
-local operation, at = ARGV[7], ARGV[8] + 0
+local operation, consumed_at = ARGV[7], ARGV[8] + 0
 local bound = ARGV[9] + 0
 local answers, a, units = {}, 9, 0
 for i = 1, #KEYS do
@@ -48,7 +49,6 @@ for i = 1, #KEYS do
     debt, after, repaired =
       bucket_on_any_grid(state, n, now, unit, full, denominator, whole, step, tick, skew)
     fits = after and (n == 0 or debt <= bound)
-    local last = n
     if fits then low = n else high = n end
     if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
     if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
