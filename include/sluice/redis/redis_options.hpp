@@ -31,7 +31,7 @@ struct RedisOptions {
     /// For one call from beginning to end: waiting for a connection, dialling, logging in, the script. More than twice the
     /// usual round trip: an answer that takes longer than half of it counts as half a failure. 1 ms .. 1 min.
     std::chrono::milliseconds timeout{100};
-    /// Connections at most, 1 .. 64, made as they are needed. So many calls run at once, each alone on a connection;
+    /// Connections at most (to each master of a cluster), 1 .. 64, made as they are needed. So many calls run at once, each alone on a connection;
     /// what comes meanwhile is combined.
     std::size_t connections = 3;
     /// In front of every key. With a hash tag of its own ("{limits}") all keys of a cluster share one slot.

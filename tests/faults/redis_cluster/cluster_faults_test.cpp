@@ -17,6 +17,7 @@
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
+#include "support/fake_server.hpp"
 #include "support/redis_cluster.hpp"
 
 using namespace std::chrono_literals;
@@ -306,7 +307,14 @@ TEST_CASE("a cluster that does not serve a slot says so, and one that comes late
     RedisCluster::wait_for("decision", cluster.node(0),
                            [&](RedisServer&) { return !limiter.try_consume("key").error; });
 
-    const Limiter late =
-        limiter_on("redis+cluster://127.0.0.1:1,127.0.0.1:" + std::to_string(cluster.node(2).port()), "late", 2s);
-    CHECK_FALSE(late.try_consume("key").error);
+    const auto tail = ",127.0.0.1:" + std::to_string(cluster.node(2).port());
+    CHECK_FALSE(limiter_on("redis+cluster://127.0.0.1:1" + tail, "late", 2s).try_consume("key").error);
+
+    // One that accepts, and says nothing, costs a call, and is asked last the next time, a tenth of a second later.
+    FakeServer silent{[](const FakePeer& peer) { peer.fall_silent(); }};
+    const auto first = silent.url().substr(silent.url().rfind('/') + 1);
+    const Limiter later = limiter_on("redis+cluster://" + first + tail, "later", 300ms);
+    CHECK(later.try_consume("key").error == Errc::timeout);
+    RedisCluster::wait_for("decision", cluster.node(0), [&](RedisServer&) { return !later.try_consume("key").error; });
+    CHECK(later.store().stats().map_requests == 2);
 }

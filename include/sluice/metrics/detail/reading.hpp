@@ -105,6 +105,10 @@ std::vector<std::shared_ptr<const Reading>> readings_of(const std::string& name,
             add("breaker_open", "gauge", "1 while the server is not asked because it failed repeatedly.",
                 [](const Store& s) { return s.stats().breaker_is_open; });
         }
+        if constexpr (requires(const Stats& stats) { stats.redirections; }) {
+            add("redirections_total", "counter", "Calls sent again because a cluster serves their key elsewhere.",
+                [](const Store& s) { return s.stats().redirections; });
+        }
         // Layers in front of a store.
         if constexpr (requires(const Stats& stats) { stats.hits; }) {
             add("hits_total", "counter",

@@ -175,16 +175,16 @@ private:
         return known == among.end() ? nullptr : *known;
     }
 
-    /// The seeds and all who are known, one after the other, until one tells.
+    /// The seeds and all who are known, one after the other, until one tells. One that is silent takes all the time that
+    /// there is, since a slow network needs it, and comes last the next time.
     std::error_code ask_someone(const Deadline& deadline) {
         std::error_code worst;
         const auto candidates = whom_to_ask();
-        for (std::size_t i = 0; i != candidates.size() && !deadline.has_passed(); ++i) {
-            ClusterNode& node = *candidates[i];
-            const bool is_last = i + 1 == candidates.size();
-            const auto error = ask(node, deadline.share(is_last ? 1 : 2));
+        for (const Member& node : candidates) {
+            if (deadline.has_passed()) break;
+            const auto error = ask(*node, deadline);
             if (!error) return {};
-            node.doubt(true);
+            node->doubt(true);
             // What an operator has to know is not hidden by another node's absence.
             const bool is_absence = worst == Errc::refused || worst == Errc::timeout || worst == Errc::unresolved ||
                                     worst == Errc::disconnected;

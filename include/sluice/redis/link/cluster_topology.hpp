@@ -67,7 +67,7 @@ public:
     /// Asks every master. Errc::busy where not every slot has one.
     std::error_code ping(const Deadline& deadline) override {
         ClusterMembers& members = this->members();
-        if (const auto error = members.learn(deadline.share(2), std::chrono::milliseconds{0}, true)) return error;
+        if (const auto error = members.learn(deadline, Milliseconds{0}, true)) return error;
         auto left = members.all();
         while (!left.empty()) {
             const auto suffix = suffix_for(members, *left.back());
@@ -119,7 +119,7 @@ private:
             bool pauses = false;
             for (Trip& trip : open) {
                 was_moved = was_moved || trip.call->redirection.kind == Redirection::Kind::moved;
-                pauses = go_on(members, trip, deadline) == Step::pause || pauses;
+                pauses = go_on(members, trip, deadline, open.size() == 1) == Step::pause || pauses;
             }
             if (pauses) std::this_thread::sleep_for(CallRoute::pause_time);
         }
@@ -131,13 +131,14 @@ private:
         const Slot slot = trip.call->slot;
         trip.to = members.owner(slot);
         if (trip.to && !trip.to->is_doubted()) return;
-        const auto error = members.learn(deadline.share(2), least_age_doubted, trip.to == nullptr);
+        const bool knows_nobody = trip.to == nullptr;
+        const auto error = members.learn(deadline.share(knows_nobody ? 1 : 2), least_age_doubted, knows_nobody);
         trip.to = members.owner(slot);
         if (!trip.to) trip.call->error = error ? error : make_error_code(Errc::busy);
     }
 
-    /// What follows from the answer. The trip is over where it goes to nobody.
-    Step go_on(ClusterMembers& members, Trip& trip, const Deadline& deadline) {
+    /// What follows from the answer. The trip is over where it goes to nobody. `is_alone`: no other waits meanwhile.
+    Step go_on(ClusterMembers& members, Trip& trip, const Deadline& deadline, bool is_alone) {
         ScriptCall& call = *trip.call;
         const Member asked = std::exchange(trip.to, nullptr);
         asked->doubt(CallRoute::is_doubtful(call));
@@ -149,7 +150,7 @@ private:
                 if (trip.to && call.redirection.kind == Redirection::Kind::moved) members.assign(call.slot, trip.to);
                 break;
             case Step::look_up:
-                members.learn(deadline.share(2), least_age_doubted, call.error != Errc::breaker_open);
+                members.learn(deadline.share(is_alone ? 1 : 2), least_age_doubted, call.error != Errc::breaker_open);
                 trip.to = members.owner(call.slot);
                 if (trip.to == asked) trip.to = nullptr;
                 break;
