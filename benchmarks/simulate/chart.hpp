@@ -38,7 +38,7 @@ public:
             out << "<text class=\"t\" x=\"" << left << "\" y=\"" << top - 10 << "\">" << plot.title << "</text>\n"
                 << "<rect x=\"" << x(lost_from_) << "\" y=\"" << top << "\" width=\"" << x(lost_until_) - x(lost_from_)
                 << "\" height=\"" << plot_height << "\" fill=\"#c44\" opacity=\".12\"/>\n<text x=\""
-                << x(lost_from_) + 4 << "\" y=\"" << top + 14 << "\">the hot key's shard is away</text>\n";
+                << x(lost_from_) + 4 << "\" y=\"" << top + plot_height - 8 << "\">the hot key's shard is away</text>\n";
             for (const auto& [value, label] : plot.marks) {
                 const double at = y(plot, value, top);
                 out << "<line class=\"g\" x1=\"" << left << "\" x2=\"" << x(seconds_) << "\" y1=\"" << at << "\" y2=\""
