@@ -48,25 +48,19 @@ public:
     /// A connection string or URI as libpq takes it; with several hosts the one that accepts writes is used. Throws
     /// std::invalid_argument for one that cannot be parsed (the text never shows it) and for bad options.
     explicit PostgresStore(std::string_view connection_string, PostgresOptions options = {})
-        : PostgresStore(std::make_shared<detail::postgres::PostgresBackend>(std::string{connection_string},
-                                                                            std::move(options))) {}
+        : RemoteStore(std::make_shared<detail::postgres::PostgresBackend>(std::string{connection_string},
+                                                                          std::move(options))) {}
 
     /// Creates what is missing of schema_sql(), or not as it is there, in one transaction; many processes may call it at
     /// once. The user has to be allowed to create. Takes a connection of its own for a moment.
     [[nodiscard]] std::error_code ensure_schema(std::chrono::nanoseconds timeout = std::chrono::seconds{
                                                     10}) const noexcept {
         try {
-            return postgres_->ensure_schema(detail::remote::Deadline{timeout});
+            return backend().ensure_schema(detail::remote::Deadline{timeout});
         } catch (...) {
             return Errc::no_memory;
         }
     }
-
-private:
-    explicit PostgresStore(std::shared_ptr<detail::postgres::PostgresBackend> backend)
-        : RemoteStore(backend), postgres_(std::move(backend)) {}
-
-    std::shared_ptr<detail::postgres::PostgresBackend> postgres_;
 };
 
 }  // namespace sluice

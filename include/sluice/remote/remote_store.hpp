@@ -107,6 +107,9 @@ public:
         backend_->check(scope);
     }
 
+protected:
+    Backend& backend() const noexcept { return *backend_; }
+
 private:
     using Now = std::optional<std::chrono::nanoseconds>;
 

@@ -5,9 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <tuple>
-#include <utility>
 #include <vector>
 
 #include "conformance/redis_kit.hpp"
@@ -70,62 +68,9 @@ void for_ten_a_second(F f) {
     call(sluice::AllOf{sluice::TokenBucket{1'000, sluice::per_day(1)}, sluice::SlidingWindowCounter{10, 1s}});
 }
 
-/// A policy on a state that is kept here, for those with an exact log: a denial there lets go of what has left the window,
-/// which only a clock that is set back tells. In Redis a denial writes nothing.
-template <class P>
-class Bare {
-public:
-    Bare(const P& policy, sluice::ManualClock clock) : policy_(policy), clock_(clock) {}
-
-    sluice::Decision peek(std::string_view, std::uint64_t cost) const {
-        return sluice::peek(policy_, state_, clock_.now(), cost);
-    }
-    sluice::Decision try_consume(std::string_view key, std::uint64_t cost = 1) {
-        const auto decision = peek(key, cost);
-        if (!decision.allowed) {
-            deny(policy_, state_, cost);
-            return decision;
-        }
-        if (cost == 0) return decision;
-        policy_.reserve(state_, clock_.now(), cost);
-        return policy_.step(state_, clock_.now(), cost);
-    }
-    std::error_code refund(std::string_view, std::uint64_t units) {
-        policy_.refund(state_, clock_.now(), units);
-        return {};
-    }
-
-private:
-    template <class Part>
-    void deny(const Part& policy, typename Part::State& state, std::uint64_t cost) {
-        if (!sluice::peek(policy, state, clock_.now(), cost).allowed) policy.step(state, clock_.now(), cost);
-    }
-    void deny(const sluice::SlidingWindow& log, sluice::SlidingWindow::State& state, std::uint64_t cost) {
-        const auto latest = clock_.now() + sluice::detail::tolerated_skew;
-        if (state.log.size() == 0 || state.log.newest() <= latest.count()) return;
-        log.reserve(state, clock_.now(), cost);
-        log.step(state, clock_.now(), cost);
-    }
-    template <class... Parts>
-    void deny(const sluice::AllOf<Parts...>& all, std::tuple<typename Parts::State...>& states, std::uint64_t cost) {
-        [&]<std::size_t... I>(std::index_sequence<I...>) {
-            (deny(std::get<I>(all.policies()), std::get<I>(states), cost), ...);
-        }
-        (std::index_sequence_for<Parts...>{});
-    }
-
-    P policy_;
-    sluice::ManualClock clock_;
-    typename P::State state_{};
-};
-
 template <class P>
 auto in_memory(const P& policy, const sluice::ManualClock& clock) {
-    if constexpr (sluice::GrowingPolicy<P>) {
-        return Bare<P>{policy, clock};
-    } else {
-        return sluice::RateLimiter{on_grid(policy), sluice::MemoryStore<P, sluice::ManualClock>{{}, clock}};
-    }
+    return sluice::RateLimiter{on_grid(policy), sluice::MemoryStore<P, sluice::ManualClock>{{}, clock}};
 }
 
 /// Random requests for one key of two limiters, one in memory and one in Redis, at times that go back and forth.
@@ -135,7 +80,7 @@ void decides_as_memory(conformance::RedisKit& kit, Random& random, const P& poli
     INFO(policy.kind << ", sequence " << sequence);
     const std::string name = "late" + std::to_string(sequence);
     const sluice::RateLimiter redis{policy, kit.store<P>(), {.name = name}};
-    auto memory = in_memory(policy, kit.clock);
+    const auto memory = in_memory(policy, kit.clock);
     const auto limit = static_cast<std::uint64_t>(policy.quota().limit);
     // On a coarse grid times meet edges of windows, and tolerances, exactly.
     const microseconds grid = random.pick(microseconds{1}, microseconds{1}, microseconds{250'000}, microseconds{1s});
