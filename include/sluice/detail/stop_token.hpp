@@ -2,6 +2,8 @@
 #ifndef SLUICE_DETAIL_STOP_TOKEN_HPP
 #define SLUICE_DETAIL_STOP_TOKEN_HPP
 
+#include <sluice/detail/cpp20.hpp>
+
 #include <version>
 
 #ifdef __cpp_lib_jthread

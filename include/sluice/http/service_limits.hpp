@@ -2,6 +2,8 @@
 #ifndef SLUICE_HTTP_SERVICE_LIMITS_HPP
 #define SLUICE_HTTP_SERVICE_LIMITS_HPP
 
+#include <sluice/detail/cpp20.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>

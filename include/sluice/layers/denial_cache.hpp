@@ -44,7 +44,7 @@ namespace sluice {
 /// costs more than the one that was denied, retry_after is a lower bound. A peek goes to the store, and so does a cost
 /// above the limit.
 ///
-/// Cost: a hit takes no lock, no allocation and no round trip; a miss some 50 ns more than the store. Full, with max_keys
+/// Cost: a hit takes no lock, no allocation and no round trip; a miss some 300 ns more than the store. Full, with max_keys
 /// denied keys, nothing more is remembered. Thread-safe; copies share the entries; a forked child has its own. Keys are told
 /// apart as by MemoryStore.
 template <class S, Clock C = DefaultClock>

@@ -62,7 +62,7 @@ namespace sluice {
 /// The shared store away: what is held is spent, then requests get its error, so that Fallback or the failure mode decides.
 /// The background keeps trying, one call at a time.
 ///
-/// Cost: a request that is served here takes no lock and no allocation, some 60 ns; one of a key that is not leased 100 ns
+/// Cost: a request that is served here takes no lock and no allocation, some 60 ns; one of a key that is not leased 500 ns
 /// more than the store. The background makes one call at a time: where more leases are due in a second than there are round
 /// trips in it, requests take for themselves. Thread-safe; copies share the leases. The
 /// last one's destructor joins the thread and gives back what is held, which a store that is away may hold up for its time limit. A forked

@@ -59,8 +59,8 @@ private:
 
 }  // namespace detail::redis
 
-/// What RedisStore is for threads, for an event loop: the same URLs, options, scripts, keys and failures, and the same
-/// states in the server. Never blocks, has no thread and takes no lock; one per loop.
+/// What RedisStore is for threads, for an event loop: the same options, scripts, keys and failures, and the same states in
+/// the server. Knows redis://, rediss:// and unix://. Never blocks, has no thread; one per loop.
 ///
 ///     sluice::AsyncRedis redis{"redis://127.0.0.1:6379"};
 ///     const sluice::RateLimiter limiter{sluice::TokenBucket{10, sluice::per_second(1)}, redis, {.name = "api"}};

@@ -2,6 +2,8 @@
 #ifndef SLUICE_HTTP_DETAIL_HTTP_DATE_HPP
 #define SLUICE_HTTP_DETAIL_HTTP_DATE_HPP
 
+#include <sluice/detail/cpp20.hpp>
+
 #include <array>
 #include <chrono>
 #include <cstddef>

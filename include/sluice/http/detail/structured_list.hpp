@@ -2,6 +2,8 @@
 #ifndef SLUICE_HTTP_DETAIL_STRUCTURED_LIST_HPP
 #define SLUICE_HTTP_DETAIL_STRUCTURED_LIST_HPP
 
+#include <sluice/detail/cpp20.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

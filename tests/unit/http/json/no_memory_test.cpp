@@ -67,6 +67,7 @@ TEST_CASE("rules that are read without memory are refused, wherever it ran out",
         REQUIRE(allocations < 100'000);
     }
     CHECK(refused > 100);
-    CHECK(registry.prometheus() == without_rules);
+    const std::string text = registry.prometheus();  // what it says of reloads comes last, and stays
+    CHECK(text.substr(0, text.find("# HELP sluice_rules_last_reload")) == without_rules);
     std::remove(name.c_str());
 }
