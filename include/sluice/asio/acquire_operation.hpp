@@ -89,7 +89,7 @@ private:
     /// It is the first in line, or was sent away.
     void called() {
         if (state_ != State::in_line) return;
-        switch (turn) {
+        switch (turn.load()) {
             case waiting::Turn::waiting: return sleep_until(now() + std::chrono::hours{1}, State::in_line);
             case waiting::Turn::first:
                 // Where it would be too late, the store says so at once.

@@ -75,7 +75,7 @@ private:
     // ARGV   what a key holds that holds nothing; then, of one to set, what it has to hold, what comes in its place and for
     //        how many ms; a number without meaning
     // reply  for each key: 1 if it was set, the time in us, and what it held; -1 where that is not ours
-    static constexpr std::string_view text =
+    static constexpr std::string_view lua =
         R"lua(local fresh, expected, after, life = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -98,7 +98,7 @@ return table.concat(replies, ' ')
     static constexpr std::size_t max_values = 4'096;  // in one reply
 
     static const Scripts& scripts() {
-        static const Scripts& made = *new Scripts{text, text};
+        static const Scripts& made = *new Scripts{lua, lua};
         return made;
     }
 

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include <sluice/decision.hpp>
@@ -84,7 +85,10 @@ public:
         std::uint64_t limiter;
         std::uint64_t scope;
         std::string key;
-        friend auto operator<=>(const Key&, const Key&) = default;
+        /// Not <=>, which the tuples of libc++ 14 do not have.
+        friend bool operator<(const Key& a, const Key& b) noexcept {
+            return std::tie(a.limiter, a.scope, a.key) < std::tie(b.limiter, b.scope, b.key);
+        }
     };
 
     static Room& of(const Key& key) {

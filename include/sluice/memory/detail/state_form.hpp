@@ -77,12 +77,12 @@ struct PackedForm<P> {
         state = policy.unpack(*from);
     }
     static void save(const P& policy, const State& state, std::uint64_t* to) noexcept { *to = policy.pack(state); }
-    [[gnu::always_inline]] static Decision step(const P& policy, std::array<std::uint64_t, 1>& words,
+    [[gnu::always_inline]] static Decision step(const P& policy, std::array<std::uint64_t, 1>& packed,
                                                 std::chrono::nanoseconds now, std::uint64_t cost) noexcept {
-        if constexpr (requires { policy.step_word(words[0], now, cost); }) {
-            return policy.step_word(words[0], now, cost);
+        if constexpr (requires { policy.step_word(packed[0], now, cost); }) {
+            return policy.step_word(packed[0], now, cost);
         } else {
-            return step_state<PackedForm>(policy, words, now, cost);
+            return step_state<PackedForm>(policy, packed, now, cost);
         }
     }
     static std::int64_t expires_at(const std::uint64_t* word) noexcept { return P::word_expires_at(*word).count(); }
