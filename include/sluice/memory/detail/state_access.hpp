@@ -44,6 +44,7 @@ public:
                 if (!step_with_memory(request, state, time, [&] { decision = step(state, time.now()); }))
                     return Placed::no_memory;
                 const bool may_admit = request.operation == Operation::consume || request.operation == Operation::take;
+                if (request.operation == Operation::reset && !table.touch(found)) continue;
                 if (!may_admit || !decision.allowed) return Placed::done;
                 placed = place_new(table, found, policy, key, state, expired_before);
             }

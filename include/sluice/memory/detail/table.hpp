@@ -91,8 +91,9 @@ public:
         return StateSlot::tag_of(slot.owner()) == key.owner && (!has_checks_ || slot.check() == key.check);
     }
 
+    /// Makes those who are about to place a key, but have not yet, look at everything anew. False as of place().
+    bool touch(const Found& found) noexcept { return ShardLock{shards_[found.shard], found.version}.is_held(); }
     const Shard& shard_of(const Found& found) const noexcept { return shards_[found.shard]; }
-
     /// Gives a slot to a key that was not found.
     Placed place(const Found& found, const KeyTag& key, const Words& words, std::int64_t expired_before) noexcept;
 
