@@ -164,8 +164,7 @@ private:
 
     /// Sends what waits on connections that are free, and dials.
     void start() {
-        for (bool goes_on = true; goes_on && !waiting_.empty();) {
-            goes_on = false;
+        while (!waiting_.empty()) {
             for (Lane& lane : lanes_) {
                 if (waiting_.empty()) return;
                 if (send_due() > Clock::now()) break;
@@ -177,8 +176,9 @@ private:
             Lane& lane = *closed_lane();
             lane.permit = take_permit();
             lane.connection.dial(Deadline{context_.options.timeout});
-            goes_on = !lane.connection.is_dialling();
+            const bool is_dialling = lane.connection.is_dialling();
             conclude(lane);
+            if (is_dialling) return;
         }
     }
 

@@ -37,8 +37,8 @@ public:
     private:
         friend class Scatter;
         enum class Stage : std::uint8_t { waiting, taken, under_way, answered };
-        Stage stage = Stage::waiting;
-        Lane* lane = nullptr;
+        Stage stage_ = Stage::waiting;
+        Lane* lane_ = nullptr;
     };
 
     /// All calls are answered afterwards.
@@ -51,7 +51,7 @@ public:
                 if (first == parts.end()) return;
                 // All lanes of all servers that are left are in use: wait for one like everybody else.
                 const auto left = std::count_if(parts.begin(), parts.end(), is_waiting);
-                first->stage = Part::Stage::answered;
+                first->stage_ = Part::Stage::answered;
                 first->combiner->run(first->calls, deadline.share(static_cast<int>(left)), first->permit);
                 continue;
             }
@@ -61,19 +61,19 @@ public:
     }
 
 private:
-    static bool is_waiting(const Part& part) noexcept { return part.stage == Part::Stage::waiting; }
+    static bool is_waiting(const Part& part) noexcept { return part.stage_ == Part::Stage::waiting; }
     static std::span<Part>::iterator next(std::span<Part> parts, Part::Stage stage) noexcept {
-        return std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.stage == stage; });
+        return std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.stage_ == stage; });
     }
 
     static bool take_lanes(std::span<Part> parts) noexcept {
         bool any = false;
         for (Part& part : parts) {
-            if (part.stage != Part::Stage::waiting) continue;
-            part.lane = part.combiner->try_take();
-            if (part.lane == nullptr) continue;
-            const bool is_loaded = part.combiner->load(*part.lane, part.calls, part.permit);
-            part.stage = is_loaded ? Part::Stage::taken : Part::Stage::answered;
+            if (part.stage_ != Part::Stage::waiting) continue;
+            part.lane_ = part.combiner->try_take();
+            if (part.lane_ == nullptr) continue;
+            const bool is_loaded = part.combiner->load(*part.lane_, part.calls, part.permit);
+            part.stage_ = is_loaded ? Part::Stage::taken : Part::Stage::answered;
             any = true;
         }
         return any;
@@ -81,28 +81,28 @@ private:
 
     /// Those first that are open and need no dialling; those last that may not answer, with a share of the time.
     static void begin(std::span<Part> parts, const Deadline& deadline) noexcept {
-        begin_those(parts, deadline, [](const Part& part) { return part.lane->is_open && !part.is_doubted; });
+        begin_those(parts, deadline, [](const Part& part) { return part.lane_->is_open && !part.is_doubted; });
         begin_those(parts, deadline, [](const Part& part) { return !part.is_doubted; });
         for (Part& part : parts) {
-            if (part.stage == Part::Stage::taken) begin_one(part, deadline.share(2));
+            if (part.stage_ == Part::Stage::taken) begin_one(part, deadline.share(2));
         }
     }
     template <class Choose>
     static void begin_those(std::span<Part> parts, const Deadline& deadline, Choose choose) noexcept {
         for (Part& part : parts) {
-            if (part.stage == Part::Stage::taken && choose(part)) begin_one(part, deadline);
+            if (part.stage_ == Part::Stage::taken && choose(part)) begin_one(part, deadline);
         }
     }
     static void begin_one(Part& part, const Deadline& deadline) noexcept {
-        part.stage = Part::Stage::under_way;
-        if (!part.lane->connection.begin(part.lane->alone, deadline)) end(part, deadline);
+        part.stage_ = Part::Stage::under_way;
+        if (!part.lane_->connection.begin(part.lane_->alone, deadline)) end(part, deadline);
     }
 
     static void end(Part& part, const Deadline& deadline) noexcept {
-        const auto outcome = part.lane->connection.end(deadline);
-        part.combiner->conclude(*part.lane, part.calls, outcome, part.permit);
-        part.lane = nullptr;
-        part.stage = Part::Stage::answered;
+        const auto outcome = part.lane_->connection.end(deadline);
+        part.combiner->conclude(*part.lane_, part.calls, outcome, part.permit);
+        part.lane_ = nullptr;
+        part.stage_ = Part::Stage::answered;
     }
 
     static void finish(std::span<Part> parts, std::span<pollfd> descriptors, const Deadline& deadline) noexcept {
@@ -111,8 +111,8 @@ private:
         for (;;) {
             std::size_t open = 0;
             for (Part& part : parts) {
-                if (part.stage != Part::Stage::under_way) continue;
-                auto& connection = part.lane->connection;
+                if (part.stage_ != Part::Stage::under_way) continue;
+                auto& connection = part.lane_->connection;
                 // What has arrived is taken even if it is late.
                 if (connection.advance() || is_late) {
                     end(part, deadline);
