@@ -87,7 +87,8 @@ struct OwnKit : Kit {
     template <sluice::Policy P>
     auto store() {
         if constexpr (sluice::StateCodec<P>) {
-            return OwnStore<decltype(Kit::template store<Own<P>>())>{Kit::template store<Own<P>>()};
+            auto inner = this->Kit::template store<Own<P>>();
+            return OwnStore<decltype(inner)>{std::move(inner)};
         } else {
             return Kit::template store<P>();
         }
