@@ -18,7 +18,7 @@ enum class Drive {
 
 struct LeaseOptions {
     std::chrono::nanoseconds span = std::chrono::milliseconds{20};  ///< a lease is what a key needs in this time
-    std::uint64_t max_units = 65'536;                               ///< but no more than this, 1 .. 2^39
+    std::uint64_t max_units = 1'048'576;                            ///< but no more than this, 1 .. 2^39
     std::uint32_t instances = 16;  ///< processes that share a limit, about; nor more than this part of what is left
     std::size_t max_keys = 1'024;  ///< keys leased at once, 1 .. 16,384; 256 bytes each and 32 for each counted key
     Drive drive = Drive::thread;
