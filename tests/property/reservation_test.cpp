@@ -26,17 +26,12 @@ struct Use {
     std::uint64_t units;
 };
 
-/// Never destroyed, as if its process had died.
-struct Lost {
-    explicit Lost(sluice::Reservation lost) { ::new (storage) sluice::Reservation(std::move(lost)); }
-    alignas(sluice::Reservation) unsigned char storage[sizeof(sluice::Reservation)];
-};
-
 /// Calls check(uses) after each step of a random history.
 template <class P, class Check>
 void run_history(Random& random, const P& policy, Check check) {
     const sluice::ManualClock clock{1'767'225'600s};
     const sluice::RateLimiter limiter{policy, sluice::MemoryStore<P, sluice::ManualClock>{{.max_keys = 1}, clock}};
+    std::vector<sluice::Reservation> lost;  // of processes that died: gone only when all is checked
     struct Open {
         sluice::Reservation reservation;
         std::size_t use;
@@ -57,7 +52,7 @@ void run_history(Random& random, const P& policy, Check check) {
             switch (random.between(0, 3)) {
                 case 0: use.units = 0; break;  // given up: destroyed unsettled
                 case 1: {                      // the process died; nobody knows how much it had used
-                    static_cast<void>(Lost{std::move(ended.reservation)});
+                    lost.push_back(std::move(ended.reservation));
                     break;
                 }
                 default: {
