@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +17,7 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/wire/errors.hpp>
 #include <sluice/redis/wire/exchange.hpp>
+#include <sluice/redis/wire/hiredis_reader.hpp>
 #include <sluice/redis/wire/host_port.hpp>
 #include <sluice/redis/wire/slot.hpp>
 
@@ -43,11 +42,7 @@ public:
     static constexpr std::size_t max_elements = slot_count;
 
     /// `asked_host`: by which the node that is asked was reached.
-    explicit ClusterSlots(std::string asked_host)
-        : asked_host_(std::move(asked_host)), reader_(redisReaderCreateWithFunctions(functions())) {
-        if (!reader_) throw std::bad_alloc{};
-        reader_->privdata = this;
-    }
+    explicit ClusterSlots(std::string asked_host) : asked_host_(std::move(asked_host)), reader_(this) {}
     ClusterSlots(const ClusterSlots&) = delete;
     ClusterSlots& operator=(const ClusterSlots&) = delete;
 
@@ -60,15 +55,12 @@ public:
 
     /// An error means that the connection is of no use, or the node none of a cluster.
     std::error_code feed(std::string_view bytes) {
-        fed_ += bytes.size();
-        if (fed_ > max_bytes || redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) != REDIS_OK)
-            return Errc::protocol;
         void* parsed = nullptr;
-        if (redisReaderGetReply(reader_.get(), &parsed) != REDIS_OK) return Errc::protocol;
+        if (!reader_.feed(bytes) || !reader_.next(parsed)) return Errc::protocol;
         if (parsed == nullptr) return {};
         is_complete_ = true;
         if (!error_line_.empty()) return classify(error_line_).code;
-        if (parsed != this || !is_array_ || reader_->pos != reader_->len) return Errc::protocol;
+        if (parsed != this || !is_array_ || !reader_.is_drained()) return Errc::protocol;
         const auto is_wrong = [](const SlotRange& range) {
             return range.first > range.last || range.last >= slot_count || !range.master.is_known() ||
                    range.master.host.empty() || range.master.host == placeholder;
@@ -84,26 +76,15 @@ private:
     static constexpr std::string_view placeholder = "?";
     static constexpr std::string_view request = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
 
-    struct Free {
-        void operator()(redisReader* reader) const noexcept { redisReaderFree(reader); }
-    };
-
-    // What hiredis calls, for each part of the reply and from the outside to the inside. A null pointer makes it stop with
-    // an error. No exception may cross its frames.
+    friend class HiredisReader<ClusterSlots>;
 
     static ClusterSlots& self(const redisReadTask* task) noexcept {
         return *static_cast<ClusterSlots*>(task->privdata);
     }
 
-    static int depth(const redisReadTask* task) noexcept {
-        int count = 0;
-        for (const auto* parent = task->parent; parent != nullptr; parent = parent->parent) ++count;
-        return count;
-    }
     /// The third element of a range is its master.
     static bool is_of_master(const redisReadTask* node) noexcept { return node->idx == 2; }
 
-    /// Its second parameter is an int in hiredis 0.14 and a size_t since 1.0.
     template <class Size>
     static void* on_array(const redisReadTask* task, Size elements) noexcept {
         const int level = depth(task);
@@ -141,7 +122,6 @@ private:
         }
     }
     static void* on_nil(const redisReadTask* task) noexcept { return on_string(task, nullptr, 0); }
-    static void on_free(void*) noexcept {}
 
     bool take(const redisReadTask* task, std::string_view text) {
         const int level = depth(task);
@@ -168,28 +148,14 @@ private:
         return true;
     }
 
-    static redisReplyObjectFunctions* functions() noexcept {
-        static constinit redisReplyObjectFunctions table = [] {
-            redisReplyObjectFunctions made{};
-            made.createString = on_string;
-            made.createArray = on_array;
-            made.createInteger = on_integer;
-            made.createNil = on_nil;
-            made.freeObject = on_free;
-            return made;
-        }();
-        return &table;
-    }
-
     std::string asked_host_;
     std::size_t sent_ = 0;
-    std::size_t fed_ = 0;
     bool is_complete_ = false;
     bool is_array_ = false;
     std::string error_line_{};
     std::vector<SlotRange> ranges_{};
     bool names_address_ = false;  // the next value is one
-    std::unique_ptr<redisReader, Free> reader_;
+    HiredisReader<ClusterSlots> reader_;
 };
 
 }  // namespace sluice::detail::redis

@@ -8,14 +8,13 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/wire/hiredis_reader.hpp>
 
 namespace sluice::detail::redis {
 
@@ -37,19 +36,13 @@ public:
     static constexpr std::size_t max_bytes = 65'536;
     static constexpr std::size_t max_elements = 4'096;
 
-    ReplyReader() : reader_(redisReaderCreateWithFunctions(functions())) {
-        if (!reader_) throw std::bad_alloc{};
-        reader_->privdata = &reply_;
-    }
+    ReplyReader() : reader_(&reply_) {}
     ReplyReader(const ReplyReader&) = delete;
     ReplyReader& operator=(const ReplyReader&) = delete;
 
     /// Takes what arrived, at most 16 KiB at a time.
     std::error_code feed(std::string_view bytes) {
-        fed_ += bytes.size();
-        if (fed_ > max_bytes || redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) != REDIS_OK)
-            return Errc::protocol;
-        return {};
+        return reader_.feed(bytes) ? std::error_code{} : make_error_code(Errc::protocol);
     }
 
     /// The next reply, valid until the next call; nullptr where it has not arrived in full.
@@ -60,23 +53,18 @@ public:
             reply_.text.clear();
         }
         void* parsed = nullptr;
-        if (redisReaderGetReply(reader_.get(), &parsed) != REDIS_OK) return Errc::protocol;
+        if (!reader_.next(parsed)) return Errc::protocol;
         if (parsed != nullptr && parsed != &reply_) return Errc::protocol;
         is_complete_ = parsed != nullptr;
         reply = is_complete_ ? &reply_ : nullptr;
-        if (is_complete_) fed_ = 0;
         return {};
     }
 
     /// Nothing has arrived beyond the replies that were taken.
-    bool is_drained() const noexcept { return reader_->pos == reader_->len && is_complete_; }
+    bool is_drained() const noexcept { return reader_.is_drained() && is_complete_; }
 
 private:
-    struct Free {
-        void operator()(redisReader* reader) const noexcept { redisReaderFree(reader); }
-    };
-
-    // What hiredis calls. A null pointer makes it stop with an error. No exception may cross its frames.
+    friend class HiredisReader<ReplyReader>;
 
     static void* on_string(const redisReadTask* task, char* text, std::size_t size) noexcept {
         if (task->parent != nullptr) return nullptr;
@@ -106,7 +94,6 @@ private:
         return true;
     }
 
-    /// Its second parameter is an int in hiredis 0.14 and a size_t since 1.0.
     template <class Size>
     static void* on_array(const redisReadTask* task, Size elements) noexcept {
         if (task->parent != nullptr || task->type != REDIS_REPLY_ARRAY) return nullptr;
@@ -128,27 +115,10 @@ private:
     }
 
     static void* on_nil(const redisReadTask*) noexcept { return nullptr; }
-    static void on_free(void*) noexcept {}
-
-    static redisReplyObjectFunctions* functions() noexcept {
-        // The types that only RESP3 has keep null pointers: replies of theirs then parse, into nothing of ours, and
-        // next() sees a reply that is not &reply_.
-        static constinit redisReplyObjectFunctions table = [] {
-            redisReplyObjectFunctions made{};
-            made.createString = on_string;
-            made.createArray = on_array;
-            made.createInteger = on_integer;
-            made.createNil = on_nil;
-            made.freeObject = on_free;
-            return made;
-        }();
-        return &table;
-    }
 
     Reply reply_;
     bool is_complete_ = true;
-    std::size_t fed_ = 0;
-    std::unique_ptr<redisReader, Free> reader_;
+    HiredisReader<ReplyReader> reader_;
 };
 
 }  // namespace sluice::detail::redis

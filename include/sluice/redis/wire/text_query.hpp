@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <initializer_list>
-#include <memory>
-#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +16,7 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/wire/errors.hpp>
 #include <sluice/redis/wire/exchange.hpp>
+#include <sluice/redis/wire/hiredis_reader.hpp>
 #include <sluice/redis/wire/resp.hpp>
 
 namespace sluice::detail::redis {
@@ -33,10 +32,7 @@ public:
     static constexpr std::size_t max_texts = 8;
     static constexpr std::size_t max_text = 256;
 
-    explicit TextQuery(std::initializer_list<std::string_view> words)
-        : reader_(redisReaderCreateWithFunctions(functions())) {
-        if (!reader_) throw std::bad_alloc{};
-        reader_->privdata = this;
+    explicit TextQuery(std::initializer_list<std::string_view> words) : reader_(this) {
         append_head(output_, words.size());
         for (const auto word : words) append_argument(output_, word);
     }
@@ -52,13 +48,10 @@ public:
 
     /// An error means that the connection is of no use.
     std::error_code feed(std::string_view bytes) {
-        fed_ += bytes.size();
-        if (fed_ > max_bytes || redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) != REDIS_OK)
-            return Errc::protocol;
         void* parsed = nullptr;
-        if (redisReaderGetReply(reader_.get(), &parsed) != REDIS_OK) return Errc::protocol;
+        if (!reader_.feed(bytes) || !reader_.next(parsed)) return Errc::protocol;
         if (parsed == nullptr) return {};
-        if (parsed != this || reader_->pos != reader_->len) return Errc::protocol;
+        if (parsed != this || !reader_.is_drained()) return Errc::protocol;
         is_complete_ = true;
         return error_line_.empty() ? std::error_code{} : make_error_code(classify(error_line_).code);
     }
@@ -67,22 +60,10 @@ public:
     std::span<const std::string> texts() const noexcept { return texts_; }
 
 private:
-    struct Free {
-        void operator()(redisReader* reader) const noexcept { redisReaderFree(reader); }
-    };
-
-    // What hiredis calls, from the outside to the inside. A null pointer makes it stop with an error. No exception may
-    // cross its frames.
+    friend class HiredisReader<TextQuery>;
 
     static TextQuery& self(const redisReadTask* task) noexcept { return *static_cast<TextQuery*>(task->privdata); }
 
-    static int depth(const redisReadTask* task) noexcept {
-        int count = 0;
-        for (const auto* parent = task->parent; parent != nullptr; parent = parent->parent) ++count;
-        return count;
-    }
-
-    /// Its second parameter is an int in hiredis 0.14 and a size_t since 1.0.
     template <class Size>
     static void* on_array(const redisReadTask* task, Size elements) noexcept {
         const bool fits = depth(task) < 3 && static_cast<std::size_t>(elements) <= max_elements;
@@ -102,7 +83,6 @@ private:
         }
         return &self(task);
     }
-    static void on_free(void*) noexcept {}
 
     void take(bool is_error, int level, std::string_view text) {
         if (is_error) {
@@ -112,26 +92,12 @@ private:
         }
     }
 
-    static redisReplyObjectFunctions* functions() noexcept {
-        static constinit redisReplyObjectFunctions table = [] {
-            redisReplyObjectFunctions made{};
-            made.createString = on_string;
-            made.createArray = on_array;
-            made.createInteger = on_integer;
-            made.createNil = on_nil;
-            made.freeObject = on_free;
-            return made;
-        }();
-        return &table;
-    }
-
     std::string output_;
     std::size_t sent_ = 0;
-    std::size_t fed_ = 0;
     bool is_complete_ = false;
     std::string error_line_{};
     std::vector<std::string> texts_{};
-    std::unique_ptr<redisReader, Free> reader_;
+    HiredisReader<TextQuery> reader_;
 };
 
 }  // namespace sluice::detail::redis
