@@ -63,14 +63,13 @@ template <Policy P, class S>
 template <class F>
 void RateLimiter<P, S>::async_ask(Operation operation, const Scope<P>& scope, std::string_view key, Units cost,
                                   F done) const noexcept {
+    const bool has_decision = operation == Operation::consume || operation == Operation::peek;
     if (cost.is_negative()) {
-        const bool has_decision = operation == Operation::consume || operation == Operation::peek;
         std::move(done)(has_decision ? rejection(scope.policy) : failure(Errc::invalid_argument));
         return;
     }
     detail::LimiterCompletion<F> completion{std::move(done), scope.policy.quota().limit, cost.count(),
-                                            options_.on_failure,
-                                            operation != Operation::refund && operation != Operation::reset};
+                                            options_.on_failure, has_decision};
     if (options_.observer && operation == Operation::consume) {
         detail::try_or(
             [&] {

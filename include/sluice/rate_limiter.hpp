@@ -283,6 +283,10 @@ private:
             decision = detail::settled_failure(decision.error, policy.quota().limit, cost, options_.on_failure);
     }
 
+    /// For report(); without an observer the clock is not read.
+    std::chrono::steady_clock::time_point start_of_observation() const noexcept {
+        return options_.observer ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+    }
     [[gnu::noinline]] void report(std::string_view key, std::uint64_t cost, const Decision& decision,
                                   std::chrono::nanoseconds latency) const noexcept {
         // An observer's trouble is not the request's.
@@ -305,8 +309,7 @@ void RateLimiter<P, S>::try_consume_many(std::span<const std::string_view> keys,
     }
     if constexpr (BatchStore<S, P>) {
         const Scope<P> mine = scope();
-        const auto start =
-            options_.observer ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+        const auto start = start_of_observation();
         store_.decide_many(Request<P>{mine, {}, 1, Operation::consume}, keys, out);
         for (Decision& decision : out) {
             if (decision.error) [[unlikely]]

@@ -142,7 +142,7 @@ Taken RateLimiter<P, S>::try_consume_up_to(std::string_view key, Units most, con
 template <Policy P, class S>
 Taken RateLimiter<P, S>::try_consume_up_to(const Scope<P>& scope, std::string_view key, Units most) const noexcept {
     static_assert(SettlingStore<S, P>, "sluice: try_consume_up_to needs a SettlingStore, which has consume()");
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = start_of_observation();
     if (most.is_negative()) return {0, rejection(scope.policy)};
     const Consumption done = store_.consume(Request<P>{scope, key, most.count(), Operation::take});
     Taken taken{done.units, done.decision};
@@ -171,7 +171,7 @@ Reservation RateLimiter<P, S>::reserve(const Scope<P>& scope, std::string_view k
     static_assert(SettlingStore<S, P>, "sluice: reserve needs a SettlingStore, which has consume()");
     static_assert(SettlingPolicy<P>, "sluice: reserve needs a SettlingPolicy, which has give_back()");
     using Account = Reservation::AccountIn<P, S>;
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = start_of_observation();
     if (estimate.is_negative()) return {rejection(scope.policy), nullptr};
     // Before anything is consumed, since it may fail.
     auto account = detail::try_or([&] { return std::make_unique<Account>(store_, scope, key); },

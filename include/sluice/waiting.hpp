@@ -231,7 +231,7 @@ Waited RateLimiter<P, S>::acquire(std::string_view key, Units cost, std::chrono:
 template <Policy P, class S>
 Waited RateLimiter<P, S>::acquire(const Scope<P>& scope, std::string_view key, Units cost,
                                   std::chrono::nanoseconds max_wait, const detail::StopToken& stop) const noexcept {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = start_of_observation();
     const Request<P> request{scope, key, cost.count(), Operation::consume};
     const detail::waiting::Wait<P, S> wait{store_, request, max_wait, stop};
     const auto resolve = [&](Decision& decision) { apply_failure_mode(decision, scope.policy, cost.count()); };
