@@ -71,8 +71,10 @@ int main(int argc, char** argv) {
     const TokenBucket fast{1'000'000'000, per_second(1'000'000'000)}, slow{1'000'000, per_second(1)},
         strict{1, per_second(1)}, brief{1'000'000, per_second(1'000'000)};
     const FixedWindow day{1'000'000, 24h};
-    const auto limiter = [](const auto& policy, bool full_keys = false) {
-        return [=] { return memory::make_limiter(policy, {.max_keys = 3 * known_keys, .full_keys = full_keys}); };
+    const auto limiter = [](const auto& policy, bool wide_fingerprints = false) {
+        return [=] {
+            return memory::make_limiter(policy, {.max_keys = 3 * known_keys, .wide_fingerprints = wide_fingerprints});
+        };
     };
 
     asker.add("loop", known, [] { return std::make_unique<Loop>(); });
@@ -87,9 +89,9 @@ int main(int argc, char** argv) {
     asker.add("TokenBucket W6", one, limiter(strict));
     asker.add("TokenBucket W7", known, limiter(brief));
     asker.add("TokenBucket W8", once, limiter(brief));
-    asker.add("TokenBucket, full_keys W1", one, limiter(fast, true));
-    asker.add("TokenBucket, full_keys W2", known, limiter(slow, true));
-    asker.add("TokenBucket, full_keys W7", known, limiter(brief, true));
+    asker.add("TokenBucket, wide_fingerprints W1", one, limiter(fast, true));
+    asker.add("TokenBucket, wide_fingerprints W2", known, limiter(slow, true));
+    asker.add("TokenBucket, wide_fingerprints W7", known, limiter(brief, true));
     asker.add("FixedWindow W2", known, limiter(day));
     asker.add("SlidingWindowCounter W2", known, limiter(SlidingWindowCounter{1'000'000, 24h}));
     asker.add("SlidingWindowCounter W6", one, limiter(SlidingWindowCounter{1, 24h}));

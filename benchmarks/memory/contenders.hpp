@@ -45,10 +45,10 @@ struct PeerKind {
 template <class Clock>
 struct SluiceKind {
     const char* name;
-    bool full_keys = false;
+    bool wide_fingerprints = false;
     auto operator()(const Bucket& b) const {
         return make_limiter<sluice::TokenBucket, Clock>({b.capacity, sluice::per_second(b.per_second)},
-                                                        {.max_keys = b.keys, .full_keys = full_keys});
+                                                        {.max_keys = b.keys, .wide_fingerprints = wide_fingerprints});
     }
 };
 
@@ -67,7 +67,7 @@ void for_each_contender(Visit visit) {
     for_each_peer(visit);
     visit(SluiceKind<sluice::TscClock>{sluice_default});
     visit(SluiceKind<sluice::SteadyClock>{"sluice, SteadyClock"});
-    visit(SluiceKind<sluice::TscClock>{"sluice, full_keys", true});
+    visit(SluiceKind<sluice::TscClock>{"sluice, wide_fingerprints", true});
 }
 
 }  // namespace memory

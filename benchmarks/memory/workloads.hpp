@@ -113,7 +113,7 @@ inline support::Results measure_policies(const Effort& effort) {
         add_workload("W7/" + name, brief, random, {1, effort.spread});
     };
     add("TokenBucket", buckets);
-    add("TokenBucket, full_keys", buckets, {.full_keys = true});
+    add("TokenBucket, wide_fingerprints", buckets, {.wide_fingerprints = true});
     add("LeakyBucket", queues);
     add("FixedWindow", windows);
     add("SlidingWindowCounter", Cases<SlidingWindowCounter>{{huge, generation}, {million, day}, {1, day}, {50, 1ms}});

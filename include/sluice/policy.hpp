@@ -31,7 +31,8 @@ namespace sluice {
 /// the clock was set back: they bring the state back to `now`, fully used.
 ///
 /// Optional: is_ahead(const State&, now) noexcept -> bool, whether the state is one of a later time, so that a store reads
-/// its clock again before it decides; refund, give_back, lease_end, wait_for_delay, peek, reserve, and the one-word form below.
+/// its clock again before it decides; refund, give_back, lease_end, wait_for_delay, peek and reserve. For what the memory
+/// store keeps in a word: WordPolicy.
 template <class P>
 concept Policy = std::copyable<P> && std::default_initializable<typename P::State> &&
     requires(const P& policy, typename P::State& state, const typename P::State& seen, std::chrono::nanoseconds now,
@@ -119,24 +120,6 @@ concept StateCodec = Policy<P> && !GrowingPolicy<P> && requires(const P& policy,
 template <StateCodec P>
 inline constexpr std::size_t state_integers =
     std::tuple_size_v<decltype(std::declval<const P&>().encode(std::declval<const typename P::State&>()))>;
-
-/// A policy whose state fits one 64-bit word for most parameters (fits_word() tells), so that a store may swap it
-/// atomically. unpack(pack(state)) must decide as `state` does. word_expires_at is static: a store has to know it
-/// for a word that another policy of the kind packed, and may be up to one window later than expires_at.
-///
-/// Optional: step_word(word, now, cost) -> Decision, a step that gets by without unpacking the usual state. What is not
-/// usual it may leave undone: the word as it was, and a denial with retry_after 0, which no finished step returns.
-template <class P>
-concept WordPolicy = Policy<P> && requires(const P& policy, const typename P::State& state, std::uint64_t word) {
-    { policy.fits_word() }
-    noexcept->std::same_as<bool>;
-    { policy.pack(state) }
-    noexcept->std::same_as<std::uint64_t>;
-    { policy.unpack(word) }
-    noexcept->std::same_as<typename P::State>;
-    { P::word_expires_at(word) }
-    noexcept->std::same_as<std::chrono::nanoseconds>;
-};
 
 /// The decision for `cost` now on an unchanged state; `remaining` and `reset_after` are those of the state as it is.
 template <Policy P>

@@ -219,12 +219,12 @@ private:
     template <class... Now>
     [[gnu::always_inline]] Decision ask(const Scope<P>& scope, std::string_view key, Units cost,
                                         Now... now) const noexcept {
-        if (cost.is_negative()) [[unlikely]]
-            return rejection(scope.policy);
         const Operation operation = cost.count() == 0 ? Operation::peek : Operation::consume;
-        Decision decision = decide(Request<P>{scope, key, cost.count(), operation}, now...);
+        // One object from here to the caller, which no other code has the address of: it costs no copy.
+        Decision decision = cost.is_negative() ? rejection(scope.policy)
+                                               : decide(Request<P>{scope, key, cost.count(), operation}, now...);
         if (decision.error) [[unlikely]]
-            apply_failure_mode(decision, scope.policy, cost.count());
+            decision = with_failure_mode(decision, scope.policy, cost.count());
         return decision;
     }
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
@@ -274,6 +274,12 @@ private:
     static Decision rejection(const P& policy) noexcept {
         Decision decision = failure(Errc::invalid_argument);
         decision.limit = policy.quota().limit;
+        return decision;
+    }
+
+    [[gnu::noinline]] Decision with_failure_mode(Decision decision, const P& policy,
+                                                 std::uint64_t cost) const noexcept {
+        apply_failure_mode(decision, policy, cost);
         return decision;
     }
 

@@ -46,7 +46,7 @@ TEST_CASE("8 threads x 50,000 on one key at a frozen clock admit exactly the lim
     // States of two words take another path.
     admits_exactly_its_limit(sluice::FixedWindow{99'999, 1us}, 99'999);
     admits_exactly_its_limit(sluice::SlidingWindowCounter{99'991, 1ms}, 99'991);
-    admits_exactly_its_limit(sluice::TokenBucket{123'457, sluice::per_second(3)}, 123'457, {.full_keys = true});
+    admits_exactly_its_limit(sluice::TokenBucket{123'457, sluice::per_second(3)}, 123'457, {.wide_fingerprints = true});
 }
 
 TEST_CASE("units that come back while others are taken are neither lost nor doubled") {

@@ -130,7 +130,7 @@ TEST_CASE("a clock that really went back is believed") {
 TEST_CASE("a key that is used up stays so, however often a thread is held up") {
     for_each_policy_of_ten([](const auto& policy) {
         stays_used_up(policy);
-        stays_used_up(policy, {.full_keys = true});
+        stays_used_up(policy, {.wide_fingerprints = true});
     });
 }
 

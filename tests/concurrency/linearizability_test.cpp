@@ -136,6 +136,6 @@ TEST_CASE("20,000 histories of 4 threads x 3 operations are linearizable, whatev
     CHECK(broken_histories(bucket, histories) == 0);                         // one word
     CHECK(broken_histories(sluice::AllOf{bucket, bucket}, histories) == 0);  // two
     CHECK(broken_histories(window, histories) == 0);                         // three
-    CHECK(broken_histories(bucket, histories / 4, {.full_keys = true}) == 0);
+    CHECK(broken_histories(bucket, histories / 4, {.wide_fingerprints = true}) == 0);
     CHECK(broken_histories(sluice::SlidingWindow{limit, period}, histories / 4) == 0);  // a block on the heap
 }

@@ -25,11 +25,11 @@ struct MemoryKit {
     }
 };
 
-/// The same where every key has a state of its own on the heap.
-struct FullKeysKit : MemoryKit {
+/// The same where keys are known by two hashes.
+struct WideFingerprintsKit : MemoryKit {
     template <sluice::Policy P>
     auto store() {
-        return sluice::MemoryStore<P, sluice::ManualClock>{{.full_keys = true}, clock};
+        return sluice::MemoryStore<P, sluice::ManualClock>{{.wide_fingerprints = true}, clock};
     }
 };
 

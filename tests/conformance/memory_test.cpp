@@ -5,7 +5,9 @@
 
 TEST_CASE("the memory store conforms") { conformance::suite<conformance::MemoryKit>(); }
 
-TEST_CASE("the memory store conforms where it keeps whole keys") { conformance::suite<conformance::FullKeysKit>(); }
+TEST_CASE("the memory store conforms with wide fingerprints") {
+    conformance::suite<conformance::WideFingerprintsKit>();
+}
 
 TEST_CASE("the memory store conforms on its own clock") {
     conformance::default_clock_suite(conformance::MemoryKit::longest_key, [](const auto& policy) {
@@ -13,8 +15,8 @@ TEST_CASE("the memory store conforms on its own clock") {
     });
 }
 
-TEST_CASE("the memory store conforms on its own clock where it keeps whole keys") {
+TEST_CASE("the memory store conforms on its own clock with wide fingerprints") {
     conformance::default_clock_suite(conformance::MemoryKit::longest_key, [](const auto& policy) {
-        return sluice::MemoryStore<std::decay_t<decltype(policy)>>{{.full_keys = true}};
+        return sluice::MemoryStore<std::decay_t<decltype(policy)>>{{.wide_fingerprints = true}};
     });
 }

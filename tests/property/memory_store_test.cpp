@@ -81,8 +81,8 @@ TEMPLATE_TEST_CASE("a store answers as a map of states while keys come, expire a
     for (int run = 0; run < runs; ++run) {
         const sluice::ManualClock clock{start};
         const int keys = random.magnitude(10, 3'000);
-        const auto limiter =
-            make_limiter(policy, clock, {.max_keys = static_cast<std::size_t>(keys), .full_keys = run % 4 == 3});
+        const auto limiter = make_limiter(
+            policy, clock, {.max_keys = static_cast<std::size_t>(keys), .wide_fingerprints = run % 4 == 3});
         std::map<int, typename TestType::State> states;
         for (int i = 0; i != 5'000; ++i) {
             if (random.one_in(8)) clock.advance(nanoseconds{random.magnitude<std::int64_t>(1, 500'000'000)});

@@ -24,8 +24,9 @@ struct MemoryOptions {
     /// keys, from 1 to 64 in all, which limiters and policies that share the store share too.
     std::size_t max_keys = 1'048'576;
     OnFull on_full = OnFull::overflow;
-    /// Keep and compare whole keys instead of hashes of them: a lock and a heap block for every key.
-    bool full_keys = false;
+    /// Know keys by 125 bits of two hashes instead of 61 of one: two of n keys share a state with a probability of
+    /// n^2 / 2^125, that is never. 8 bytes a slot, and a second hash for each request.
+    bool wide_fingerprints = false;
 
     /// *this, or std::invalid_argument.
     const MemoryOptions& checked() const {

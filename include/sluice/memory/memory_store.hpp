@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +16,16 @@
 #include <utility>
 
 #include <sluice/clock.hpp>
-#include <sluice/memory/detail/states.hpp>
+#include <sluice/detail/exceptions.hpp>
+#include <sluice/error.hpp>
+#include <sluice/memory/detail/decision_time.hpp>
+#include <sluice/memory/detail/key_hash.hpp>
+#include <sluice/memory/detail/slot.hpp>
+#include <sluice/memory/detail/state_access.hpp>
+#include <sluice/memory/detail/state_form.hpp>
+#include <sluice/memory/detail/table.hpp>
 #include <sluice/memory/memory_options.hpp>
+#include <sluice/operate.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 
@@ -26,28 +35,31 @@ namespace sluice {
 ///
 /// Thread-safe; a handle, so that copies share the states (a moved-from one may only be assigned or destroyed). No
 /// background thread: a state that has expired equals a fresh one, and its slot is used again by the next new key. Not
-/// for a child forked while other threads use it, which may hold a mutex for ever.
+/// for a child forked while other threads use it, which may hold a lock for ever.
 ///
-/// Cost: a state of one 64-bit word (buckets, and windows up to the limits that their docs name) takes no lock and no
-/// allocation while its key has a slot: one cache line is read, one compare-and-swap writes an admission, a denial or
-/// peek writes nothing. The first admission of a key without a slot, refund and reset take a shard's mutex for a
-/// moment, and larger states (the exact log, AllOf, policies of your own) do on every call. A shard is rebuilt now and
-/// then as keys come and go, some 20 us for its 4,096 slots; nothing ever moves the whole table. A new key that finds the
-/// store full looks at 64 slots more.
+/// Cost: states lie in a table beside what their keys are known by: buckets, windows and AllOf of them, and any other
+/// state that is trivially copyable and of 48 bytes at most. No allocation, and no lock that another key's request could
+/// hold: an admission writes one word by compare-and-swap (buckets, and windows up to the limits that their docs name), or
+/// several under a lock of the slot's own; a denial or peek writes nothing. Other states, such as the exact log, are
+/// allocated with the key, and locked by every request for it. An admission that gives a slot to a new key locks its shard
+/// of up to 2,048 slots, which who asks for known keys does not notice. A shard is rebuilt now and then as keys come and go,
+/// in some 20 us; nothing ever moves the whole table. A new key that finds the store full looks at 64 slots more.
 ///
-/// Memory: 16 bytes a slot, at most 3/4 and after growing 3/8 of the slots used; larger states a heap block each.
-/// `max_keys` slots' worth of address space is reserved at once (32 MiB by default) and taken into use page by
-/// page (of 2 MiB where transparent huge pages are always on).
-/// A shard shrinks when as many new keys have come as it has slots; until then a flood's memory stays in use. A window's
-/// slot may be taken for live up to one window longer than the window lasts, since its end is kept rounded up.
+/// Memory: 8 bytes a slot and 8 for each word of the state: one for each bucket and packed window, else its size and one
+/// more. At most 3/4 and after growing 3/8 of the slots are used. `max_keys` slots' worth of address space is reserved at
+/// once (32 MiB by default), for policies whose limits may be too large for one word another time, and taken into use page
+/// by page (of 2 MiB where transparent huge pages are always on). Expired states keep their slots while there is room, so
+/// that keys which come back are known; a flood of keys that come once does not make the table grow. A shard shrinks when as
+/// many new keys have come as it has slots; until then a flood's memory stays in use. A window's slot may be taken for
+/// live up to one window longer than the window lasts, since its end is kept rounded up.
 ///
-/// Time: the clock is read again where a state is of a later time than the first reading, as one is where the thread was
-/// held up, under a mutex, and before a wait of up to 100 ms is announced. decide_at() takes times that are late by up to
-/// 5 s, and keeps states for so long after they expired; it is not for the same keys as decide().
+/// Time: one reading of the clock for a request. It is read again where a state is of a later time than that, or may have
+/// been let go of since, as happens where the thread was held up, and before a wait of up to 100 ms is announced.
+/// decide_at() takes times that are late by up to 5 s, and keeps states for so long after they expired; it is not for the
+/// same keys as decide().
 ///
 /// A key is known by 61 bits of a hash that is keyed with a random seed per store: two of n keys share a state with a
-/// probability of n^2 / 2^61, 4e-7 for a million. Where that is too much, MemoryOptions::full_keys keeps and compares
-/// the keys themselves, at the cost of the larger states.
+/// probability of n^2 / 2^61, 4e-7 for a million; see MemoryOptions::wide_fingerprints.
 ///
 /// Full: when `max_keys` slots hold live states, a new key is served as MemoryOptions::on_full says. No live state is
 /// ever evicted, so inventing keys wins nobody a token.
@@ -58,14 +70,12 @@ public:
 
     /// Throws std::invalid_argument for max_keys out of 1 .. 2^32, std::bad_alloc without address space for it.
     explicit MemoryStore(MemoryOptions options = {}, C clock = C{})
-        : states_(std::make_shared<States>(options.checked())), clock_(std::move(clock)) {}
+        : shared_(std::make_shared<Shared>(options.checked())), clock_(std::move(clock)) {}
 
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
-        States& states = *states_;
-        const auto place = states.locate(request);
+        const Place place = locate(request.scope, request.key);
         __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
-        std::chrono::nanoseconds now = clock_.now();
-        return states.decide(request, place, now, &clock_);
+        return decide_in_place(request, place, clock_.now(), &clock_);
     }
 
     /// Has the answer at once.
@@ -76,49 +86,255 @@ public:
 
     /// See SettlingStore. At about twice the cost of decide().
     Consumption consume(const Request<P>& request) const noexcept {
-        return states_->consume(request, states_->locate(request), clock_.now(), &clock_);
+        Time time{clock_.now(), &clock_};
+        Consumption taken;
+        operate_anywhere(request, locate(request.scope, request.key).tag, time, taken.decision, taken.units);
+        if (taken.decision.error) taken.units = 0;  // there was no place for the state
+        taken.at = time.now();
+        return taken;
     }
 
     [[gnu::flatten]] Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
-        return states_->decide(request, states_->locate(request), now, nullptr);
+        return decide_in_place(request, locate(request.scope, request.key), now, nullptr);
     }
 
     /// One clock reading for each 16 keys, whose slots are fetched together.
     [[gnu::flatten]] void decide_many(const Request<P>& request, std::span<const std::string_view> keys,
                                       std::span<Decision> out) const noexcept {
         constexpr std::size_t batch = 16;
-        std::array<typename States::Place, batch> places;
+        std::array<Place, batch> places;
         std::chrono::nanoseconds now = std::chrono::nanoseconds::min();  // never goes back: keys may occur twice
         for (std::size_t done = 0; done < keys.size(); done += batch) {
             const std::size_t count = std::min(batch, keys.size() - done);
             for (std::size_t i = 0; i != count; ++i) {
-                places[i] = states_->locate({request.scope, keys[done + i]});
+                places[i] = locate(request.scope, keys[done + i]);
                 __builtin_prefetch(places[i].home, 1);
             }
-            now = std::max(now, clock_.now());  // each key's decision may make it later for the next
+            now = std::max(now, clock_.now());
             for (std::size_t i = 0; i != count; ++i) {
-                const Request<P> one{request.scope,     keys[done + i],    request.units,
-                                     request.operation, request.max_delay, request.consumed_at};
+                const Request<P> one = with_scope(request, request.scope, keys[done + i]);
                 // Made in place: a copy of a decision would wait for the stores of its members.
                 static_assert(std::is_trivially_destructible_v<Decision>);
-                ::new (static_cast<void*>(&out[done + i])) Decision(states_->decide(one, places[i], now, &clock_));
+                ::new (static_cast<void*>(&out[done + i])) Decision(decide_in_place(one, places[i], now, &clock_));
             }
         }
     }
 
     /// Slots in use: by live states, and by expired ones that no new key has needed yet.
-    std::size_t keys() const noexcept { return states_->table().keys(); }
-    std::size_t max_keys() const noexcept { return states_->table().max_keys(); }
+    std::size_t keys() const noexcept { return shared_->keys.now() + shared_->overflow_keys.now(); }
+    std::size_t max_keys() const noexcept { return shared_->keys.most(); }
     /// Decisions made for new keys while the store was full.
-    std::uint64_t overflowed() const noexcept { return states_->overflowed(); }
+    std::uint64_t overflowed() const noexcept { return shared_->overflowed.load(std::memory_order_relaxed); }
     /// Slots of expired states that were freed or used again.
-    std::uint64_t reclaimed() const noexcept { return states_->table().reclaimed(); }
+    std::uint64_t reclaimed() const noexcept { return shared_->packed.reclaimed() + shared_->plain.reclaimed(); }
     const C& clock() const noexcept { return clock_; }
 
 private:
-    using States = detail::States<P, C>;
+    using State = typename P::State;
+    using Time = detail::DecisionTime<C>;
+    using Packed = detail::PackedForm<P>;
+    using Plain = detail::PlainForm<P>;
+    using KeyTag = detail::KeyTag;
+    using Placed = detail::Placed;
 
-    std::shared_ptr<States> states_;
+    /// The table of a form, and that of the states that new keys share while the store is full.
+    template <class Form>
+    struct Tables {
+        Tables(detail::KeyCount& keys, detail::KeyCount& overflow_keys, bool has_checks)
+            : own(keys, has_checks), overflow(overflow_keys, has_checks) {}
+        std::uint64_t reclaimed() const noexcept { return own.reclaimed() + overflow.reclaimed(); }
+
+        detail::Table<Form> own, overflow;
+    };
+    struct NoTables {
+        NoTables(detail::KeyCount&, detail::KeyCount&, bool) noexcept {}
+        static std::uint64_t reclaimed() noexcept { return 0; }
+    };
+
+    struct Shared {
+        explicit Shared(const MemoryOptions& its)
+            : options(its), keys(its.max_keys), overflow_keys(std::clamp<std::size_t>(its.max_keys / 64, 1, 64)),
+              packed(keys, overflow_keys, its.wide_fingerprints), plain(keys, overflow_keys, its.wide_fingerprints) {}
+
+        MemoryOptions options;
+        detail::KeyHash hash, check_hash;
+        detail::KeyCount keys, overflow_keys;
+        std::conditional_t<Packed::words != 0, Tables<Packed>, NoTables> packed;
+        std::conditional_t<Packed::always_fits, NoTables, Tables<Plain>> plain;
+        std::atomic<std::uint64_t> overflowed{0};
+    };
+
+    struct Place {
+        std::uint64_t tag;
+        std::atomic<std::uint64_t>* home;  // the slot where the probe begins
+    };
+
+    /// The policy's step on the words of a slot: an object and not a lambda, which could not be forced inline.
+    struct Consume {
+        const Request<P>& request;
+        const std::chrono::nanoseconds& now;
+
+        [[gnu::always_inline]] Decision operator()(auto& words) const noexcept {
+            return Packed::step(request.scope.policy, words, now, request.units);
+        }
+    };
+
+    /// The same on a state.
+    struct ConsumeState {
+        const Request<P>& request;
+
+        [[gnu::always_inline]] Decision operator()(State& state, std::chrono::nanoseconds now) const noexcept {
+            return request.scope.policy.step(state, now, request.units);
+        }
+    };
+
+    static bool is_packed(const P& policy) noexcept {
+        if constexpr (Packed::words == 0) {
+            return false;
+        } else {
+            return Packed::fits(policy);
+        }
+    }
+
+    [[gnu::always_inline]] Place locate(const Scope<P>& scope, std::string_view key) const noexcept {
+        Place place;  // member by member: else a batch's copy of it waits for the stores (no store forwarding)
+        place.tag = detail::tag_of(shared_->hash(scope.id, key));
+        if constexpr (Packed::words == 0) {
+            place.home = shared_->plain.own.home(place.tag).words();
+        } else {
+            place.home = shared_->packed.own.home(place.tag).words();
+        }
+        return place;
+    }
+
+    /// `now` is what `clock` told, which can be read again; null where the caller gave the time.
+    [[gnu::always_inline]] Decision decide_in_place(const Request<P>& request, const Place& place,
+                                                    std::chrono::nanoseconds now, const C* clock) const noexcept {
+        bool is_decided = false;
+        Decision decision = try_in_place(request, place, now, is_decided);
+        if (!is_decided || (!decision.allowed && decision.retry_after <= Time::short_wait &&
+                            !stands(decision.retry_after, now, clock))) [[unlikely]] {
+            decision =
+                decide_anywhere(request.scope.policy, request.scope.id, request.key, request.units, request.operation,
+                                request.max_delay, request.consumed_at, place.tag, now, clock);
+        }
+        return decision;
+    }
+
+    /// The usual case: consumes from a known key's state, in the slot where a probe begins.
+    [[gnu::always_inline]] Decision try_in_place(const Request<P>& request, const Place& place,
+                                                 const std::chrono::nanoseconds& now, bool& is_decided) const noexcept {
+        if constexpr (Packed::words != 0) {
+            const detail::Slot<Packed::words> slot{place.home};
+            typename detail::Slot<Packed::words>::Seen seen;
+            if (is_plain_consumption(request) && is_packed(request.scope.policy) &&
+                !shared_->options.wide_fingerprints && slot.read(place.tag, seen)) [[likely]]
+                return step_slot(slot, place.tag, seen, Consume{request, now}, is_decided);
+        }
+        return Decision{};
+    }
+
+    /// Whether a denial does not end by now, if the clock is read again; false also of one that was left undone.
+    [[gnu::noinline]] static bool stands(std::chrono::nanoseconds retry_after, std::chrono::nanoseconds now,
+                                         const C* clock) noexcept {
+        return retry_after.count() != 0 && !Time{now, clock}.is_over(retry_after);
+    }
+
+    /// Everything but the usual case, and what that leaves undone. The request comes in parts, so that the compiler can keep
+    /// it in registers until here.
+    [[gnu::noinline]] Decision decide_anywhere(const P& policy, std::uint64_t scope_id, std::string_view key,
+                                               std::uint64_t units, Operation operation,
+                                               std::chrono::nanoseconds max_delay, std::chrono::nanoseconds consumed_at,
+                                               std::uint64_t tag, std::chrono::nanoseconds now,
+                                               const C* clock) const noexcept {
+        const Request<P> request{{{}, policy, scope_id}, key, units, operation, max_delay, consumed_at};
+        Time time{now, clock};
+        Decision decision;
+        std::uint64_t taken = 0;
+        if (!is_plain_consumption(request)) {
+            operate_anywhere(request, tag, time, decision, taken);
+        } else {
+            apply(request, wide_tag(request, tag), time, ConsumeState{request}, decision);
+        }
+        return decision;
+    }
+
+    [[gnu::noinline]] void operate_anywhere(const Request<P>& request, std::uint64_t tag, Time& time,
+                                            Decision& decision, std::uint64_t& taken) const noexcept {
+        const auto step = [&](State& state, std::chrono::nanoseconds now) {
+            return operate(request, state, now, taken);
+        };
+        apply(request, wide_tag(request, tag), time, step, decision);
+    }
+
+    [[gnu::always_inline]] KeyTag wide_tag(const Request<P>& request, std::uint64_t tag) const noexcept {
+        if (!shared_->options.wide_fingerprints) [[likely]]
+            return {tag, 0};
+        return {tag, shared_->check_hash(request.scope.id, request.key)};
+    }
+
+    static bool is_plain_consumption(const Request<P>& request) noexcept {
+        return request.operation == Operation::consume &&
+               (!PacingPolicy<P> || request.max_delay == std::chrono::nanoseconds::max());
+    }
+
+    template <class Step>
+    void apply(const Request<P>& request, const KeyTag& key, Time& time, Step step, Decision& decision) const noexcept {
+        if constexpr (Packed::words != 0) {
+            if (Packed::always_fits || is_packed(request.scope.policy))
+                return apply_in(shared_->packed, request, key, time, step, decision);
+        }
+        if constexpr (!Packed::always_fits) apply_in(shared_->plain, request, key, time, step, decision);
+    }
+
+    template <class Form, class Step>
+    void apply_in(Tables<Form>& tables, const Request<P>& request, KeyTag key, Time& time, Step step,
+                  Decision& decision) const noexcept {
+        bool has_reclaimed = false;
+        for (detail::Table<Form>* table = &tables.own;;) {
+            const Placed placed =
+                detail::StateAccess<P, C, Form>::step_or_place(*table, request, key, time, step, decision);
+            if (placed == Placed::done) [[likely]]
+                return;
+            if (placed == Placed::no_memory) {
+                decision = failure(Errc::no_memory);
+                return;
+            }
+            if (table == &tables.own) {
+                if (!std::exchange(has_reclaimed, true) && reclaim(time.expired_before().count())) continue;
+                shared_->overflowed.fetch_add(1, std::memory_order_relaxed);
+                if (shared_->options.on_full == OnFull::overflow) {
+                    table = &tables.overflow;
+                    key = overflow_key(request, key);
+                    continue;
+                }
+            }
+            // Where other scopes have taken all overflow states, this one has to be refused.
+            decision = failure(Errc::store_full);
+            decision.limit = request.scope.policy.quota().limit;
+            decision.allowed = shared_->options.on_full == OnFull::allow;
+            return;
+        }
+    }
+
+    bool reclaim(std::int64_t expired_before) const noexcept {
+        if constexpr (Packed::words != 0) {
+            if (shared_->packed.own.reclaim(expired_before)) return true;
+        }
+        if constexpr (!Packed::always_fits) {
+            if (shared_->plain.own.reclaim(expired_before)) return true;
+        }
+        return shared_->keys.now() < shared_->keys.most();  // another thread was faster
+    }
+
+    /// That of one of the states which new keys of this scope share while the store is full.
+    KeyTag overflow_key(const Request<P>& request, const KeyTag& key) const noexcept {
+        constexpr std::uint64_t apart_from_keys = 0x6f766572666c6f77;
+        const auto index = static_cast<char>((key.owner >> 3) % shared_->overflow_keys.most());
+        return {detail::tag_of(shared_->hash(request.scope.id ^ apart_from_keys, {&index, 1})), 0};
+    }
+
+    std::shared_ptr<Shared> shared_;
     [[no_unique_address]] C clock_;
 };
 

@@ -9,11 +9,21 @@
 #include <cstdint>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include <sluice/policy.hpp>
 
 namespace sluice {
+
+namespace detail {
+
+template <class P>
+concept StepsWords = requires(const P& policy, std::uint64_t& word, std::chrono::nanoseconds now) {
+    policy.step_word(word, now, std::uint64_t{1});
+};
+
+}  // namespace detail
 
 /// Several limits on one key, all or nothing: a request passes if every policy allows it, and then consumes from all;
 /// denied by one, it consumes from none.
@@ -45,15 +55,26 @@ public:
     }
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        const Decision whole = peek(state, now, cost);
-        if (!whole.allowed) {
+        if constexpr ((std::is_trivially_copyable_v<typename Policies::State> && ...)) {
+            return step_copies<StepState>(state, now, cost);
+        } else {
+            const Decision whole = peek(state, now, cost);
+            if (whole.allowed) {
+                return combine(state, [&](const auto& policy, auto& part) { return policy.step(part, now, cost); });
+            }
             // A part denies again, and writes at most what a clock that was set back makes necessary.
             for_each(state, [&](const auto& policy, auto& part) {
                 if (!sluice::peek(policy, part, now, cost).allowed) static_cast<void>(policy.step(part, now, cost));
             });
             return whole;
         }
-        return combine(state, [&](const auto& policy, auto& part) { return policy.step(part, now, cost); });
+    }
+
+    /// A step on words that the parts have packed, as theirs on a word.
+    [[gnu::always_inline]] Decision step_words(std::array<std::uint64_t, sizeof...(Policies)>& words,
+                                               std::chrono::nanoseconds now, std::uint64_t cost) const noexcept
+        requires(detail::StepsWords<Policies>&&...) {
+        return step_copies<StepWord>(words, now, cost);
     }
 
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
@@ -133,30 +154,81 @@ private:
         (std::index_sequence_for<Policies...>{});
     }
 
-    /// One decision out of those that `decide` makes with each part.
-    template <class States, class Decide>
-    Decision combine(States& states, Decide decide) const noexcept {
-        Decision whole;
-        bool first = true;
-        for_each(states, [&](const auto& policy, auto& part) {
-            const Decision one = decide(policy, part);
-            if (std::exchange(first, false)) {
-                whole = one;
-                return;
+    // Objects and not lambdas, which could not be forced inline.
+    struct StepState {
+        std::chrono::nanoseconds now;
+        std::uint64_t cost;
+        [[gnu::always_inline]] Decision operator()(const auto& policy, auto& part) const noexcept {
+            return policy.step(part, now, cost);
+        }
+    };
+    struct StepWord {
+        std::chrono::nanoseconds now;
+        std::uint64_t cost;
+        [[gnu::always_inline]] Decision operator()(const auto& policy, std::uint64_t& word) const noexcept {
+            return policy.step_word(word, now, cost);
+        }
+    };
+
+    /// Steps copies of the parts, and takes them over where all of them allow.
+    template <class Step, class Parts>
+    [[gnu::always_inline]] Decision step_copies(Parts& parts, std::chrono::nanoseconds now,
+                                                std::uint64_t cost) const noexcept {
+        Parts after = parts;
+        Decision whole = combine(after, Step{now, cost});
+        if (whole.allowed) [[likely]] {
+            parts = after;
+        } else {
+            whole = deny<Step>(parts, now, cost);
+        }
+        return whole;
+    }
+
+    /// Who denies writes at most what a clock that was set back makes necessary; the others stay as they are.
+    template <class Step, class Parts>
+    [[gnu::noinline]] Decision deny(Parts& parts, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
+        const Parts before = parts;
+        bool is_undone = false;  // what a part leaves undone on its word, all do
+        const Decision whole = combine(parts, [&](const auto& policy, auto& part) {
+            auto stepped = part;
+            Decision one = Step{now, cost}(policy, stepped);
+            if (one.allowed) {
+                stepped = part;
+                one = Step{now, 0}(policy, stepped);
+            } else {
+                is_undone = is_undone || one.retry_after.count() == 0;
+                part = stepped;
             }
-            // Waits are 0 where a part allows, so the longest decides among denials; else the least remaining does.
-            const bool binds = one.retry_after != whole.retry_after
-                                   ? one.retry_after > whole.retry_after
-                                   : whole.allowed && one.allowed && one.remaining < whole.remaining;
-            if (binds) whole.limit = one.limit;
-            whole.allowed = whole.allowed && one.allowed;
-            whole.retry_after = std::max(whole.retry_after, one.retry_after);
-            whole.remaining = std::min(whole.remaining, one.remaining);
-            whole.reset_after = std::max(whole.reset_after, one.reset_after);
-            whole.delay = std::max(whole.delay, one.delay);
+            return one;
         });
+        if (!is_undone || std::is_same_v<Parts, State>) return whole;
+        parts = before;
+        return Decision{};
+    }
+
+    /// One decision out of those that `decide` makes with each part.
+    template <class Parts, class Decide>
+    [[gnu::always_inline]] Decision combine(Parts& parts, Decide decide) const noexcept {
+        return combine(parts, decide, std::index_sequence_for<Policies...>{});
+    }
+    template <class Parts, class Decide, std::size_t... I>
+    [[gnu::always_inline]] Decision combine(Parts& parts, Decide& decide, std::index_sequence<0, I...>) const noexcept {
+        Decision whole = decide(std::get<0>(policies_), std::get<0>(parts));
+        (merge(whole, decide(std::get<I>(policies_), std::get<I>(parts))), ...);
         if (!whole.allowed) whole.delay = {};
         return whole;
+    }
+    [[gnu::always_inline]] static void merge(Decision& whole, const Decision& one) noexcept {
+        // Waits are 0 where a part allows, so the longest decides among denials; else the least remaining does.
+        const bool binds = one.retry_after != whole.retry_after
+                               ? one.retry_after > whole.retry_after
+                               : whole.allowed && one.allowed && one.remaining < whole.remaining;
+        if (binds) whole.limit = one.limit;
+        whole.allowed = whole.allowed && one.allowed;
+        whole.retry_after = std::max(whole.retry_after, one.retry_after);
+        whole.remaining = std::min(whole.remaining, one.remaining);
+        whole.reset_after = std::max(whole.reset_after, one.reset_after);
+        whole.delay = std::max(whole.delay, one.delay);
     }
 
     std::tuple<Policies...> policies_;

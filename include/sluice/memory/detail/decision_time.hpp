@@ -50,18 +50,17 @@ public:
     Decision decide(const P& policy, typename P::State& state, Step step) noexcept {
         if (is_ahead(policy, state, now_)) refresh();
         Decision decision = step(state, now_);
-        if (is_short_wait(decision) && wait_is_over(decision)) decision = step(state, now_);
+        const bool is_short_wait =
+            !decision.allowed && decision.retry_after.count() != 0 && decision.retry_after <= short_wait;
+        if (is_short_wait && is_over(decision.retry_after)) decision = step(state, now_);
         return decision;
     }
 
-    /// Whether a denial is worth a further look at the clock.
-    static bool is_short_wait(const Decision& decision) noexcept {
-        return !decision.allowed && decision.retry_after.count() != 0 && decision.retry_after <= short_wait;
-    }
-    bool wait_is_over(const Decision& decision) noexcept {
+    /// Whether a wait is over by now, by a further look at the clock.
+    bool is_over(std::chrono::nanoseconds wait) noexcept {
         const std::chrono::nanoseconds before = now_;
         refresh();
-        return now_ - before >= decision.retry_after;
+        return now_ - before >= wait;
     }
 
 private:

@@ -2,84 +2,218 @@
 #ifndef SLUICE_MEMORY_DETAIL_SLOT_HPP
 #define SLUICE_MEMORY_DETAIL_SLOT_HPP
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include <time.h>
+
+#include <sluice/decision.hpp>
+
 namespace sluice::detail {
 
-/// One key of the table: whose it is, and a 64-bit word of state.
-///
-/// The word is kept XORed with the fingerprint and changes by compare-and-swap alone. Words of different keys thus
-/// differ even where their states are equal, and a swap that was prepared for one key fails when the slot has
-/// meanwhile become another's (but for a chance of 2^-61, as if the two keys had one fingerprint).
-class Slot {
+/// For who waits for another thread that is a few instructions from being done, unless it was preempted there: spins,
+/// then sleeps, so that the other one gets a processor even where this thread has the higher priority.
+class Backoff {
 public:
-    // An owner: 61 bits of a key's hash, and in the lowest bits what it is.
-    static constexpr std::uint64_t node_bit = 1;      // the word is the address of a Node
-    static constexpr std::uint64_t overflow_bit = 2;  // a state that new keys share while the store is full
-    static constexpr std::uint64_t owned_bit = 4;     // which tells every owner from the next two
-    static constexpr std::uint64_t hash_bits = ~std::uint64_t{7};
-    static constexpr std::uint64_t empty = 0;    // never used since the shard was last rebuilt: ends every probe
-    static constexpr std::uint64_t removed = 1;  // may be used again; probes go on
-    static constexpr std::uint64_t frozen = 0;   // in place of the word, while the slot changes hands
-
-    // A reader that sees a new owner or word must see all that was done before: acquire here, release in the writers.
-    std::uint64_t owner() const noexcept { return owner_.load(std::memory_order_acquire); }
-    std::uint64_t stored() const noexcept { return word_.load(std::memory_order_acquire); }
-    bool is_owned() const noexcept { return owner() > removed; }
-    std::uint64_t word() const noexcept { return stored() ^ owner(); }
-
-    /// Replaces what stored() returned. Relaxed on failure: the caller starts again with a new load.
-    bool swap(std::uint64_t& stored, std::uint64_t owner, std::uint64_t word) noexcept {
-        return word_.compare_exchange_strong(stored, word ^ owner, std::memory_order_acq_rel,
-                                             std::memory_order_relaxed);
-    }
-
-    // The rest is for those who hold the shard's mutex and have closed its guard.
-    bool freeze(std::uint64_t stored) noexcept {
-        return word_.compare_exchange_strong(stored, frozen, std::memory_order_acq_rel, std::memory_order_relaxed);
-    }
-    std::uint64_t take() noexcept { return word_.exchange(frozen, std::memory_order_acq_rel) ^ owner(); }
-    void give(std::uint64_t owner, std::uint64_t word) noexcept {
-        owner_.store(owner, std::memory_order_release);
-        word_.store(word ^ owner, std::memory_order_release);
-    }
-    void vacate(std::uint64_t mark) noexcept {
-        word_.store(frozen, std::memory_order_release);
-        owner_.store(mark, std::memory_order_release);
+    void wait() noexcept {
+        constexpr int spins = 100;
+        if (++turns_ > spins) {
+            const timespec fifty_us{0, 50'000};
+            ::nanosleep(&fifty_us, nullptr);
+            return;
+        }
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        asm volatile("yield");
+#endif
     }
 
 private:
-    std::atomic<std::uint64_t> word_{frozen};  // first, since most is done with it
-    std::atomic<std::uint64_t> owner_{empty};
+    int turns_ = 0;
 };
 
-constexpr bool is_overflow(std::uint64_t owner) noexcept { return (owner & Slot::overflow_bit) != 0; }
+/// A slot of the table: the tag of the key that owns it, and N words of its state. A handle: copies are the same slot.
+///
+/// One word is kept XORed with the tag and changes by compare-and-swap. Words of different keys thus differ even where
+/// their states are equal, and a swap that was prepared for one key fails when the slot has meanwhile become another's
+/// (but for a chance of 2^-61, as if the two keys had one tag).
+///
+/// Several words change under the slot's own lock, the lowest bit of the owner, after they were found to be as they were
+/// read; unlocking flips the version bit. Nobody writes who changes nothing: a denial or peek reads the owner, the words,
+/// the first word and the owner again.
+///
+/// Only who holds the shard's lock gives a slot to a key or takes it away. docs/internals/memory.md has the proof.
+template <std::size_t N>
+class Slot {
+public:
+    using Word = std::atomic<std::uint64_t>;
+    using Words = std::array<std::uint64_t, N>;
 
-inline constexpr std::size_t line_slots = 64 / sizeof(Slot);  // what one access to memory brings along
+    // An owner: 61 bits of a key's hash, and three bits beside.
+    static constexpr std::uint64_t locked_bit = 1;
+    static constexpr std::uint64_t version_bit = 2;
+    static constexpr std::uint64_t owned_bit = 4;  // tells every owner from the next two
+    static constexpr std::uint64_t hash_bits = ~std::uint64_t{7};
+    static constexpr std::uint64_t empty = 0;    // never used since the shard was last rebuilt: ends every probe
+    static constexpr std::uint64_t removed = 1;  // may be used again; probes go on
 
-/// A shard's size and version in one word, so that a lookup can tell that no slot changed hands while it read:
-/// `is_closed` or a changed value means that it must take the mutex instead.
-struct Guard {
-    const std::atomic<std::uint64_t>* word;
-    std::uint64_t value;
+    /// What read() saw.
+    struct Seen {
+        std::uint64_t mark;  // the stored word, or the owner
+        Words words;
+    };
 
-    static constexpr std::uint64_t last_bits = 0xffff;  // where the shard's last slot begins, in bytes
-    static constexpr std::uint64_t closed_bit = 0x1'0000;
-    static constexpr std::uint64_t version_step = 0x2'0000;
+    Slot() = default;
+    explicit Slot(Word* at) noexcept : at_(at) {}
+    explicit operator bool() const noexcept { return at_ != nullptr; }
+    Word* words() const noexcept { return at_; }
 
-    bool is_closed() const noexcept { return (value & closed_bit) != 0; }
-    /// No key has ever had a slot in the shard.
-    bool is_unused() const noexcept { return value == closed_bit; }
-    /// Relaxed will do after the acquiring loads of slots.
-    bool is_unchanged() const noexcept { return word->load(std::memory_order_relaxed) == value; }
-    std::size_t slot_count() const noexcept { return static_cast<std::size_t>(value & last_bits) / sizeof(Slot) + 1; }
-    /// A position in a table whose shards are as large as can be, brought into a smaller shard.
-    std::size_t fit(std::size_t position) const noexcept {
-        return position & static_cast<std::size_t>(value | ~last_bits);
+    // Whoever sees an owner or word sees what was done before it was stored: acquire here, release in the writers.
+    std::uint64_t owner() const noexcept { return at_[0].load(std::memory_order_acquire); }
+    static std::uint64_t tag_of(std::uint64_t owner) noexcept { return owner & (hash_bits | owned_bit); }
+    static bool is_owned(std::uint64_t owner) noexcept { return owner > removed; }
+    /// The second half of a wide fingerprint; a table may do without.
+    std::uint64_t check() const noexcept { return at_[N + 1].load(std::memory_order_acquire); }
+
+    /// The state of the key that owns the slot; false if that is another now, or it is being changed.
+    [[gnu::always_inline]] bool read(std::uint64_t tag, Seen& seen) const noexcept {
+        if constexpr (N == 1) {
+            seen.mark = at_[1].load(std::memory_order_acquire);
+            seen.words[0] = seen.mark ^ tag;
+            return owner() == tag;
+        } else {
+            seen.mark = owner();
+            seen.words = load();
+            return (seen.mark & ~version_bit) == tag;
+        }
     }
+    /// Whether the slot holds what was seen. Relaxed will do: the loads before were acquiring ones.
+    [[gnu::always_inline]] bool is_unchanged(const Seen& seen) const noexcept {
+        if constexpr (N == 1) {
+            return at_[1].load(std::memory_order_relaxed) == seen.mark;
+        } else {
+            return at_[1].load(std::memory_order_acquire) == seen.words[0] &&
+                   at_[0].load(std::memory_order_relaxed) == seen.mark;
+        }
+    }
+    /// Replaces what was seen, if it is still so.
+    [[gnu::always_inline]] bool replace(Seen& seen, std::uint64_t tag, const Words& words) const noexcept {
+        if constexpr (N == 1) {
+            return at_[1].compare_exchange_strong(seen.mark, words[0] ^ tag, std::memory_order_acq_rel,
+                                                  std::memory_order_relaxed);
+        } else {
+            if (!try_lock(seen.mark)) return false;
+            const bool is_same = is_equal(load(), seen.words);
+            if (is_same) store(words);
+            at_[0].store(is_same ? seen.mark ^ version_bit : seen.mark, std::memory_order_release);
+            return is_same;
+        }
+    }
+
+    [[gnu::always_inline]] static bool is_equal(const Words& a, const Words& b) noexcept {  // == would call memcmp
+        std::uint64_t difference = 0;
+        for (std::size_t i = 0; i != N; ++i) difference |= a[i] ^ b[i];
+        return difference == 0;
+    }
+
+    /// For a state behind an address: the words are the caller's alone until unlock(). False as of read().
+    bool lock(std::uint64_t tag, Seen& seen) const noexcept {
+        seen.mark = at_[0].load(std::memory_order_relaxed);
+        if ((seen.mark & ~version_bit) != tag || !try_lock(seen.mark)) return false;
+        seen.words = load();
+        return true;
+    }
+    void unlock(const Seen& seen) const noexcept {
+        store(seen.words);
+        at_[0].store(seen.mark ^ version_bit, std::memory_order_release);
+    }
+
+    // The rest is for those who hold the shard's lock: the owner does not change but for its two lowest bits.
+
+    /// The words as they are at the moment, of an owner that was seen.
+    Words peek(std::uint64_t owner) const noexcept {
+        if constexpr (N == 1) return {at_[1].load(std::memory_order_acquire) ^ tag_of(owner)};
+        return load();
+    }
+    /// Takes the slot from its key if `may_take(words)`; false also where the key is at it. assign() or clear() follows.
+    template <class MayTake>
+    bool take_if(MayTake may_take, Words& words) const noexcept {
+        std::uint64_t mark = at_[0].load(std::memory_order_relaxed);
+        if constexpr (N == 1) {
+            std::uint64_t stored = at_[1].load(std::memory_order_acquire);
+            words = {stored ^ mark};
+            if (!may_take(words)) return false;
+            // First, so that whoever sees the word gone sees the owner gone, too.
+            at_[0].store(mark | locked_bit, std::memory_order_relaxed);
+            if (at_[1].compare_exchange_strong(stored, 0, std::memory_order_acq_rel, std::memory_order_relaxed))
+                return true;
+        } else {
+            if ((mark & locked_bit) != 0 || !may_take(load()) || !try_lock(mark)) return false;
+            words = load();
+            if (may_take(words)) return true;
+        }
+        at_[0].store(mark, std::memory_order_release);
+        return false;
+    }
+    /// Takes the slot from its key, waiting until that is not at it.
+    Words take() const noexcept {
+        std::uint64_t mark = at_[0].load(std::memory_order_relaxed);
+        if constexpr (N == 1) {
+            at_[0].store(mark | locked_bit, std::memory_order_relaxed);
+            return {at_[1].exchange(0, std::memory_order_acq_rel) ^ mark};
+        } else {
+            for (Backoff backoff; !try_lock(mark); mark = at_[0].load(std::memory_order_relaxed)) backoff.wait();
+            return load();
+        }
+    }
+    void assign(std::uint64_t tag, const Words& words) const noexcept {
+        if constexpr (N == 1) {
+            at_[1].store(words[0] ^ tag, std::memory_order_release);
+        } else {
+            store(words);
+        }
+        at_[0].store(tag, std::memory_order_release);
+    }
+    void set_check(std::uint64_t check) const noexcept { at_[N + 1].store(check, std::memory_order_release); }
+    void clear(std::uint64_t mark) const noexcept {
+        at_[1].store(0, std::memory_order_release);
+        at_[0].store(mark, std::memory_order_release);
+    }
+
+private:
+    [[gnu::always_inline]] bool try_lock(std::uint64_t mark) const noexcept {
+        return (mark & locked_bit) == 0 &&
+               at_[0].compare_exchange_strong(mark, mark | locked_bit, std::memory_order_acquire,
+                                              std::memory_order_relaxed);
+    }
+    [[gnu::always_inline]] Words load() const noexcept {
+        Words words;
+        for (std::size_t i = 0; i != N; ++i) words[i] = at_[i + 1].load(std::memory_order_acquire);
+        return words;
+    }
+    [[gnu::always_inline]] void store(const Words& words) const noexcept {
+        for (std::size_t i = 0; i != N; ++i) at_[i + 1].store(words[i], std::memory_order_release);
+    }
+
+    Word* at_ = nullptr;
 };
+
+/// Runs `step(words)`, which decides, on what a slot was seen to hold, and puts the new words in place. False if the slot
+/// is not what it was any more: then nothing happened.
+template <std::size_t N, class Step>
+[[gnu::always_inline]] inline Decision step_slot(Slot<N> slot, std::uint64_t tag, typename Slot<N>::Seen& seen,
+                                                 Step step, bool& is_decided) noexcept {
+    auto words = seen.words;
+    const Decision decision = step(words);
+    is_decided = Slot<N>::is_equal(words, seen.words) ? slot.is_unchanged(seen) : slot.replace(seen, tag, words);
+    return decision;
+}
+
+/// The owner's word of the key that has this hash.
+inline std::uint64_t tag_of(std::uint64_t hash) noexcept { return (hash & Slot<1>::hash_bits) | Slot<1>::owned_bit; }
 
 }  // namespace sluice::detail
 

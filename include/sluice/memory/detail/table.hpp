@@ -7,215 +7,354 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
-#include <mutex>
 #include <new>
 
-#include <sluice/detail/int128.hpp>
+#include <sluice/detail/exceptions.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/memory/detail/pages.hpp>
-#include <sluice/memory/detail/slot.hpp>
+#include <sluice/memory/detail/shard.hpp>
 
 namespace sluice::detail {
 
-/// A hash table in shards, each probed cache line by cache line from a key's home up to the first empty slot. Lookups
-/// take no lock; whatever lets slots change hands (a new key, reclaiming, growing) runs under the shard's mutex with
-/// its guard closed.
+/// A hash table in shards, each probed four slots by four slots from a key's home up to the first empty one. Known keys
+/// are found without a lock, and so is that a key is unknown: by the shard's version. To give a slot to a new key, the
+/// version is made odd, which locks the shard, if it is still what it was when the key was not found: so nothing has to
+/// be looked for again. A slot whose state has expired is taken over in place; who looks for other keys does not notice.
 ///
-/// All shards lie in one reservation of address space that is large enough for `max_keys`; the system gives pages as
-/// shards grow and takes them back when they shrink. Addresses never change, so nothing has to outlive a reader, and
-/// a shard is rebuilt in place: never more than `max_shard_slots` at a time, whatever the size of the table.
+/// All shards lie in one reservation of address space that is large enough for all keys; the system gives pages as shards
+/// grow and takes them back. Addresses never change, so nothing has to outlive a reader, and a shard is rebuilt in place.
 ///
-/// `Words` knows what words mean: expires_at(owner, word), and destroy(owner, word) of what a word refers to.
-template <class Words>
+/// States that have expired stay while there is room, so that a key which comes back finds its slot: those that expired
+/// since the shard was last rebuilt, up to half of the slots. A shard grows for them only if some of its keys did come back
+/// since: a flood of keys that come once leaves it small.
+template <class Form>
 class Table {
 public:
-    enum class Placed { done, full, no_memory };
+    using StateSlot = Slot<Form::words>;
+    using Words = typename StateSlot::Words;
+    using Word = typename StateSlot::Word;
 
-    struct Shard {
-        std::mutex mutex;
-        // All guarded by the mutex, but `earliest` may be read without it.
-        std::size_t used = 0;                           // slots that are not empty
-        std::size_t placed = 0;                         // since the last rebuild
-        std::size_t constructed = 0;                    // slots that have ever been in use
-        std::atomic<std::int64_t> earliest{int64_max};  // no state expires before, in ns
-        std::size_t next_swept = 0;                     // where the sweep that is under way goes on
-        std::int64_t swept_earliest = int64_max;        // of the states that it has left, and of those that came since
-        std::size_t next_tidied = 0;                    // see tidy()
+    struct Found {
+        std::size_t shard;
+        std::uint64_t version;  // of the shard while it was searched
+        StateSlot slot;         // the key's, or one that it could have, if there is one
+        bool is_known = false;
     };
 
-    static constexpr std::size_t max_shard_slots = 4096;  // 64 KiB: rebuilt in some 20 us
-    static constexpr std::size_t max_shard_bytes = max_shard_slots * sizeof(Slot);
-    static_assert(max_shard_bytes == Guard::last_bits + 1);
-    static constexpr std::size_t min_shard_slots = 4096 / sizeof(Slot);
+    static constexpr std::size_t max_shard_slots = 2048;  // rebuilt in some 70,000 instructions
+    static constexpr std::size_t min_shard_slots = 128;
 
-    explicit Table(std::size_t max_keys)
-        : max_keys_(max_keys), overflow_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
-          shard_slots_(std::min(max_shard_slots, slots_for(max_keys, overflow_keys_))),
-          shard_count_(slots_for(max_keys, overflow_keys_) / shard_slots_), max_bytes_(shard_count_ * max_shard_bytes),
+    /// `has_checks`: keys are told apart by KeyTag::check, too.
+    Table(KeyCount& count, bool has_checks)
+        : count_(count), has_checks_(has_checks), stride_(1 + Form::words + (has_checks ? 1 : 0)),
+          shard_slots_(std::min(max_shard_slots, slots_for(count.most()))),
+          shard_count_(slots_for(count.most()) / shard_slots_),
+          shift_(64 - std::countr_zero(shard_count_ * max_shard_slots)),
           shards_(std::make_unique<Shard[]>(shard_count_)),
-          guards_(std::make_unique<std::atomic<std::uint64_t>[]>(shard_count_)),
-          slots_(static_cast<Slot*>(::operator new(shard_count_* shard_slots_ * sizeof(Slot), alignment))) {
-        for (std::size_t i = 0; i != shard_count_; ++i) guards_[i].store(Guard::closed_bit, std::memory_order_relaxed);
+          masks_(std::make_unique<std::atomic<std::int32_t>[]>(shard_count_)),
+          memory_(std::calloc(shard_count_ * shard_slots_ * stride_ * sizeof(Word) + alignment, 1)) {
+        if (!memory_) throw_or_abort(std::bad_alloc{});
+        // All zeros, which is an empty slot; from the system, and not touched, where it is large.
+        const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
+        words_ =
+            reinterpret_cast<Word*>(static_cast<unsigned char*>(memory_.get()) + (alignment - address % alignment));
+        for (std::size_t i = 0; i != shard_count_; ++i) set_last(i, std::min(min_shard_slots, shard_slots_) - 1);
     }
     Table(const Table&) = delete;
     Table& operator=(const Table&) = delete;
     ~Table() {
         for (std::size_t i = 0; i != shard_count_; ++i) {
-            for_each_owned(i, [](Slot& slot) { Words::destroy(slot.owner(), slot.word()); });
+            for_each_owned(i, [](StateSlot slot) { Form::destroy(slot.peek(slot.owner()).data()); });
         }
-        ::operator delete(slots_, alignment);
-    }
-
-    /// Where the probe of an owner begins, in bytes from the first slot of all, were all shards as large as can be.
-    std::size_t position_of(std::uint64_t owner) const noexcept {
-        return static_cast<std::size_t>((uint128{owner} * max_bytes_) >> 64);
-    }
-    static std::size_t shard_of(std::size_t position) noexcept { return position / max_shard_bytes; }
-    Shard& shard(std::size_t index) noexcept { return shards_[index]; }
-    Guard guard(std::size_t index) const noexcept {
-        return {&guards_[index], guards_[index].load(std::memory_order_acquire)};
     }
 
     /// The slot where a probe begins: three in four keys are there while the table is half full at most.
-    Slot* home(std::size_t position, Guard guard) const noexcept { return slots_ + guard.fit(position) / sizeof(Slot); }
-
-    /// The slot of `owner`, or null. Without the mutex the answer holds only while the guard does.
-    Slot* find(std::size_t index, Guard guard, std::uint64_t owner) const noexcept {
-        return find_if(index, guard, owner, [](const Slot&) { return true; });
+    [[gnu::always_inline]] StateSlot home(std::uint64_t tag) const noexcept {
+        const std::size_t index = tag >> shift_;
+        return slot_at(index & mask_of(index / max_shard_slots));
     }
-    /// The slot of `owner` that `matches`, or null.
-    template <class Matches>
-    [[gnu::noinline]] Slot* find_if(std::size_t index, Guard guard, std::uint64_t owner,
-                                    Matches matches) const noexcept {
-        for (std::size_t step = 0; step != guard.slot_count(); ++step) {
-            Slot& slot = begin(index)[nth(home_of(owner), step, guard.slot_count() - 1)];
-            const std::uint64_t seen = slot.owner();
-            if (seen == owner && matches(slot)) return &slot;
-            if (seen == Slot::empty) return nullptr;
+
+    /// Looks for the key, and for a slot that it can have: the first whose state expired before, or that is free.
+    Found find(const KeyTag& key, std::int64_t expired_before) const noexcept {
+        const std::size_t shard = (key.owner >> shift_) / max_shard_slots;
+        for (Backoff backoff;; backoff.wait()) {
+            const std::uint64_t version = shards_[shard].version.load(std::memory_order_acquire);
+            const Found found = probe(shard, version, key, expired_before);
+            if (found.is_known) return found;  // whatever the version
+            // Relaxed will do after acquiring loads.
+            if (version % 2 == 0 && shards_[shard].version.load(std::memory_order_relaxed) == version) return found;
         }
-        return nullptr;
+    }
+    bool is_of(StateSlot slot, const KeyTag& key) const noexcept {
+        return StateSlot::tag_of(slot.owner()) == key.owner && (!has_checks_ || slot.check() == key.check);
     }
 
-    /// Gives a slot to `owner`, which has none. Needs the shard's mutex.
-    Placed place(std::size_t index, std::uint64_t owner, std::uint64_t word, std::int64_t now) noexcept;
+    /// Makes those who are about to place a key, but have not yet, look at everything anew. False as of place().
+    bool touch(const Found& found) noexcept { return ShardLock{shards_[found.shard], found.version}.is_held(); }
+    const Shard& shard_of(const Found& found) const noexcept { return shards_[found.shard]; }
+    /// Gives a slot to a key that was not found.
+    Placed place(const Found& found, const KeyTag& key, const Words& words, std::int64_t expired_before) noexcept;
 
-    /// Frees a slot if its state has expired, as a reset one has. Needs the shard's mutex.
-    void remove(std::size_t index, Slot& slot, std::int64_t now) noexcept {
-        const Closed closed{*this, index};
-        free_if_expired(slot, now);
-    }
+    /// Frees the key's slot if its state has expired, as a reset one has.
+    void free(const KeyTag& key, std::int64_t expired_before) noexcept;
 
-    /// Looks for slots whose state has expired and frees them: 64 slots at most, in a shard where there may be some; the
-    /// next call goes on from there. Needs that the caller holds no shard's mutex. False if none was found.
-    bool reclaim(std::int64_t now) noexcept;
+    /// Looks at 64 slots, where the last call left off, for states that have expired, and frees them.
+    bool reclaim(std::int64_t expired_before) noexcept;
 
-    /// Visits a few slots of the shard, under its mutex; the next call goes on from there.
+    /// Visits a few slots of the shard; the next call goes on from there.
     template <class Visit>
-    void tidy(std::size_t index, Visit visit) noexcept {
+    void tidy(const KeyTag& key, Visit visit) noexcept {
         constexpr std::size_t slots_at_once = 8;
-        const std::size_t slot_count = slots_in(index);
-        std::size_t& next = shards_[index].next_tidied;
-        for (std::size_t i = 0; i != std::min(slot_count, slots_at_once); ++i, ++next) {
-            if (next >= slot_count) next = 0;
-            Slot& slot = begin(index)[next];
-            if (slot.is_owned()) visit(slot);
+        const std::size_t shard = (key.owner >> shift_) / max_shard_slots;
+        const std::size_t first = shards_[shard].next_tidied.fetch_add(slots_at_once, std::memory_order_relaxed);
+        for (std::size_t i = 0; i != slots_at_once; ++i) {
+            const StateSlot slot = slot_in(shard, (first + i) & last_of(shard));
+            if (StateSlot::is_owned(slot.owner())) visit(slot);
         }
     }
 
-    /// To be told of every expiry that comes sooner than before, under the shard's mutex.
-    void note_expiry(Shard& shard, std::int64_t at) noexcept {
-        if (at < shard.earliest.load(std::memory_order_relaxed)) shard.earliest.store(at, std::memory_order_relaxed);
-        shard.swept_earliest = std::min(shard.swept_earliest, at);
+    std::uint64_t reclaimed() const noexcept {
+        std::uint64_t sum = 0;
+        for (std::size_t i = 0; i != shard_count_; ++i) sum += shards_[i].reclaimed.load(std::memory_order_relaxed);
+        return sum;
     }
-
-    std::size_t max_keys() const noexcept { return max_keys_; }
-    std::size_t overflow_keys() const noexcept { return overflow_keys_; }
-    std::size_t keys() const noexcept {
-        return key_count_.load(std::memory_order_relaxed) + overflow_count_.load(std::memory_order_relaxed);
-    }
-    std::uint64_t reclaimed() const noexcept { return reclaimed_.load(std::memory_order_relaxed); }
 
 private:
+    static constexpr std::size_t group = 4;  // slots; with one word: a cache line
+    static constexpr std::size_t within_group = group - 1;
+    static constexpr std::size_t alignment = 4096;
+
     struct Entry {
-        std::uint64_t owner, word;
+        std::uint64_t tag, check;
+        Words words;
+    };
+    struct Free {
+        void operator()(void* memory) const noexcept { std::free(memory); }
     };
 
-    /// Keeps lookups out while slots of a shard change hands. The stores to slots that follow release, so whoever
-    /// sees one of them sees the closed guard too.
-    class Closed {
-    public:
-        Closed(Table& table, std::size_t index) noexcept : guard_(table.guards_[index]) {
-            value_ = guard_.load(std::memory_order_relaxed) | Guard::closed_bit;
-            guard_.store(value_, std::memory_order_relaxed);
-        }
-        Closed(const Closed&) = delete;
-        ~Closed() { guard_.store((value_ & ~Guard::closed_bit) + Guard::version_step, std::memory_order_release); }
-        void resize(std::size_t slot_count) noexcept {
-            value_ = (value_ & ~Guard::last_bits) | (slot_count - 1) * sizeof(Slot);
-        }
-
-    private:
-        std::atomic<std::uint64_t>& guard_;
-        std::uint64_t value_;
-    };
-
-    static constexpr std::align_val_t alignment{4096};
-    static std::size_t slots_for(std::size_t max_keys, std::size_t spare) noexcept {
-        return std::max(line_slots, std::bit_ceil(max_keys + max_keys / 2 + 2 * spare));
+    static std::size_t slots_for(std::size_t max_keys) noexcept {
+        return std::max(group, std::bit_ceil(max_keys + max_keys / 2));
     }
-    std::size_t home_of(std::uint64_t owner) const noexcept { return position_of(owner) / sizeof(Slot); }
-    /// Where the probe from `home` comes after so many steps: through home's pair and line first, then the next line.
-    static std::size_t nth(std::size_t home, std::size_t step, std::size_t mask) noexcept {
-        constexpr std::size_t within = line_slots - 1;
-        return (((home & ~within) + step) & mask & ~within) | ((home ^ step) & within);
+    StateSlot slot_at(std::size_t index) const noexcept { return StateSlot{words_ + index * stride_}; }
+    StateSlot slot_in(std::size_t shard, std::size_t index) const noexcept {
+        return slot_at(shard * max_shard_slots + index);
     }
-    // Shards are smaller only where there is but one.
-    Slot* begin(std::size_t index) const noexcept { return slots_ + index * max_shard_slots; }
-    std::size_t slots_in(std::size_t index) const noexcept {
-        return shards_[index].constructed == 0 ? 0 : guard(index).slot_count();
+    // A mask keeps the number of the shard and what its size allows for of the position within: it extends its sign.
+    std::size_t mask_of(std::size_t shard) const noexcept {
+        return static_cast<std::size_t>(masks_[shard].load(std::memory_order_relaxed));
+    }
+    std::size_t last_of(std::size_t shard) const noexcept { return mask_of(shard) & (max_shard_slots - 1); }
+    void set_last(std::size_t shard, std::size_t last) noexcept {
+        masks_[shard].store(static_cast<std::int32_t>(last) | ~static_cast<std::int32_t>(max_shard_slots - 1),
+                            std::memory_order_relaxed);
+    }
+    static std::int64_t expiry_of(StateSlot slot, std::uint64_t owner) noexcept {
+        return Form::expires_at(slot.peek(owner).data());
+    }
+
+    /// Through the home's group first, then the next one, each from the home's place in it.
+    Found probe(std::size_t shard, std::uint64_t version, const KeyTag& key,
+                std::int64_t expired_before) const noexcept {
+        const std::size_t last = last_of(shard);
+        const std::size_t home = key.owner >> shift_ & last;
+        Found found{shard, version, {}};
+        for (std::size_t passed = 0; passed <= last; passed += group) {
+            const std::size_t first = ((home & ~within_group) + passed) & last;
+            for (std::size_t i = 0; i != group; ++i) {
+                const StateSlot slot = slot_in(shard, first + ((home & within_group) ^ i));
+                const std::uint64_t owner = slot.owner();
+                if (StateSlot::tag_of(owner) == key.owner && (!has_checks_ || slot.check() == key.check)) {
+                    found.slot = slot;
+                    found.is_known = true;
+                    return found;
+                }
+                if (!found.slot && (!StateSlot::is_owned(owner) || expiry_of(slot, owner) <= expired_before)) {
+                    found.slot = slot;
+                }
+                if (owner == StateSlot::empty) return found;
+            }
+        }
+        return found;
     }
 
     template <class Visit>
-    void for_each_owned(std::size_t index, Visit visit) noexcept {
-        const std::size_t slot_count = slots_in(index);
-        for (Slot* slot = begin(index); slot != begin(index) + slot_count; ++slot) {
-            if (slot->is_owned()) visit(*slot);
+    void for_each_owned(std::size_t shard, Visit visit) noexcept {
+        for (std::size_t i = 0; i <= last_of(shard); ++i) {
+            const StateSlot slot = slot_in(shard, i);
+            if (StateSlot::is_owned(slot.owner())) visit(slot);
         }
     }
 
-    /// How many there are, and may be, of an owner's kind: keys, or overflow states on top.
-    std::atomic<std::size_t>& count_of(std::uint64_t owner) noexcept {
-        return is_overflow(owner) ? overflow_count_ : key_count_;
+    void give(StateSlot slot, std::uint64_t tag, std::uint64_t check, const Words& words) const noexcept {
+        if (has_checks_) slot.set_check(check);  // before the owner
+        slot.assign(tag, words);
     }
-    bool add_key(std::uint64_t owner) noexcept;
-    void forget(std::uint64_t owner, std::size_t such = 1) noexcept {
-        count_of(owner).fetch_sub(such, std::memory_order_relaxed);
-        reclaimed_.fetch_add(such, std::memory_order_relaxed);
-    }
-    void free_line(const Slot* slot, std::int64_t now) noexcept;
-    bool free_if_expired(Slot& slot, std::int64_t now) noexcept;
-    bool is_crowded(std::size_t index) const noexcept;
-    bool rebuild(std::size_t index, std::int64_t now) noexcept;
-    bool sweep(std::size_t index, std::int64_t now) noexcept;
 
-    std::size_t max_keys_;
-    std::size_t overflow_keys_;
+    /// Takes the slot from its key if its state has expired. Under the lock, as all that follows.
+    bool take_expired(Shard& shard, StateSlot slot, std::int64_t expired_before) noexcept {
+        Words words;
+        if (!slot.take_if([&](const Words& its) { return Form::expires_at(its.data()) <= expired_before; }, words)) {
+            return false;
+        }
+        shard.note_missing(Form::expires_at(words.data()), 1);
+        if (Form::expires_at(words.data()) > shard.rebuilt_at) --shard.added;
+        Form::destroy(words.data());
+        return true;
+    }
+    bool free_expired(Shard& shard, StateSlot slot, std::int64_t expired_before) noexcept {
+        if (!StateSlot::is_owned(slot.owner()) || !take_expired(shard, slot, expired_before)) return false;
+        slot.clear(StateSlot::removed);  // and not `empty`, which would end the probes of those behind it
+        count_.remove(1);
+        return true;
+    }
+
+    bool rebuild(std::size_t index, std::int64_t now) noexcept;
+
+    KeyCount& count_;
+    bool has_checks_;
+    std::size_t stride_;  // words of a slot
     std::size_t shard_slots_;
     std::size_t shard_count_;  // like shard_slots_ a power of two
-    std::uint64_t max_bytes_;  // of the shards, were all as large as can be: a power of two too
+    int shift_;
     std::unique_ptr<Shard[]> shards_;
-    // Apart from the shards, so that the guards of a million keys fit the first-level cache.
-    std::unique_ptr<std::atomic<std::uint64_t>[]> guards_;
-    Slot* slots_;
-    alignas(64) std::atomic<std::size_t> key_count_{0};
-    std::atomic<std::size_t> overflow_count_{0};
-    std::atomic<std::uint64_t> reclaimed_{0};
-    std::atomic<std::size_t> next_sweep_{0};
+    // Apart from the shards, which new keys write to, so that those of a million keys fit the first-level cache.
+    std::unique_ptr<std::atomic<std::int32_t>[]> masks_;
+    std::unique_ptr<void, Free> memory_;
+    Word* words_ = nullptr;
+    alignas(64) std::atomic<std::size_t> next_reclaimed_{0};
 };
 
-}  // namespace sluice::detail
+template <class Form>
+Placed Table<Form>::place(const Found& found, const KeyTag& key, const Words& words,
+                          std::int64_t expired_before) noexcept {
+    Shard& shard = shards_[found.shard];
+    StateSlot slot = found.slot;
+    if ((!slot || !StateSlot::is_owned(slot.owner())) && count_.now() >= count_.most())
+        return Placed::full;  // without writing anything
+    const ShardLock lock{shard, found.version};
+    if (!lock.is_held()) return Placed::changed;
+    const std::size_t slot_count = last_of(found.shard) + 1;
+    const bool takes_empty = !slot || slot.owner() == StateSlot::empty;
+    if (shard.is_due(slot_count, slot_count > min_shard_slots) ||
+        (takes_empty && shard.is_crowded(slot_count, slot_count != shard_slots_))) {
+        // Without memory for the move, a shard that is not quite full goes on as it is.
+        if (!rebuild(found.shard, expired_before) && !slot) return Placed::no_memory;
+        slot = probe(found.shard, 0, key, expired_before).slot;
+    }
+    if (!slot) return Placed::full;
+    const std::uint64_t owner = slot.owner();
+    if (StateSlot::is_owned(owner)) {
+        if (!take_expired(shard, slot, expired_before)) return Placed::changed;  // its key has come back
+    } else {
+        if (!count_.add_one()) return Placed::full;
+        if (owner == StateSlot::empty) ++shard.used;
+    }
+    give(slot, key.owner, key.check, words);
+    ++shard.placed;
+    ++shard.added;
+    return Placed::done;
+}
 
-#include <sluice/memory/detail/table_changes.hpp>
+template <class Form>
+void Table<Form>::free(const KeyTag& key, std::int64_t expired_before) noexcept {
+    const std::size_t index = (key.owner >> shift_) / max_shard_slots;
+    const ShardLock lock{shards_[index]};
+    const Found found = probe(index, 0, key, int64_min);
+    if (found.is_known) free_expired(shards_[index], found.slot, expired_before);
+}
+
+/// Moves the live states, and those that expired since the last time and have room, into as many slots as they need, half
+/// full at most. False without memory for the move.
+template <class Form>
+[[gnu::noinline]] bool Table<Form>::rebuild(std::size_t index, std::int64_t now) noexcept {
+    Shard& shard = shards_[index];
+    const std::unique_ptr<Entry[]> entries{new (std::nothrow) Entry[shard.used]};
+    if (!entries) return false;
+    const std::size_t old_slots = last_of(index) + 1;
+
+    std::size_t count = 0;
+    std::int32_t live = 0, recent = 0;  // recent: live, or expired since
+    for_each_owned(index, [&](StateSlot slot) {
+        Entry& entry = entries[count++];
+        entry.tag = StateSlot::tag_of(slot.owner());
+        if (has_checks_) entry.check = slot.check();
+        entry.words = slot.take();
+        const std::int64_t expiry = Form::expires_at(entry.words.data());
+        live += expiry > now ? 1 : 0;
+        recent += expiry > shard.rebuilt_at ? 1 : 0;
+    });
+    // Of the recent, those that had expired then and were asked for since: neither added nor live then.
+    const std::int32_t back = recent - shard.added - shard.live;
+    const bool come_back = back > 0 && back * 32 >= recent;
+    const auto wanted = static_cast<std::size_t>(come_back ? std::max(recent, live) : live);
+    std::size_t slot_count = std::min(min_shard_slots, shard_slots_);
+    while (slot_count < shard_slots_ && wanted + 1 > slot_count / 2) slot_count *= 2;
+
+    if (slot_count > old_slots) keep_page_batches_small();
+    for (std::size_t i = 0; i != std::max(slot_count, old_slots); ++i) slot_in(index, i).clear(StateSlot::empty);
+    if (slot_count < old_slots)
+        release_pages(words_ + (index * max_shard_slots + slot_count) * stride_,
+                      (old_slots - slot_count) * stride_ * sizeof(Word));
+    set_last(index, slot_count - 1);
+
+    // Without any that came back, a few stay, to see whether they do.
+    auto room = static_cast<std::int32_t>(
+        come_back ? slot_count / 2 - std::min(slot_count / 2, static_cast<std::size_t>(live)) : slot_count / 8);
+    std::size_t kept = 0;
+    std::int64_t latest_missing = int64_min;
+    for (Entry* entry = entries.get(); entry != entries.get() + count; ++entry) {
+        const std::int64_t expiry = Form::expires_at(entry->words.data());
+        if (expiry <= now && (expiry <= shard.rebuilt_at || room == 0)) {
+            latest_missing = std::max(latest_missing, expiry);
+            Form::destroy(entry->words.data());
+            continue;
+        }
+        if (expiry <= now) --room;
+        ++kept;
+        const std::size_t home = entry->tag >> shift_ & (slot_count - 1);
+        std::size_t at = home;
+        for (std::size_t step = 1; slot_in(index, at).owner() != StateSlot::empty; ++step) {
+            at =
+                (((home & ~within_group) + (step & ~within_group)) & (slot_count - 1)) | ((home ^ step) & within_group);
+        }
+        give(slot_in(index, at), entry->tag, entry->check, entry->words);
+    }
+    shard.note_missing(latest_missing, count - kept);
+    count_.remove(count - kept);
+    shard.rebuilt_at = now;
+    shard.used = static_cast<std::uint32_t>(kept);
+    shard.live = live;
+    shard.placed = 0;
+    shard.added = 0;
+    return true;
+}
+
+template <class Form>
+bool Table<Form>::reclaim(std::int64_t expired_before) noexcept {
+    // A flood of new keys must not buy more work than this.
+    constexpr std::size_t slots_at_once = 64;
+    std::size_t first = next_reclaimed_.load(std::memory_order_relaxed) % (shard_count_ * max_shard_slots);
+    std::size_t index = first / max_shard_slots;
+    if (first % max_shard_slots > last_of(index)) {
+        index = (index + 1) % shard_count_;
+        first = index * max_shard_slots;
+    }
+    const std::size_t last = std::min(first + slots_at_once, index * max_shard_slots + last_of(index) + 1);
+    next_reclaimed_.store(first + slots_at_once, std::memory_order_relaxed);
+    const auto is_expired = [&](std::size_t i) {
+        const std::uint64_t owner = slot_at(i).owner();
+        return StateSlot::is_owned(owner) && expiry_of(slot_at(i), owner) <= expired_before;
+    };
+    while (first != last && !is_expired(first)) ++first;
+    if (first == last) return false;
+    const ShardLock lock{shards_[index]};
+    bool is_found = false;
+    for (; first != last; ++first) is_found = free_expired(shards_[index], slot_at(first), expired_before) || is_found;
+    return is_found;
+}
+
+}  // namespace sluice::detail
 
 #endif

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_MEMORY_DETAIL_STATE_ACCESS_HPP
+#define SLUICE_MEMORY_DETAIL_STATE_ACCESS_HPP
+
+#include <cstdint>
+#include <new>
+#include <utility>
+
+#include <sluice/detail/exceptions.hpp>
+#include <sluice/memory/detail/decision_time.hpp>
+#include <sluice/memory/detail/slot.hpp>
+#include <sluice/memory/detail/table.hpp>
+#include <sluice/policy.hpp>
+#include <sluice/store.hpp>
+
+namespace sluice::detail {
+
+/// Runs a step on the state of a key, wherever it is: in the words of a slot, behind the address that is there, or nowhere
+/// yet.
+template <Policy P, class C, class Form>
+class StateAccess {
+    using State = typename P::State;
+    using Time = DecisionTime<C>;
+    using StateSlot = Slot<Form::words>;
+
+public:
+    /// The step on the key's state, or on a fresh one, which gets a slot if it was consumed from.
+    template <class Step>
+    static Placed step_or_place(Table<Form>& table, const Request<P>& request, const KeyTag& key, Time& time, Step step,
+                                Decision& decision) noexcept {
+        const P& policy = request.scope.policy;
+        for (Backoff backoff;; backoff.wait()) {
+            const std::int64_t expired_before = time.expired_before().count();
+            const auto found = table.find(key, expired_before);
+            Placed placed = Placed::changed;
+            if (found.is_known) {
+                placed = step_known(table, found.slot, request, key, time, step, decision);
+                if (placed == Placed::done && request.operation == Operation::reset) table.free(key, expired_before);
+            } else {
+                // Others may have gone on since this thread read its clock, and have let go of the state as expired.
+                if (time.now().count() < table.shard_of(found).missing_before.load(std::memory_order_relaxed))
+                    time.refresh();
+                State state{};
+                if (!step_with_memory(request, state, time, [&] { decision = step(state, time.now()); }))
+                    return Placed::no_memory;
+                const bool may_admit = request.operation == Operation::consume || request.operation == Operation::take;
+                if (request.operation == Operation::reset && !table.touch(found)) continue;
+                if (!may_admit || !decision.allowed) return Placed::done;
+                placed = place_new(table, found, policy, key, state, expired_before);
+            }
+            if (placed != Placed::changed) return placed;
+        }
+    }
+
+private:
+    template <class Step>
+    static Placed step_known(Table<Form>& table, StateSlot slot, const Request<P>& request, const KeyTag& key,
+                             Time& time, Step step, Decision& decision) noexcept {
+        const P& policy = request.scope.policy;
+        typename StateSlot::Seen seen;
+        if constexpr (requires { requires Form::is_boxed; }) {
+            if (!slot.lock(key.owner, seen)) return Placed::changed;
+            Placed placed = Placed::changed;
+            if (table.is_of(slot, key)) {
+                State& state = *Form::box(seen.words.data());
+                const bool has_memory =
+                    step_with_memory(request, state, time, [&] { decision = time.decide(policy, state, step); });
+                seen.words[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
+                placed = has_memory ? Placed::done : Placed::no_memory;
+            }
+            slot.unlock(seen);
+            give_memory_back(table, key, time.earliest_tolerated().count());
+            return placed;
+        } else {
+            if (!slot.read(key.owner, seen) || !table.is_of(slot, key)) return Placed::changed;
+            const auto step_state = [&](auto& words) {
+                State state;
+                Form::load(policy, words.data(), state);
+                const Decision made = time.decide(policy, state, step);
+                Form::save(policy, state, words.data());
+                return made;
+            };
+            bool is_decided = false;
+            decision = step_slot(slot, key.owner, seen, step_state, is_decided);
+            return is_decided ? Placed::done : Placed::changed;
+        }
+    }
+
+    static Placed place_new(Table<Form>& table, const typename Table<Form>::Found& found, const P& policy,
+                            const KeyTag& key, State& state, std::int64_t expired_before) noexcept {
+        typename StateSlot::Words words;
+        if constexpr (requires { requires Form::is_boxed; }) {
+            words[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
+            State* const box = new (std::nothrow) State(std::move(state));
+            if (box == nullptr) return Placed::no_memory;
+            words[1] = reinterpret_cast<std::uintptr_t>(box);
+            const Placed placed = table.place(found, key, words, expired_before);
+            if (placed != Placed::done) delete box;
+            return placed;
+        } else {
+            Form::save(policy, state, words.data());
+            return table.place(found, key, words, expired_before);
+        }
+    }
+
+    /// Runs `step()` on a state, once there is room for what is consumed. False without memory for that; the state is as it
+    /// was.
+    template <class Step>
+    static bool step_with_memory(const Request<P>& request, State& state, const Time& time, Step step) noexcept {
+        if constexpr (GrowingPolicy<P>) {
+            const auto run = [&] {
+                if (request.operation == Operation::consume)
+                    reserve(request.scope.policy, state, time.now(), request.units);
+                step();
+                return true;
+            };
+            return try_or(run, [] { return false; });
+        } else {
+            step();
+            return true;
+        }
+    }
+
+    /// An expired state keeps its slot until a new key needs it, but not the memory that it owns, once nobody late can ask
+    /// for it: an idle exact log may be large. One request in 16 looks at a few slots.
+    static void give_memory_back(Table<Form>& table, const KeyTag& key, std::int64_t expired_before) noexcept {
+        if constexpr (GrowingPolicy<P>) {
+            static thread_local constinit unsigned requests = 0;
+            if (++requests % 16 != 0) return;
+            table.tidy(key, [&](StateSlot slot) {
+                typename StateSlot::Seen seen;
+                const std::uint64_t owner = slot.owner();
+                if (Form::expires_at(slot.peek(owner).data()) > expired_before || !slot.lock(slot.tag_of(owner), seen))
+                    return;
+                if (Form::expires_at(seen.words.data()) <= expired_before) *Form::box(seen.words.data()) = State{};
+                slot.unlock(seen);
+            });
+        }
+    }
+};
+
+}  // namespace sluice::detail
+
+#endif
