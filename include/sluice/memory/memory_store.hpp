@@ -58,8 +58,9 @@ namespace sluice {
 /// decide_at() takes times that are late by up to 5 s, and keeps states for so long after they expired; it is not for the
 /// same keys as decide().
 ///
-/// A key is known by 61 bits of a hash that is keyed with a random seed per store: two of n keys share a state with a
-/// probability of n^2 / 2^61, 4e-7 for a million; see MemoryOptions::wide_fingerprints.
+/// A key is known by 62 bits of a hash that is keyed with a random seed per store: two of n keys share a state with a
+/// probability of n^2 / 2^62, 2e-7 for a million. A slot of several words has room for 52 bits beside those that tell where
+/// in the table it is: n / 2^41, 5e-7 for a million in a store for as many. See MemoryOptions::wide_fingerprints.
 ///
 /// Full: when `max_keys` slots hold live states, a new key is served as MemoryOptions::on_full says. No live state is
 /// ever evicted, so inventing keys wins nobody a token.
@@ -88,7 +89,7 @@ public:
     Consumption consume(const Request<P>& request) const noexcept {
         Time time{clock_.now(), &clock_};
         Consumption taken;
-        operate_anywhere(request, locate(request.scope, request.key).tag, time, taken.decision, taken.units);
+        operate_anywhere(request, locate(request.scope, request.key).hash, time, taken.decision, taken.units);
         if (taken.decision.error) taken.units = 0;  // there was no place for the state
         taken.at = time.now();
         return taken;
@@ -134,7 +135,7 @@ private:
     using Time = detail::DecisionTime<C>;
     using Packed = detail::PackedForm<P>;
     using Plain = detail::PlainForm<P>;
-    using KeyTag = detail::KeyTag;
+    using HashedKey = detail::HashedKey;
     using Placed = detail::Placed;
 
     /// The table of a form, and that of the states that new keys share while the store is full.
@@ -165,7 +166,7 @@ private:
     };
 
     struct Place {
-        std::uint64_t tag;
+        std::uint64_t hash;
         std::atomic<std::uint64_t>* home;  // the slot where the probe begins
     };
 
@@ -198,11 +199,11 @@ private:
 
     [[gnu::always_inline]] Place locate(const Scope<P>& scope, std::string_view key) const noexcept {
         Place place;  // member by member: else a batch's copy of it waits for the stores (no store forwarding)
-        place.tag = detail::tag_of(shared_->hash(scope.id, key));
+        place.hash = shared_->hash(scope.id, key);
         if constexpr (Packed::words == 0) {
-            place.home = shared_->plain.own.home(place.tag).words();
+            place.home = shared_->plain.own.home(place.hash).words();
         } else {
-            place.home = shared_->packed.own.home(place.tag).words();
+            place.home = shared_->packed.own.home(place.hash).words();
         }
         return place;
     }
@@ -216,7 +217,7 @@ private:
                             !stands(decision.retry_after, now, clock))) [[unlikely]] {
             decision =
                 decide_anywhere(request.scope.policy, request.scope.id, request.key, request.units, request.operation,
-                                request.max_delay, request.consumed_at, place.tag, now, clock);
+                                request.max_delay, request.consumed_at, place.hash, now, clock);
         }
         return decision;
     }
@@ -227,9 +228,10 @@ private:
         if constexpr (Packed::words != 0) {
             const detail::Slot<Packed::words> slot{place.home};
             typename detail::Slot<Packed::words>::Seen seen;
+            const std::uint64_t tag = shared_->packed.own.tag_of(place.hash);
             if (is_plain_consumption(request) && is_packed(request.scope.policy) &&
-                !shared_->options.wide_fingerprints && slot.read(place.tag, seen)) [[likely]]
-                return step_slot(slot, place.tag, seen, Consume{request, now}, is_decided);
+                !shared_->options.wide_fingerprints && slot.read(tag, seen)) [[likely]]
+                return step_slot(slot, tag, seen, Consume{request, now}, is_decided);
         }
         return Decision{};
     }
@@ -245,32 +247,32 @@ private:
     [[gnu::noinline]] Decision decide_anywhere(const P& policy, std::uint64_t scope_id, std::string_view key,
                                                std::uint64_t units, Operation operation,
                                                std::chrono::nanoseconds max_delay, std::chrono::nanoseconds consumed_at,
-                                               std::uint64_t tag, std::chrono::nanoseconds now,
+                                               std::uint64_t hash, std::chrono::nanoseconds now,
                                                const C* clock) const noexcept {
         const Request<P> request{{{}, policy, scope_id}, key, units, operation, max_delay, consumed_at};
         Time time{now, clock};
         Decision decision;
         std::uint64_t taken = 0;
         if (!is_plain_consumption(request)) {
-            operate_anywhere(request, tag, time, decision, taken);
+            operate_anywhere(request, hash, time, decision, taken);
         } else {
-            apply(request, wide_tag(request, tag), time, ConsumeState{request}, decision);
+            apply(request, hashed(request, hash), time, ConsumeState{request}, decision);
         }
         return decision;
     }
 
-    [[gnu::noinline]] void operate_anywhere(const Request<P>& request, std::uint64_t tag, Time& time,
+    [[gnu::noinline]] void operate_anywhere(const Request<P>& request, std::uint64_t hash, Time& time,
                                             Decision& decision, std::uint64_t& taken) const noexcept {
         const auto step = [&](State& state, std::chrono::nanoseconds now) {
             return operate(request, state, now, taken);
         };
-        apply(request, wide_tag(request, tag), time, step, decision);
+        apply(request, hashed(request, hash), time, step, decision);
     }
 
-    [[gnu::always_inline]] KeyTag wide_tag(const Request<P>& request, std::uint64_t tag) const noexcept {
+    [[gnu::always_inline]] HashedKey hashed(const Request<P>& request, std::uint64_t hash) const noexcept {
         if (!shared_->options.wide_fingerprints) [[likely]]
-            return {tag, 0};
-        return {tag, shared_->check_hash(request.scope.id, request.key)};
+            return {hash, 0};
+        return {hash, shared_->check_hash(request.scope.id, request.key)};
     }
 
     static bool is_plain_consumption(const Request<P>& request) noexcept {
@@ -279,7 +281,8 @@ private:
     }
 
     template <class Step>
-    void apply(const Request<P>& request, const KeyTag& key, Time& time, Step step, Decision& decision) const noexcept {
+    void apply(const Request<P>& request, const HashedKey& key, Time& time, Step step,
+               Decision& decision) const noexcept {
         if constexpr (Packed::words != 0) {
             if (Packed::always_fits || is_packed(request.scope.policy))
                 return apply_in(shared_->packed, request, key, time, step, decision);
@@ -288,7 +291,7 @@ private:
     }
 
     template <class Form, class Step>
-    void apply_in(Tables<Form>& tables, const Request<P>& request, KeyTag key, Time& time, Step step,
+    void apply_in(Tables<Form>& tables, const Request<P>& request, HashedKey key, Time& time, Step step,
                   Decision& decision) const noexcept {
         bool has_reclaimed = false;
         for (detail::Table<Form>* table = &tables.own;;) {
@@ -328,10 +331,10 @@ private:
     }
 
     /// That of one of the states which new keys of this scope share while the store is full.
-    KeyTag overflow_key(const Request<P>& request, const KeyTag& key) const noexcept {
+    HashedKey overflow_key(const Request<P>& request, const HashedKey& key) const noexcept {
         constexpr std::uint64_t apart_from_keys = 0x6f766572666c6f77;
-        const auto index = static_cast<char>((key.owner >> 3) % shared_->overflow_keys.most());
-        return {detail::tag_of(shared_->hash(request.scope.id ^ apart_from_keys, {&index, 1})), 0};
+        const auto index = static_cast<char>((key.hash >> 3) % shared_->overflow_keys.most());
+        return {shared_->hash(request.scope.id ^ apart_from_keys, {&index, 1}), 0};
     }
 
     std::shared_ptr<Shared> shared_;

@@ -32,9 +32,9 @@ private:
     alignas(64) std::atomic<std::size_t> now_{0};
 };
 
-/// What a key is known by: see Slot::owner, and MemoryOptions::wide_fingerprints.
-struct KeyTag {
-    std::uint64_t owner;
+/// What a key is known by: a hash, and a second one where MemoryOptions::wide_fingerprints are asked for.
+struct HashedKey {
+    std::uint64_t hash;
     std::uint64_t check;
 };
 
@@ -42,8 +42,9 @@ enum class Placed { done, changed, full, no_memory };
 
 /// A part of a table that is locked and rebuilt by itself.
 struct alignas(64) Shard {
-    std::atomic<std::uint64_t> version{0};                // odd: locked
-    std::atomic<std::int64_t> missing_before{int64_min};  // states that expired before may be missing
+    std::atomic<std::uint64_t> version{0};  // odd: locked
+    // Who read the clock before and does not find a state may have missed it: reads again.
+    std::atomic<std::int64_t> let_go_at{int64_min};
     std::atomic<std::uint64_t> reclaimed{0};
     std::atomic<std::size_t> next_tidied{0};
     // The rest is guarded by the lock. "Since" and "then": when it was last rebuilt.
@@ -53,9 +54,8 @@ struct alignas(64) Shard {
     std::int32_t added = 0;    // since, less those that went after they had been live then, or were added since
     std::int32_t live = 0;     // then
 
-    void note_missing(std::int64_t expiry, std::size_t states) noexcept {
-        if (expiry > missing_before.load(std::memory_order_relaxed))
-            missing_before.store(expiry, std::memory_order_relaxed);
+    void note_let_go(std::int64_t at, std::size_t states) noexcept {
+        if (at > let_go_at.load(std::memory_order_relaxed)) let_go_at.store(at, std::memory_order_relaxed);
         reclaimed.store(reclaimed.load(std::memory_order_relaxed) + states, std::memory_order_relaxed);
     }
     /// Time to rebuild, now and then, to get rid of what has expired: after as many placements as there are slots, so that

@@ -42,8 +42,8 @@ private:
 /// (but for a chance of 2^-61, as if the two keys had one tag).
 ///
 /// Several words change under the slot's own lock, the lowest bit of the owner, after they were found to be as they were
-/// read; unlocking flips the version bit. Nobody writes who changes nothing: a denial or peek reads the owner, the words,
-/// the first word and the owner again.
+/// read; unlocking counts on the owner's version. Nobody writes who changes nothing: a denial or peek reads the owner, the
+/// words, the first word and the owner again.
 ///
 /// Only who holds the shard's lock gives a slot to a key or takes it away. docs/internals/memory.md has the proof.
 template <std::size_t N>
@@ -52,13 +52,15 @@ public:
     using Word = std::atomic<std::uint64_t>;
     using Words = std::array<std::uint64_t, N>;
 
-    // An owner: 61 bits of a key's hash, and three bits beside.
+    // An owner: bits of a key's hash, for several words a version, and two bits beside.
     static constexpr std::uint64_t locked_bit = 1;
-    static constexpr std::uint64_t version_bit = 2;
-    static constexpr std::uint64_t owned_bit = 4;  // tells every owner from the next two
-    static constexpr std::uint64_t hash_bits = ~std::uint64_t{7};
-    static constexpr std::uint64_t empty = 0;    // never used since the shard was last rebuilt: ends every probe
-    static constexpr std::uint64_t removed = 1;  // may be used again; probes go on
+    static constexpr std::uint64_t owned_bit = 2;  // tells every owner from the next two
+    static constexpr std::uint64_t empty = 0;      // never used since the shard was last rebuilt: ends every probe
+    static constexpr std::uint64_t removed = 1;    // may be used again; probes go on
+    static constexpr int version_size = N == 1 ? 0 : 10;
+    static constexpr std::uint64_t version_step = 4;
+    static constexpr std::uint64_t version_bits = (version_step << version_size) - version_step;
+    static constexpr std::uint64_t hash_bits = ~(version_bits | owned_bit | locked_bit);
 
     /// What read() saw.
     struct Seen {
@@ -74,6 +76,7 @@ public:
     // Whoever sees an owner or word sees what was done before it was stored: acquire here, release in the writers.
     std::uint64_t owner() const noexcept { return at_[0].load(std::memory_order_acquire); }
     static std::uint64_t tag_of(std::uint64_t owner) noexcept { return owner & (hash_bits | owned_bit); }
+    static std::uint64_t tag_of_hash(std::uint64_t hash) noexcept { return (hash & hash_bits) | owned_bit; }
     static bool is_owned(std::uint64_t owner) noexcept { return owner > removed; }
     /// The second half of a wide fingerprint; a table may do without.
     std::uint64_t check() const noexcept { return at_[N + 1].load(std::memory_order_acquire); }
@@ -87,7 +90,7 @@ public:
         } else {
             seen.mark = owner();
             seen.words = load();
-            return (seen.mark & ~version_bit) == tag;
+            return (seen.mark & ~version_bits) == tag;
         }
     }
     /// Whether the slot holds what was seen. Relaxed will do: the loads before were acquiring ones.
@@ -108,7 +111,7 @@ public:
             if (!try_lock(seen.mark)) return false;
             const bool is_same = is_equal(load(), seen.words);
             if (is_same) store(words);
-            at_[0].store(is_same ? seen.mark ^ version_bit : seen.mark, std::memory_order_release);
+            at_[0].store(is_same ? next_version(seen.mark) : seen.mark, std::memory_order_release);
             return is_same;
         }
     }
@@ -122,13 +125,13 @@ public:
     /// For a state behind an address: the words are the caller's alone until unlock(). False as of read().
     bool lock(std::uint64_t tag, Seen& seen) const noexcept {
         seen.mark = at_[0].load(std::memory_order_relaxed);
-        if ((seen.mark & ~version_bit) != tag || !try_lock(seen.mark)) return false;
+        if ((seen.mark & ~version_bits) != tag || !try_lock(seen.mark)) return false;
         seen.words = load();
         return true;
     }
     void unlock(const Seen& seen) const noexcept {
         store(seen.words);
-        at_[0].store(seen.mark ^ version_bit, std::memory_order_release);
+        at_[0].store(next_version(seen.mark), std::memory_order_release);
     }
 
     // The rest is for those who hold the shard's lock: the owner does not change but for its two lowest bits.
@@ -184,6 +187,9 @@ public:
     }
 
 private:
+    static std::uint64_t next_version(std::uint64_t owner) noexcept {
+        return (owner & ~version_bits) | ((owner + version_step) & version_bits);
+    }
     [[gnu::always_inline]] bool try_lock(std::uint64_t mark) const noexcept {
         return (mark & locked_bit) == 0 &&
                at_[0].compare_exchange_strong(mark, mark | locked_bit, std::memory_order_acquire,
@@ -211,9 +217,6 @@ template <std::size_t N, class Step>
     is_decided = Slot<N>::is_equal(words, seen.words) ? slot.is_unchanged(seen) : slot.replace(seen, tag, words);
     return decision;
 }
-
-/// The owner's word of the key that has this hash.
-inline std::uint64_t tag_of(std::uint64_t hash) noexcept { return (hash & Slot<1>::hash_bits) | Slot<1>::owned_bit; }
 
 }  // namespace sluice::detail
 

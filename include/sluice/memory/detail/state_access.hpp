@@ -26,25 +26,27 @@ class StateAccess {
 public:
     /// The step on the key's state, or on a fresh one, which gets a slot if it was consumed from.
     template <class Step>
-    static Placed step_or_place(Table<Form>& table, const Request<P>& request, const KeyTag& key, Time& time, Step step,
-                                Decision& decision) noexcept {
+    static Placed step_or_place(Table<Form>& table, const Request<P>& request, const HashedKey& key, Time& time,
+                                Step step, Decision& decision) noexcept {
         const P& policy = request.scope.policy;
+        if (request.operation == Operation::reset) {
+            table.forget(key, time.expired_before().count());
+            return Placed::done;
+        }
         for (Backoff backoff;; backoff.wait()) {
             const std::int64_t expired_before = time.expired_before().count();
             const auto found = table.find(key, expired_before);
             Placed placed = Placed::changed;
             if (found.is_known) {
                 placed = step_known(table, found.slot, request, key, time, step, decision);
-                if (placed == Placed::done && request.operation == Operation::reset) table.free(key, expired_before);
             } else {
-                // Others may have gone on since this thread read its clock, and have let go of the state as expired.
-                if (time.now().count() < table.shard_of(found).missing_before.load(std::memory_order_relaxed))
-                    time.refresh();
+                // Others may have gone on since this thread read its clock, and have let go of the state: it had expired, or
+                // was reset.
+                if (expired_before < table.shard_of(found).let_go_at.load(std::memory_order_relaxed)) time.refresh();
                 State state{};
                 if (!step_with_memory(request, state, time, [&] { decision = step(state, time.now()); }))
                     return Placed::no_memory;
                 const bool may_admit = request.operation == Operation::consume || request.operation == Operation::take;
-                if (request.operation == Operation::reset && !table.touch(found)) continue;
                 if (!may_admit || !decision.allowed) return Placed::done;
                 placed = place_new(table, found, policy, key, state, expired_before);
             }
@@ -54,17 +56,19 @@ public:
 
 private:
     template <class Step>
-    static Placed step_known(Table<Form>& table, StateSlot slot, const Request<P>& request, const KeyTag& key,
+    static Placed step_known(Table<Form>& table, StateSlot slot, const Request<P>& request, const HashedKey& key,
                              Time& time, Step step, Decision& decision) noexcept {
         const P& policy = request.scope.policy;
         typename StateSlot::Seen seen;
+        const std::uint64_t tag = table.tag_of(key.hash);
         if constexpr (requires { requires Form::is_boxed; }) {
-            if (!slot.lock(key.owner, seen)) return Placed::changed;
+            if (!slot.lock(tag, seen)) return Placed::changed;
             Placed placed = Placed::changed;
             if (table.is_of(slot, key)) {
                 State& state = *Form::box(seen.words.data());
+                time.refresh();  // a state may not tell that it is of a later time, such as a log that was emptied
                 const bool has_memory =
-                    step_with_memory(request, state, time, [&] { decision = time.decide(policy, state, step); });
+                    step_with_memory(request, state, time, [&] { decision = step(state, time.now()); });
                 seen.words[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
                 placed = has_memory ? Placed::done : Placed::no_memory;
             }
@@ -72,7 +76,7 @@ private:
             give_memory_back(table, key, time.earliest_tolerated().count());
             return placed;
         } else {
-            if (!slot.read(key.owner, seen) || !table.is_of(slot, key)) return Placed::changed;
+            if (!slot.read(tag, seen) || !table.is_of(slot, key)) return Placed::changed;
             const auto step_state = [&](auto& words) {
                 State state;
                 Form::load(policy, words.data(), state);
@@ -81,13 +85,13 @@ private:
                 return made;
             };
             bool is_decided = false;
-            decision = step_slot(slot, key.owner, seen, step_state, is_decided);
+            decision = step_slot(slot, tag, seen, step_state, is_decided);
             return is_decided ? Placed::done : Placed::changed;
         }
     }
 
     static Placed place_new(Table<Form>& table, const typename Table<Form>::Found& found, const P& policy,
-                            const KeyTag& key, State& state, std::int64_t expired_before) noexcept {
+                            const HashedKey& key, State& state, std::int64_t expired_before) noexcept {
         typename StateSlot::Words words;
         if constexpr (requires { requires Form::is_boxed; }) {
             words[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
@@ -123,7 +127,7 @@ private:
 
     /// An expired state keeps its slot until a new key needs it, but not the memory that it owns, once nobody late can ask
     /// for it: an idle exact log may be large. One request in 16 looks at a few slots.
-    static void give_memory_back(Table<Form>& table, const KeyTag& key, std::int64_t expired_before) noexcept {
+    static void give_memory_back(Table<Form>& table, const HashedKey& key, std::int64_t expired_before) noexcept {
         if constexpr (GrowingPolicy<P>) {
             static thread_local constinit unsigned requests = 0;
             if (++requests % 16 != 0) return;

@@ -43,16 +43,17 @@ public:
         bool is_known = false;
     };
 
-    static constexpr std::size_t max_shard_slots = 2048;  // rebuilt in some 70,000 instructions
+    static constexpr int max_shard_bits = 11;
+    static constexpr std::size_t max_shard_slots = std::size_t{1}
+                                                   << max_shard_bits;  // rebuilt in some 70,000 instructions
     static constexpr std::size_t min_shard_slots = 128;
 
-    /// `has_checks`: keys are told apart by KeyTag::check, too.
+    /// `has_checks`: keys are told apart by HashedKey::check, too.
     Table(KeyCount& count, bool has_checks)
         : count_(count), has_checks_(has_checks), stride_(1 + Form::words + (has_checks ? 1 : 0)),
           shard_slots_(std::min(max_shard_slots, slots_for(count.most()))),
-          shard_count_(slots_for(count.most()) / shard_slots_),
-          shift_(64 - std::countr_zero(shard_count_ * max_shard_slots)),
-          shards_(std::make_unique<Shard[]>(shard_count_)),
+          shard_count_(slots_for(count.most()) / shard_slots_), shard_bits_(std::countr_zero(shard_count_)),
+          shift_(64 - shard_bits_ - max_shard_bits), shards_(std::make_unique<Shard[]>(shard_count_)),
           masks_(std::make_unique<std::atomic<std::int32_t>[]>(shard_count_)),
           memory_(std::calloc(shard_count_ * shard_slots_ * stride_ * sizeof(Word) + alignment, 1)) {
         if (!memory_) throw_or_abort(std::bad_alloc{});
@@ -70,15 +71,20 @@ public:
         }
     }
 
+    /// What owns the slot of the key that has this hash. With a version beside it, it has no room for the bits that all keys
+    /// of a shard share.
+    [[gnu::always_inline]] std::uint64_t tag_of(std::uint64_t hash) const noexcept {
+        return StateSlot::tag_of_hash(has_version ? hash << shard_bits_ : hash);
+    }
     /// The slot where a probe begins: three in four keys are there while the table is half full at most.
-    [[gnu::always_inline]] StateSlot home(std::uint64_t tag) const noexcept {
-        const std::size_t index = tag >> shift_;
+    [[gnu::always_inline]] StateSlot home(std::uint64_t hash) const noexcept {
+        const std::size_t index = hash >> shift_;
         return slot_at(index & mask_of(index / max_shard_slots));
     }
 
     /// Looks for the key, and for a slot that it can have: the first whose state expired before, or that is free.
-    Found find(const KeyTag& key, std::int64_t expired_before) const noexcept {
-        const std::size_t shard = (key.owner >> shift_) / max_shard_slots;
+    Found find(const HashedKey& key, std::int64_t expired_before) const noexcept {
+        const std::size_t shard = (key.hash >> shift_) / max_shard_slots;
         for (Backoff backoff;; backoff.wait()) {
             const std::uint64_t version = shards_[shard].version.load(std::memory_order_acquire);
             const Found found = probe(shard, version, key, expired_before);
@@ -87,27 +93,26 @@ public:
             if (version % 2 == 0 && shards_[shard].version.load(std::memory_order_relaxed) == version) return found;
         }
     }
-    bool is_of(StateSlot slot, const KeyTag& key) const noexcept {
-        return StateSlot::tag_of(slot.owner()) == key.owner && (!has_checks_ || slot.check() == key.check);
+    bool is_of(StateSlot slot, const HashedKey& key) const noexcept {
+        return StateSlot::tag_of(slot.owner()) == tag_of(key.hash) && (!has_checks_ || slot.check() == key.check);
     }
 
-    /// Makes those who are about to place a key, but have not yet, look at everything anew. False as of place().
-    bool touch(const Found& found) noexcept { return ShardLock{shards_[found.shard], found.version}.is_held(); }
     const Shard& shard_of(const Found& found) const noexcept { return shards_[found.shard]; }
     /// Gives a slot to a key that was not found.
-    Placed place(const Found& found, const KeyTag& key, const Words& words, std::int64_t expired_before) noexcept;
+    Placed place(const Found& found, const HashedKey& key, const Words& words, std::int64_t expired_before) noexcept;
 
-    /// Frees the key's slot if its state has expired, as a reset one has.
-    void free(const KeyTag& key, std::int64_t expired_before) noexcept;
+    /// Lets go of the key's state, if it has one, expired or not. Those who did not find the key either and are about to
+    /// place it look at everything anew.
+    void forget(const HashedKey& key, std::int64_t now) noexcept;
 
     /// Looks at 64 slots, where the last call left off, for states that have expired, and frees them.
     bool reclaim(std::int64_t expired_before) noexcept;
 
     /// Visits a few slots of the shard; the next call goes on from there.
     template <class Visit>
-    void tidy(const KeyTag& key, Visit visit) noexcept {
+    void tidy(const HashedKey& key, Visit visit) noexcept {
         constexpr std::size_t slots_at_once = 8;
-        const std::size_t shard = (key.owner >> shift_) / max_shard_slots;
+        const std::size_t shard = (key.hash >> shift_) / max_shard_slots;
         const std::size_t first = shards_[shard].next_tidied.fetch_add(slots_at_once, std::memory_order_relaxed);
         for (std::size_t i = 0; i != slots_at_once; ++i) {
             const StateSlot slot = slot_in(shard, (first + i) & last_of(shard));
@@ -125,6 +130,7 @@ private:
     static constexpr std::size_t group = 4;  // slots; with one word: a cache line
     static constexpr std::size_t within_group = group - 1;
     static constexpr std::size_t alignment = 4096;
+    static constexpr bool has_version = StateSlot::version_bits != 0;
 
     struct Entry {
         std::uint64_t tag, check;
@@ -155,17 +161,18 @@ private:
     }
 
     /// Through the home's group first, then the next one, each from the home's place in it.
-    Found probe(std::size_t shard, std::uint64_t version, const KeyTag& key,
+    Found probe(std::size_t shard, std::uint64_t version, const HashedKey& key,
                 std::int64_t expired_before) const noexcept {
         const std::size_t last = last_of(shard);
-        const std::size_t home = key.owner >> shift_ & last;
+        const std::size_t home = key.hash >> shift_ & last;
+        const std::uint64_t tag = tag_of(key.hash);
         Found found{shard, version, {}};
         for (std::size_t passed = 0; passed <= last; passed += group) {
             const std::size_t first = ((home & ~within_group) + passed) & last;
             for (std::size_t i = 0; i != group; ++i) {
                 const StateSlot slot = slot_in(shard, first + ((home & within_group) ^ i));
                 const std::uint64_t owner = slot.owner();
-                if (StateSlot::tag_of(owner) == key.owner && (!has_checks_ || slot.check() == key.check)) {
+                if (StateSlot::tag_of(owner) == tag && (!has_checks_ || slot.check() == key.check)) {
                     found.slot = slot;
                     found.is_known = true;
                     return found;
@@ -198,10 +205,13 @@ private:
         if (!slot.take_if([&](const Words& its) { return Form::expires_at(its.data()) <= expired_before; }, words)) {
             return false;
         }
-        shard.note_missing(Form::expires_at(words.data()), 1);
+        let_go(shard, words, expired_before);
+        return true;
+    }
+    static void let_go(Shard& shard, const Words& words, std::int64_t at) noexcept {
+        shard.note_let_go(at, 1);
         if (Form::expires_at(words.data()) > shard.rebuilt_at) --shard.added;
         Form::destroy(words.data());
-        return true;
     }
     bool free_expired(Shard& shard, StateSlot slot, std::int64_t expired_before) noexcept {
         if (!StateSlot::is_owned(slot.owner()) || !take_expired(shard, slot, expired_before)) return false;
@@ -217,6 +227,7 @@ private:
     std::size_t stride_;  // words of a slot
     std::size_t shard_slots_;
     std::size_t shard_count_;  // like shard_slots_ a power of two
+    int shard_bits_;           // of a hash, the highest; then those of the position within
     int shift_;
     std::unique_ptr<Shard[]> shards_;
     // Apart from the shards, which new keys write to, so that those of a million keys fit the first-level cache.
@@ -227,7 +238,7 @@ private:
 };
 
 template <class Form>
-Placed Table<Form>::place(const Found& found, const KeyTag& key, const Words& words,
+Placed Table<Form>::place(const Found& found, const HashedKey& key, const Words& words,
                           std::int64_t expired_before) noexcept {
     Shard& shard = shards_[found.shard];
     StateSlot slot = found.slot;
@@ -251,18 +262,24 @@ Placed Table<Form>::place(const Found& found, const KeyTag& key, const Words& wo
         if (!count_.add_one()) return Placed::full;
         if (owner == StateSlot::empty) ++shard.used;
     }
-    give(slot, key.owner, key.check, words);
+    give(slot, tag_of(key.hash), key.check, words);
     ++shard.placed;
     ++shard.added;
     return Placed::done;
 }
 
 template <class Form>
-void Table<Form>::free(const KeyTag& key, std::int64_t expired_before) noexcept {
-    const std::size_t index = (key.owner >> shift_) / max_shard_slots;
-    const ShardLock lock{shards_[index]};
+void Table<Form>::forget(const HashedKey& key, std::int64_t now) noexcept {
+    const std::size_t index = (key.hash >> shift_) / max_shard_slots;
+    Shard& shard = shards_[index];
+    const ShardLock lock{shard};
     const Found found = probe(index, 0, key, int64_min);
-    if (found.is_known) free_expired(shards_[index], found.slot, expired_before);
+    if (!found.is_known) return shard.note_let_go(now, 0);
+    // Its time may be later than this thread's, by now.
+    const Words words = found.slot.take();
+    let_go(shard, words, std::max(now, Form::expires_at(words.data())));
+    found.slot.clear(StateSlot::removed);
+    count_.remove(1);
 }
 
 /// Moves the live states, and those that expired since the last time and have room, into as many slots as they need, half
@@ -303,17 +320,15 @@ template <class Form>
     auto room = static_cast<std::int32_t>(
         come_back ? slot_count / 2 - std::min(slot_count / 2, static_cast<std::size_t>(live)) : slot_count / 8);
     std::size_t kept = 0;
-    std::int64_t latest_missing = int64_min;
     for (Entry* entry = entries.get(); entry != entries.get() + count; ++entry) {
         const std::int64_t expiry = Form::expires_at(entry->words.data());
         if (expiry <= now && (expiry <= shard.rebuilt_at || room == 0)) {
-            latest_missing = std::max(latest_missing, expiry);
             Form::destroy(entry->words.data());
             continue;
         }
         if (expiry <= now) --room;
         ++kept;
-        const std::size_t home = entry->tag >> shift_ & (slot_count - 1);
+        const std::size_t home = entry->tag >> (has_version ? 64 - max_shard_bits : shift_) & (slot_count - 1);
         std::size_t at = home;
         for (std::size_t step = 1; slot_in(index, at).owner() != StateSlot::empty; ++step) {
             at =
@@ -321,7 +336,7 @@ template <class Form>
         }
         give(slot_in(index, at), entry->tag, entry->check, entry->words);
     }
-    shard.note_missing(latest_missing, count - kept);
+    if (count != kept) shard.note_let_go(now, count - kept);
     count_.remove(count - kept);
     shard.rebuilt_at = now;
     shard.used = static_cast<std::uint32_t>(kept);
