@@ -222,18 +222,30 @@ private:
         return decision;
     }
 
-    /// The usual case: consumes from a known key's state, in the slot where a probe begins.
+    /// The usual case: consumes from a known key's state, in one of the two slots where a probe begins.
     [[gnu::always_inline]] Decision try_in_place(const Request<P>& request, const Place& place,
                                                  const std::chrono::nanoseconds& now, bool& is_decided) const noexcept {
         if constexpr (Packed::words != 0) {
-            const detail::Slot<Packed::words> slot{place.home};
+            const auto& table = shared_->packed.own;
+            const std::uint64_t tag = table.tag_of(place.hash);
+            detail::Slot<Packed::words> slot{place.home};
             typename detail::Slot<Packed::words>::Seen seen;
-            const std::uint64_t tag = shared_->packed.own.tag_of(place.hash);
-            if (is_plain_consumption(request) && is_packed(request.scope.policy) &&
-                !shared_->options.wide_fingerprints && slot.read(tag, seen)) [[likely]]
-                return step_slot(slot, tag, seen, Consume{request, now}, is_decided);
+            if (is_plain_consumption(request) && is_packed(request.scope.policy)) [[likely]] {
+                bool is_known = slot.read(tag, seen);
+                if (!is_known) [[unlikely]] {
+                    slot = table.beside(slot, place.hash);
+                    is_known = slot.read(tag, seen);
+                }
+                if (is_known && (!shared_->options.wide_fingerprints ||
+                                 is_check(slot.check(), request.scope.id, request.key))) [[likely]]
+                    return step_slot(slot, tag, seen, Consume{request, now}, is_decided);
+            }
         }
         return Decision{};
+    }
+
+    [[gnu::noinline]] bool is_check(std::uint64_t check, std::uint64_t scope_id, std::string_view key) const noexcept {
+        return check == shared_->check_hash(scope_id, key);
     }
 
     /// Whether a denial does not end by now, if the clock is read again; false also of one that was left undone.
@@ -255,10 +267,39 @@ private:
         std::uint64_t taken = 0;
         if (!is_plain_consumption(request)) {
             operate_anywhere(request, hash, time, decision, taken);
-        } else {
-            apply(request, hashed(request, hash), time, ConsumeState{request}, decision);
+            return decision;
         }
+        const HashedKey known_by = hashed(request, hash);
+        if constexpr (Packed::words != 0) {
+            if (is_packed(request.scope.policy) && consume_in_words(request, known_by, time, decision)) [[likely]]
+                return decision;
+        }
+        apply(request, known_by, time, ConsumeState{request}, decision);
         return decision;
+    }
+
+    /// Consumes in the words of a slot: the key's, wherever it is, or one that it gets. False where that takes more than one
+    /// attempt, or further looks at the clock.
+    [[gnu::always_inline]] bool consume_in_words(const Request<P>& request, const HashedKey& key, Time& time,
+                                                 Decision& decision) const noexcept {
+        const P& policy = request.scope.policy;
+        auto& table = shared_->packed.own;
+        const std::int64_t expired_before = time.expired_before().count();
+        const auto found = table.find(key, expired_before);
+        std::chrono::nanoseconds now = time.now();
+        if (found.is_known) {
+            const std::uint64_t tag = table.tag_of(key.hash);
+            typename detail::Slot<Packed::words>::Seen seen;
+            bool is_decided = false;
+            if (!found.slot.read(tag, seen)) return false;
+            decision = step_slot(found.slot, tag, seen, Consume{request, now}, is_decided);
+            return is_decided && (decision.allowed || decision.retry_after > Time::short_wait);
+        }
+        if (table.has_let_go(found, expired_before)) return false;
+        typename detail::Slot<Packed::words>::Words words;
+        Packed::save(policy, State{}, words.data());
+        decision = Packed::step(policy, words, now, request.units);
+        return decision.allowed && table.place(found, key, words, expired_before) == Placed::done;
     }
 
     [[gnu::noinline]] void operate_anywhere(const Request<P>& request, std::uint64_t hash, Time& time,

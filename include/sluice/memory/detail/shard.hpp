@@ -47,24 +47,20 @@ struct alignas(64) Shard {
     std::atomic<std::int64_t> let_go_at{int64_min};
     std::atomic<std::uint64_t> reclaimed{0};
     std::atomic<std::size_t> next_tidied{0};
-    // The rest is guarded by the lock. "Since" and "then": when it was last rebuilt.
-    std::int64_t rebuilt_at = int64_min;
-    std::uint32_t used = 0;    // slots that are not empty
-    std::uint32_t placed = 0;  // since
-    std::int32_t added = 0;    // since, less those that went after they had been live then, or were added since
-    std::int32_t live = 0;     // then
+    // Written under the lock. States that had expired when the generation began, and have not been asked for since, go when
+    // it ends; until then they are not taken over, so that it is known exactly how many of them came back.
+    std::atomic<std::int64_t> generation_began{int64_min};
+    std::atomic<std::uint32_t> used{0};  // slots that are not empty
+    std::uint32_t placed = 0;            // since it was last rebuilt
+    std::uint32_t age = 0;               // of the generation then, in placements
+    std::uint32_t kept = 0;              // that had expired when it began, less those that were freed since
 
     void note_let_go(std::int64_t at, std::size_t states) noexcept {
         if (at > let_go_at.load(std::memory_order_relaxed)) let_go_at.store(at, std::memory_order_relaxed);
         reclaimed.store(reclaimed.load(std::memory_order_relaxed) + states, std::memory_order_relaxed);
     }
-    /// Time to rebuild, now and then, to get rid of what has expired: after as many placements as there are slots, so that
-    /// it costs each of them little; of a shard that cannot shrink, later.
-    bool is_due(std::size_t slot_count, bool can_shrink) const noexcept {
-        return placed >= (can_shrink ? slot_count : 4 * slot_count);
-    }
     bool is_crowded(std::size_t slot_count, bool can_grow) const noexcept {
-        return used >= (can_grow ? slot_count / 4 * 3 : slot_count - slot_count / 16);
+        return used.load(std::memory_order_relaxed) >= (can_grow ? slot_count / 4 * 3 : slot_count - slot_count / 16);
     }
 };
 

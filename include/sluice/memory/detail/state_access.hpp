@@ -42,7 +42,7 @@ public:
             } else {
                 // Others may have gone on since this thread read its clock, and have let go of the state: it had expired, or
                 // was reset.
-                if (expired_before < table.shard_of(found).let_go_at.load(std::memory_order_relaxed)) time.refresh();
+                if (table.has_let_go(found, expired_before)) time.refresh();
                 State state{};
                 if (!step_with_memory(request, state, time, [&] { decision = step(state, time.now()); }))
                     return Placed::no_memory;

@@ -26,9 +26,9 @@ namespace sluice::detail {
 /// All shards lie in one reservation of address space that is large enough for all keys; the system gives pages as shards
 /// grow and takes them back. Addresses never change, so nothing has to outlive a reader, and a shard is rebuilt in place.
 ///
-/// States that have expired stay while there is room, so that a key which comes back finds its slot: those that expired
-/// since the shard was last rebuilt, up to half of the slots. A shard grows for them only if some of its keys did come back
-/// since: a flood of keys that come once leaves it small.
+/// States that have expired stay while there is room, so that a key which comes back finds its slot: new keys get empty slots
+/// up to half of them, then those of states that expired since the shard was last rebuilt. It grows for expired states only
+/// if some of those that it kept last time did come back: a flood of keys that come once leaves it small.
 template <class Form>
 class Table {
 public:
@@ -39,7 +39,7 @@ public:
     struct Found {
         std::size_t shard;
         std::uint64_t version;  // of the shard while it was searched
-        StateSlot slot;         // the key's, or one that it could have, if there is one
+        StateSlot slot;         // the key's, or the one that it can have, if there is one
         bool is_known = false;
     };
 
@@ -47,6 +47,8 @@ public:
     static constexpr std::size_t max_shard_slots = std::size_t{1}
                                                    << max_shard_bits;  // rebuilt in some 70,000 instructions
     static constexpr std::size_t min_shard_slots = 128;
+    static constexpr std::size_t generation_length =
+        max_shard_slots;  // placements, so that rebuilding costs each little
 
     /// `has_checks`: keys are told apart by HashedKey::check, too.
     Table(KeyCount& count, bool has_checks)
@@ -82,7 +84,12 @@ public:
         return slot_at(index & mask_of(index / max_shard_slots));
     }
 
-    /// Looks for the key, and for a slot that it can have: the first whose state expired before, or that is free.
+    /// The second slot of a probe, after home().
+    [[gnu::always_inline]] StateSlot beside(StateSlot home, std::uint64_t hash) const noexcept {
+        return StateSlot{(hash >> shift_) % 2 == 0 ? home.words() + stride_ : home.words() - stride_};
+    }
+
+    /// Looks for the key, and for a slot that it can have.
     Found find(const HashedKey& key, std::int64_t expired_before) const noexcept {
         const std::size_t shard = (key.hash >> shift_) / max_shard_slots;
         for (Backoff backoff;; backoff.wait()) {
@@ -97,7 +104,10 @@ public:
         return StateSlot::tag_of(slot.owner()) == tag_of(key.hash) && (!has_checks_ || slot.check() == key.check);
     }
 
-    const Shard& shard_of(const Found& found) const noexcept { return shards_[found.shard]; }
+    /// Whether states were let go of later than this, so that who read the clock then may have missed one.
+    bool has_let_go(const Found& found, std::int64_t after) const noexcept {
+        return after < shards_[found.shard].let_go_at.load(std::memory_order_relaxed);
+    }
     /// Gives a slot to a key that was not found.
     Placed place(const Found& found, const HashedKey& key, const Words& words, std::int64_t expired_before) noexcept;
 
@@ -134,6 +144,7 @@ private:
 
     struct Entry {
         std::uint64_t tag, check;
+        std::int64_t expiry;
         Words words;
     };
     struct Free {
@@ -161,26 +172,37 @@ private:
     }
 
     /// Through the home's group first, then the next one, each from the home's place in it.
-    Found probe(std::size_t shard, std::uint64_t version, const HashedKey& key,
+    Found probe(std::size_t index, std::uint64_t version, const HashedKey& key,
                 std::int64_t expired_before) const noexcept {
-        const std::size_t last = last_of(shard);
+        const std::size_t last = last_of(index);
         const std::size_t home = key.hash >> shift_ & last;
         const std::uint64_t tag = tag_of(key.hash);
-        Found found{shard, version, {}};
+        const bool is_full = count_.now() >= count_.most();
+        const bool prefers_empty = shards_[index].used.load(std::memory_order_relaxed) <= last / 2 && !is_full;
+        const std::int64_t kept_until =
+            is_full ? int64_min : shards_[index].generation_began.load(std::memory_order_relaxed);
+        Found found{index, version, {}};
         for (std::size_t passed = 0; passed <= last; passed += group) {
-            const std::size_t first = ((home & ~within_group) + passed) & last;
+            Word* const first = slot_in(index, ((home & ~within_group) + passed) & last).words();
             for (std::size_t i = 0; i != group; ++i) {
-                const StateSlot slot = slot_in(shard, first + ((home & within_group) ^ i));
+                const StateSlot slot{first + ((home & within_group) ^ i) * stride_};
                 const std::uint64_t owner = slot.owner();
                 if (StateSlot::tag_of(owner) == tag && (!has_checks_ || slot.check() == key.check)) {
                     found.slot = slot;
                     found.is_known = true;
                     return found;
                 }
-                if (!found.slot && (!StateSlot::is_owned(owner) || expiry_of(slot, owner) <= expired_before)) {
-                    found.slot = slot;
+                if (owner == StateSlot::empty) {
+                    if (!found.slot) found.slot = slot;
+                    return found;
                 }
-                if (owner == StateSlot::empty) return found;
+                if (found.slot) continue;
+                if (owner == StateSlot::removed) {
+                    found.slot = slot;
+                } else if (!prefers_empty) {
+                    const std::int64_t expiry = expiry_of(slot, owner);
+                    if (expiry <= expired_before && expiry > kept_until) found.slot = slot;
+                }
             }
         }
         return found;
@@ -188,7 +210,8 @@ private:
 
     template <class Visit>
     void for_each_owned(std::size_t shard, Visit visit) noexcept {
-        for (std::size_t i = 0; i <= last_of(shard); ++i) {
+        const std::size_t last = last_of(shard);
+        for (std::size_t i = 0; i <= last; ++i) {
             const StateSlot slot = slot_in(shard, i);
             if (StateSlot::is_owned(slot.owner())) visit(slot);
         }
@@ -210,7 +233,8 @@ private:
     }
     static void let_go(Shard& shard, const Words& words, std::int64_t at) noexcept {
         shard.note_let_go(at, 1);
-        if (Form::expires_at(words.data()) > shard.rebuilt_at) --shard.added;
+        if (shard.kept != 0 && Form::expires_at(words.data()) <= shard.generation_began.load(std::memory_order_relaxed))
+            --shard.kept;
         Form::destroy(words.data());
     }
     bool free_expired(Shard& shard, StateSlot slot, std::int64_t expired_before) noexcept {
@@ -248,8 +272,7 @@ Placed Table<Form>::place(const Found& found, const HashedKey& key, const Words&
     if (!lock.is_held()) return Placed::changed;
     const std::size_t slot_count = last_of(found.shard) + 1;
     const bool takes_empty = !slot || slot.owner() == StateSlot::empty;
-    if (shard.is_due(slot_count, slot_count > min_shard_slots) ||
-        (takes_empty && shard.is_crowded(slot_count, slot_count != shard_slots_))) {
+    if (shard.placed >= 2 * slot_count || (takes_empty && shard.is_crowded(slot_count, slot_count != shard_slots_))) {
         // Without memory for the move, a shard that is not quite full goes on as it is.
         if (!rebuild(found.shard, expired_before) && !slot) return Placed::no_memory;
         slot = probe(found.shard, 0, key, expired_before).slot;
@@ -260,11 +283,11 @@ Placed Table<Form>::place(const Found& found, const HashedKey& key, const Words&
         if (!take_expired(shard, slot, expired_before)) return Placed::changed;  // its key has come back
     } else {
         if (!count_.add_one()) return Placed::full;
-        if (owner == StateSlot::empty) ++shard.used;
+        if (owner == StateSlot::empty)
+            shard.used.store(shard.used.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
     give(slot, tag_of(key.hash), key.check, words);
     ++shard.placed;
-    ++shard.added;
     return Placed::done;
 }
 
@@ -282,30 +305,31 @@ void Table<Form>::forget(const HashedKey& key, std::int64_t now) noexcept {
     count_.remove(1);
 }
 
-/// Moves the live states, and those that expired since the last time and have room, into as many slots as they need, half
-/// full at most. False without memory for the move.
+/// Moves the live states into as many slots as they need, half full at most. Those that expired in this generation go; where
+/// it ends, they stay as far as there is room, and those that had expired before go. False without memory for the move.
 template <class Form>
 [[gnu::noinline]] bool Table<Form>::rebuild(std::size_t index, std::int64_t now) noexcept {
     Shard& shard = shards_[index];
-    const std::unique_ptr<Entry[]> entries{new (std::nothrow) Entry[shard.used]};
+    const std::int64_t began = shard.generation_began.load(std::memory_order_relaxed);
+    const std::unique_ptr<Entry[]> entries{new (std::nothrow) Entry[shard.used.load(std::memory_order_relaxed)]};
     if (!entries) return false;
     const std::size_t old_slots = last_of(index) + 1;
 
-    std::size_t count = 0;
-    std::int32_t live = 0, recent = 0;  // recent: live, or expired since
+    std::size_t count = 0, live = 0, old = 0;
     for_each_owned(index, [&](StateSlot slot) {
         Entry& entry = entries[count++];
         entry.tag = StateSlot::tag_of(slot.owner());
         if (has_checks_) entry.check = slot.check();
         entry.words = slot.take();
-        const std::int64_t expiry = Form::expires_at(entry.words.data());
-        live += expiry > now ? 1 : 0;
-        recent += expiry > shard.rebuilt_at ? 1 : 0;
+        entry.expiry = Form::expires_at(entry.words.data());
+        live += entry.expiry > now ? 1 : 0;
+        old += entry.expiry <= began ? 1 : 0;
     });
-    // Of the recent, those that had expired then and were asked for since: neither added nor live then.
-    const std::int32_t back = recent - shard.added - shard.live;
-    const bool come_back = back > 0 && back * 32 >= recent;
-    const auto wanted = static_cast<std::size_t>(come_back ? std::max(recent, live) : live);
+    // One in 32 is enough to make room for those that may come back.
+    const std::size_t back = shard.kept - std::min<std::size_t>(shard.kept, old);
+    const bool come_back = back != 0 && back * 32 >= shard.kept;
+    const bool ends = come_back || shard.kept == 0 || shard.age + shard.placed >= generation_length;
+    const std::size_t wanted = come_back ? (count - old) / 4 * 5 : ends ? live : std::max(live, old_slots / 2 - 1);
     std::size_t slot_count = std::min(min_shard_slots, shard_slots_);
     while (slot_count < shard_slots_ && wanted + 1 > slot_count / 2) slot_count *= 2;
 
@@ -317,16 +341,17 @@ template <class Form>
     set_last(index, slot_count - 1);
 
     // Without any that came back, a few stay, to see whether they do.
-    auto room = static_cast<std::int32_t>(
-        come_back ? slot_count / 2 - std::min(slot_count / 2, static_cast<std::size_t>(live)) : slot_count / 8);
-    std::size_t kept = 0;
+    const std::size_t most = come_back ? slot_count / 2 - std::min(slot_count / 2, live) : slot_count / 16;
+    std::size_t room = ends ? most : old, kept = 0;
     for (Entry* entry = entries.get(); entry != entries.get() + count; ++entry) {
-        const std::int64_t expiry = Form::expires_at(entry->words.data());
-        if (expiry <= now && (expiry <= shard.rebuilt_at || room == 0)) {
-            Form::destroy(entry->words.data());
-            continue;
+        if (entry->expiry <= now) {
+            const bool is_old = entry->expiry <= began;
+            if (is_old == ends || room == 0) {
+                Form::destroy(entry->words.data());
+                continue;
+            }
+            --room;
         }
-        if (expiry <= now) --room;
         ++kept;
         const std::size_t home = entry->tag >> (has_version ? 64 - max_shard_bits : shift_) & (slot_count - 1);
         std::size_t at = home;
@@ -338,11 +363,12 @@ template <class Form>
     }
     if (count != kept) shard.note_let_go(now, count - kept);
     count_.remove(count - kept);
-    shard.rebuilt_at = now;
-    shard.used = static_cast<std::uint32_t>(kept);
-    shard.live = live;
+    shard.used.store(static_cast<std::uint32_t>(kept), std::memory_order_relaxed);
+    shard.age = ends ? 0 : shard.age + shard.placed;
     shard.placed = 0;
-    shard.added = 0;
+    if (!ends) return true;
+    shard.generation_began.store(now, std::memory_order_relaxed);
+    shard.kept = static_cast<std::uint32_t>(kept - live);
     return true;
 }
 
