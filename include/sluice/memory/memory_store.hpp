@@ -138,20 +138,6 @@ private:
     using HashedKey = detail::HashedKey;
     using Placed = detail::Placed;
 
-    /// The table of a form, and that of the states that new keys share while the store is full.
-    template <class Form>
-    struct Tables {
-        Tables(detail::KeyCount& keys, detail::KeyCount& overflow_keys, bool has_checks)
-            : own(keys, has_checks), overflow(overflow_keys, has_checks) {}
-        std::uint64_t reclaimed() const noexcept { return own.reclaimed() + overflow.reclaimed(); }
-
-        detail::Table<Form> own, overflow;
-    };
-    struct NoTables {
-        NoTables(detail::KeyCount&, detail::KeyCount&, bool) noexcept {}
-        static std::uint64_t reclaimed() noexcept { return 0; }
-    };
-
     struct Shared {
         explicit Shared(const MemoryOptions& its)
             : options(its), keys(its.max_keys), overflow_keys(std::clamp<std::size_t>(its.max_keys / 64, 1, 64)),
@@ -160,8 +146,8 @@ private:
         MemoryOptions options;
         detail::KeyHash hash, check_hash;
         detail::KeyCount keys, overflow_keys;
-        std::conditional_t<Packed::words != 0, Tables<Packed>, NoTables> packed;
-        std::conditional_t<Packed::always_fits, NoTables, Tables<Plain>> plain;
+        std::conditional_t<Packed::words != 0, detail::Tables<Packed>, detail::NoTables> packed;
+        std::conditional_t<Packed::always_fits, detail::NoTables, detail::Tables<Plain>> plain;
         std::atomic<std::uint64_t> overflowed{0};
     };
 
@@ -332,7 +318,7 @@ private:
     }
 
     template <class Form, class Step>
-    void apply_in(Tables<Form>& tables, const Request<P>& request, HashedKey key, Time& time, Step step,
+    void apply_in(detail::Tables<Form>& tables, const Request<P>& request, HashedKey key, Time& time, Step step,
                   Decision& decision) const noexcept {
         bool has_reclaimed = false;
         for (detail::Table<Form>* table = &tables.own;;) {

@@ -5,13 +5,41 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
 
 #if __has_include(<sys/mman.h>)
 #include <sys/mman.h>
 #include <unistd.h>
 #endif
 
+#include <sluice/detail/exceptions.hpp>
+
 namespace sluice::detail {
+
+/// So many words, all 0, the first at the start of a page; from the system, and not touched, where they are many. Throws
+/// std::bad_alloc.
+class ZeroedWords {
+public:
+    using Word = std::atomic<std::uint64_t>;
+
+    explicit ZeroedWords(std::size_t count) : memory_(std::calloc(count * sizeof(Word) + page_size, 1)) {
+        if (!memory_) throw_or_abort(std::bad_alloc{});
+        const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
+        first_ =
+            reinterpret_cast<Word*>(static_cast<unsigned char*>(memory_.get()) + (page_size - address % page_size));
+    }
+    Word* operator+(std::size_t index) const noexcept { return first_ + index; }
+
+private:
+    static constexpr std::size_t page_size = 4096;
+    struct Free {
+        void operator()(void* memory) const noexcept { std::free(memory); }
+    };
+    std::unique_ptr<void, Free> memory_;
+    Word* first_ = nullptr;
+};
 
 /// Tells the system that what whole pages within [begin, begin + size) hold is not needed any more; they stay
 /// addressable. Where this is not possible they stay in use, which costs memory and nothing else.

@@ -2,6 +2,7 @@
 #ifndef SLUICE_MEMORY_DETAIL_SHARD_HPP
 #define SLUICE_MEMORY_DETAIL_SHARD_HPP
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -40,27 +41,71 @@ struct HashedKey {
 
 enum class Placed { done, changed, full, no_memory };
 
+/// What a shard held when it was about to be rebuilt, and what is to become of it.
+struct Census {
+    std::size_t all = 0, live = 0;
+    std::size_t old = 0;  // had expired when the generation began
+};
+struct Plan {
+    std::size_t slots;  // half full at most
+    std::size_t room;   // for expired states
+    bool ends;          // the generation: the old ones go, and those that expired since stay; else the other way round
+};
+
 /// A part of a table that is locked and rebuilt by itself.
+///
+/// States that have expired stay while there is room, so that a key which comes back finds its slot. Those that had expired
+/// when a generation began stay until it ends and are not taken over, so that it is known exactly how many of them came
+/// back. One in 32 is enough to make room for all; without, a shard is as small as its live states allow.
 struct alignas(64) Shard {
+    static constexpr std::size_t min_slots = 128;
+    static constexpr std::size_t generation_length = 2048;  // in placements
+
     std::atomic<std::uint64_t> version{0};  // odd: locked
-    // Who read the clock before and does not find a state may have missed it: reads again.
+    // Who read the clock before, and does not find a state, may have missed it: reads again.
     std::atomic<std::int64_t> let_go_at{int64_min};
     std::atomic<std::uint64_t> reclaimed{0};
     std::atomic<std::size_t> next_tidied{0};
-    // Written under the lock. States that had expired when the generation began, and have not been asked for since, go when
-    // it ends; until then they are not taken over, so that it is known exactly how many of them came back.
+    // Written under the lock.
     std::atomic<std::int64_t> generation_began{int64_min};
     std::atomic<std::uint32_t> used{0};  // slots that are not empty
     std::uint32_t placed = 0;            // since it was last rebuilt
     std::uint32_t age = 0;               // of the generation then, in placements
-    std::uint32_t kept = 0;              // that had expired when it began, less those that were freed since
+    std::uint32_t kept = 0;              // expired states, when it began, less those that were freed since
+
+    std::size_t used_now() const noexcept { return used.load(std::memory_order_relaxed); }
+    void count_used(std::size_t slots) noexcept {
+        used.store(static_cast<std::uint32_t>(slots), std::memory_order_relaxed);
+    }
+    std::int64_t began() const noexcept { return generation_began.load(std::memory_order_relaxed); }
 
     void note_let_go(std::int64_t at, std::size_t states) noexcept {
         if (at > let_go_at.load(std::memory_order_relaxed)) let_go_at.store(at, std::memory_order_relaxed);
         reclaimed.store(reclaimed.load(std::memory_order_relaxed) + states, std::memory_order_relaxed);
     }
-    bool is_crowded(std::size_t slot_count, bool can_grow) const noexcept {
-        return used.load(std::memory_order_relaxed) >= (can_grow ? slot_count / 4 * 3 : slot_count - slot_count / 16);
+
+    Plan plan(const Census& census, std::size_t slots, std::size_t max_slots) noexcept {
+        const std::size_t back = kept - std::min<std::size_t>(kept, census.old);
+        const bool come_back = back != 0 && back * 32 >= kept;
+        const bool ends = come_back || kept == 0 || age + placed >= generation_length;
+        const std::size_t wanted = come_back ? (census.all - census.old) / 4 * 5
+                                   : ends    ? census.live
+                                             : std::max(census.live, slots / 2 - 1);
+        Plan plan{std::min(min_slots, max_slots), 0, ends};
+        while (plan.slots < max_slots && wanted + 1 > plan.slots / 2) plan.slots *= 2;
+        // Without any that came back, a few stay, to see whether they do.
+        plan.room = std::min(plan.slots / 2 - std::min(plan.slots / 2, census.live), !ends       ? census.old
+                                                                                     : come_back ? census.all
+                                                                                                 : plan.slots / 16);
+        return plan;
+    }
+    void note_rebuilt(const Plan& plan, std::size_t states, const Census& census, std::int64_t now) noexcept {
+        count_used(states);
+        age = plan.ends ? 0 : age + placed;
+        placed = 0;
+        const auto expired = static_cast<std::uint32_t>(states - census.live);
+        kept = plan.ends ? expired : kept - std::min(kept, static_cast<std::uint32_t>(census.old) - expired);
+        if (plan.ends) generation_began.store(now, std::memory_order_relaxed);
     }
 };
 

@@ -7,11 +7,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
-#include <sluice/detail/exceptions.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/memory/detail/pages.hpp>
 #include <sluice/memory/detail/shard.hpp>
@@ -25,10 +23,6 @@ namespace sluice::detail {
 ///
 /// All shards lie in one reservation of address space that is large enough for all keys; the system gives pages as shards
 /// grow and takes them back. Addresses never change, so nothing has to outlive a reader, and a shard is rebuilt in place.
-///
-/// States that have expired stay while there is room, so that a key which comes back finds its slot: new keys get empty slots
-/// up to half of them, then those of states that expired since the shard was last rebuilt. It grows for expired states only
-/// if some of those that it kept last time did come back: a flood of keys that come once leaves it small.
 template <class Form>
 class Table {
 public:
@@ -44,11 +38,7 @@ public:
     };
 
     static constexpr int max_shard_bits = 11;
-    static constexpr std::size_t max_shard_slots = std::size_t{1}
-                                                   << max_shard_bits;  // rebuilt in some 70,000 instructions
-    static constexpr std::size_t min_shard_slots = 128;
-    static constexpr std::size_t generation_length =
-        max_shard_slots;  // placements, so that rebuilding costs each little
+    static constexpr std::size_t max_shard_slots = std::size_t{1} << max_shard_bits;  // rebuilt in 150,000 instructions
 
     /// `has_checks`: keys are told apart by HashedKey::check, too.
     Table(KeyCount& count, bool has_checks)
@@ -57,16 +47,9 @@ public:
           shard_count_(slots_for(count.most()) / shard_slots_), shard_bits_(std::countr_zero(shard_count_)),
           shift_(64 - shard_bits_ - max_shard_bits), shards_(std::make_unique<Shard[]>(shard_count_)),
           masks_(std::make_unique<std::atomic<std::int32_t>[]>(shard_count_)),
-          memory_(std::calloc(shard_count_ * shard_slots_ * stride_ * sizeof(Word) + alignment, 1)) {
-        if (!memory_) throw_or_abort(std::bad_alloc{});
-        // All zeros, which is an empty slot; from the system, and not touched, where it is large.
-        const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
-        words_ =
-            reinterpret_cast<Word*>(static_cast<unsigned char*>(memory_.get()) + (alignment - address % alignment));
-        for (std::size_t i = 0; i != shard_count_; ++i) set_last(i, std::min(min_shard_slots, shard_slots_) - 1);
+          words_(shard_count_ * shard_slots_ * stride_) {
+        for (std::size_t i = 0; i != shard_count_; ++i) set_last(i, std::min(Shard::min_slots, shard_slots_) - 1);
     }
-    Table(const Table&) = delete;
-    Table& operator=(const Table&) = delete;
     ~Table() {
         for (std::size_t i = 0; i != shard_count_; ++i) {
             for_each_owned(i, [](StateSlot slot) { Form::destroy(slot.peek(slot.owner()).data()); });
@@ -91,7 +74,7 @@ public:
 
     /// Looks for the key, and for a slot that it can have.
     Found find(const HashedKey& key, std::int64_t expired_before) const noexcept {
-        const std::size_t shard = (key.hash >> shift_) / max_shard_slots;
+        const std::size_t shard = shard_index(key);
         for (Backoff backoff;; backoff.wait()) {
             const std::uint64_t version = shards_[shard].version.load(std::memory_order_acquire);
             const Found found = probe(shard, version, key, expired_before);
@@ -122,7 +105,7 @@ public:
     template <class Visit>
     void tidy(const HashedKey& key, Visit visit) noexcept {
         constexpr std::size_t slots_at_once = 8;
-        const std::size_t shard = (key.hash >> shift_) / max_shard_slots;
+        const std::size_t shard = shard_index(key);
         const std::size_t first = shards_[shard].next_tidied.fetch_add(slots_at_once, std::memory_order_relaxed);
         for (std::size_t i = 0; i != slots_at_once; ++i) {
             const StateSlot slot = slot_in(shard, (first + i) & last_of(shard));
@@ -139,16 +122,12 @@ public:
 private:
     static constexpr std::size_t group = 4;  // slots; with one word: a cache line
     static constexpr std::size_t within_group = group - 1;
-    static constexpr std::size_t alignment = 4096;
     static constexpr bool has_version = StateSlot::version_bits != 0;
 
     struct Entry {
         std::uint64_t tag, check;
         std::int64_t expiry;
         Words words;
-    };
-    struct Free {
-        void operator()(void* memory) const noexcept { std::free(memory); }
     };
 
     static std::size_t slots_for(std::size_t max_keys) noexcept {
@@ -158,6 +137,7 @@ private:
     StateSlot slot_in(std::size_t shard, std::size_t index) const noexcept {
         return slot_at(shard * max_shard_slots + index);
     }
+    std::size_t shard_index(const HashedKey& key) const noexcept { return (key.hash >> shift_) / max_shard_slots; }
     // A mask keeps the number of the shard and what its size allows for of the position within: it extends its sign.
     std::size_t mask_of(std::size_t shard) const noexcept {
         return static_cast<std::size_t>(masks_[shard].load(std::memory_order_relaxed));
@@ -171,16 +151,15 @@ private:
         return Form::expires_at(slot.peek(owner).data());
     }
 
-    /// Through the home's group first, then the next one, each from the home's place in it.
-    Found probe(std::size_t index, std::uint64_t version, const HashedKey& key,
-                std::int64_t expired_before) const noexcept {
+    /// Through the home's group first, then the next one, each from the home's place in it. `takes_any`: of all states that
+    /// have expired, rather than an empty slot.
+    Found probe(std::size_t index, std::uint64_t version, const HashedKey& key, std::int64_t expired_before,
+                bool takes_any = false) const noexcept {
         const std::size_t last = last_of(index);
         const std::size_t home = key.hash >> shift_ & last;
         const std::uint64_t tag = tag_of(key.hash);
-        const bool is_full = count_.now() >= count_.most();
-        const bool prefers_empty = shards_[index].used.load(std::memory_order_relaxed) <= last / 2 && !is_full;
-        const std::int64_t kept_until =
-            is_full ? int64_min : shards_[index].generation_began.load(std::memory_order_relaxed);
+        const bool prefers_empty = !takes_any && shards_[index].used_now() <= last / 2;
+        const std::int64_t kept_until = takes_any ? int64_min : shards_[index].began();
         Found found{index, version, {}};
         for (std::size_t passed = 0; passed <= last; passed += group) {
             Word* const first = slot_in(index, ((home & ~within_group) + passed) & last).words();
@@ -197,9 +176,9 @@ private:
                     return found;
                 }
                 if (found.slot) continue;
-                if (owner == StateSlot::removed) {
+                if (owner == StateSlot::removed && !takes_any) {
                     found.slot = slot;
-                } else if (!prefers_empty) {
+                } else if (!prefers_empty && owner != StateSlot::removed) {
                     const std::int64_t expiry = expiry_of(slot, owner);
                     if (expiry <= expired_before && expiry > kept_until) found.slot = slot;
                 }
@@ -233,8 +212,7 @@ private:
     }
     static void let_go(Shard& shard, const Words& words, std::int64_t at) noexcept {
         shard.note_let_go(at, 1);
-        if (shard.kept != 0 && Form::expires_at(words.data()) <= shard.generation_began.load(std::memory_order_relaxed))
-            --shard.kept;
+        if (shard.kept != 0 && Form::expires_at(words.data()) <= shard.began()) --shard.kept;
         Form::destroy(words.data());
     }
     bool free_expired(Shard& shard, StateSlot slot, std::int64_t expired_before) noexcept {
@@ -256,8 +234,7 @@ private:
     std::unique_ptr<Shard[]> shards_;
     // Apart from the shards, which new keys write to, so that those of a million keys fit the first-level cache.
     std::unique_ptr<std::atomic<std::int32_t>[]> masks_;
-    std::unique_ptr<void, Free> memory_;
-    Word* words_ = nullptr;
+    ZeroedWords words_;
     alignas(64) std::atomic<std::size_t> next_reclaimed_{0};
 };
 
@@ -266,16 +243,20 @@ Placed Table<Form>::place(const Found& found, const HashedKey& key, const Words&
                           std::int64_t expired_before) noexcept {
     Shard& shard = shards_[found.shard];
     StateSlot slot = found.slot;
-    if ((!slot || !StateSlot::is_owned(slot.owner())) && count_.now() >= count_.most())
-        return Placed::full;  // without writing anything
+    const bool is_full = count_.now() >= count_.most();
+    if (is_full && (!slot || !StateSlot::is_owned(slot.owner()))) {
+        slot = probe(found.shard, 0, key, expired_before, true).slot;
+        if (!slot || !StateSlot::is_owned(slot.owner())) return Placed::full;  // without writing anything
+    }
     const ShardLock lock{shard, found.version};
     if (!lock.is_held()) return Placed::changed;
     const std::size_t slot_count = last_of(found.shard) + 1;
+    const std::size_t most_used = slot_count == shard_slots_ ? slot_count / 16 * 15 : slot_count / 4 * 3;
     const bool takes_empty = !slot || slot.owner() == StateSlot::empty;
-    if (shard.placed >= 2 * slot_count || (takes_empty && shard.is_crowded(slot_count, slot_count != shard_slots_))) {
+    if (shard.placed >= 2 * slot_count || (takes_empty && shard.used_now() >= most_used)) {
         // Without memory for the move, a shard that is not quite full goes on as it is.
         if (!rebuild(found.shard, expired_before) && !slot) return Placed::no_memory;
-        slot = probe(found.shard, 0, key, expired_before).slot;
+        slot = probe(found.shard, 0, key, expired_before, is_full).slot;
     }
     if (!slot) return Placed::full;
     const std::uint64_t owner = slot.owner();
@@ -283,8 +264,7 @@ Placed Table<Form>::place(const Found& found, const HashedKey& key, const Words&
         if (!take_expired(shard, slot, expired_before)) return Placed::changed;  // its key has come back
     } else {
         if (!count_.add_one()) return Placed::full;
-        if (owner == StateSlot::empty)
-            shard.used.store(shard.used.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        if (owner == StateSlot::empty) shard.count_used(shard.used_now() + 1);
     }
     give(slot, tag_of(key.hash), key.check, words);
     ++shard.placed;
@@ -293,7 +273,7 @@ Placed Table<Form>::place(const Found& found, const HashedKey& key, const Words&
 
 template <class Form>
 void Table<Form>::forget(const HashedKey& key, std::int64_t now) noexcept {
-    const std::size_t index = (key.hash >> shift_) / max_shard_slots;
+    const std::size_t index = shard_index(key);
     Shard& shard = shards_[index];
     const ShardLock lock{shard};
     const Found found = probe(index, 0, key, int64_min);
@@ -305,70 +285,57 @@ void Table<Form>::forget(const HashedKey& key, std::int64_t now) noexcept {
     count_.remove(1);
 }
 
-/// Moves the live states into as many slots as they need, half full at most. Those that expired in this generation go; where
-/// it ends, they stay as far as there is room, and those that had expired before go. False without memory for the move.
+/// Moves the live states and some that have expired, see Shard, into as many slots as they need, half full at most. False
+/// without memory for the move.
 template <class Form>
 [[gnu::noinline]] bool Table<Form>::rebuild(std::size_t index, std::int64_t now) noexcept {
     Shard& shard = shards_[index];
-    const std::int64_t began = shard.generation_began.load(std::memory_order_relaxed);
-    const std::unique_ptr<Entry[]> entries{new (std::nothrow) Entry[shard.used.load(std::memory_order_relaxed)]};
+    const std::int64_t began = shard.began();
+    const std::unique_ptr<Entry[]> entries{new (std::nothrow) Entry[shard.used_now()]};
     if (!entries) return false;
-    const std::size_t old_slots = last_of(index) + 1;
 
-    std::size_t count = 0, live = 0, old = 0;
+    Census census;
     for_each_owned(index, [&](StateSlot slot) {
-        Entry& entry = entries[count++];
+        Entry& entry = entries[census.all++];
         entry.tag = StateSlot::tag_of(slot.owner());
         if (has_checks_) entry.check = slot.check();
         entry.words = slot.take();
         entry.expiry = Form::expires_at(entry.words.data());
-        live += entry.expiry > now ? 1 : 0;
-        old += entry.expiry <= began ? 1 : 0;
+        census.live += entry.expiry > now ? 1 : 0;
+        census.old += entry.expiry <= began ? 1 : 0;
     });
-    // One in 32 is enough to make room for those that may come back.
-    const std::size_t back = shard.kept - std::min<std::size_t>(shard.kept, old);
-    const bool come_back = back != 0 && back * 32 >= shard.kept;
-    const bool ends = come_back || shard.kept == 0 || shard.age + shard.placed >= generation_length;
-    const std::size_t wanted = come_back ? (count - old) / 4 * 5 : ends ? live : std::max(live, old_slots / 2 - 1);
-    std::size_t slot_count = std::min(min_shard_slots, shard_slots_);
-    while (slot_count < shard_slots_ && wanted + 1 > slot_count / 2) slot_count *= 2;
+    const std::size_t old_slots = last_of(index) + 1;
+    const Plan plan = shard.plan(census, old_slots, shard_slots_);
 
-    if (slot_count > old_slots) keep_page_batches_small();
-    for (std::size_t i = 0; i != std::max(slot_count, old_slots); ++i) slot_in(index, i).clear(StateSlot::empty);
-    if (slot_count < old_slots)
-        release_pages(words_ + (index * max_shard_slots + slot_count) * stride_,
-                      (old_slots - slot_count) * stride_ * sizeof(Word));
-    set_last(index, slot_count - 1);
+    if (plan.slots > old_slots) keep_page_batches_small();
+    for (std::size_t i = 0; i != std::max(plan.slots, old_slots); ++i) slot_in(index, i).clear(StateSlot::empty);
+    if (plan.slots < old_slots) {
+        release_pages(slot_in(index, plan.slots).words(), (old_slots - plan.slots) * stride_ * sizeof(Word));
+    }
+    set_last(index, plan.slots - 1);
 
-    // Without any that came back, a few stay, to see whether they do.
-    const std::size_t most = come_back ? slot_count / 2 - std::min(slot_count / 2, live) : slot_count / 16;
-    std::size_t room = ends ? most : old, kept = 0;
-    for (Entry* entry = entries.get(); entry != entries.get() + count; ++entry) {
+    std::size_t room = plan.room, states = 0;
+    for (Entry* entry = entries.get(); entry != entries.get() + census.all; ++entry) {
         if (entry->expiry <= now) {
             const bool is_old = entry->expiry <= began;
-            if (is_old == ends || room == 0) {
+            if (is_old == plan.ends || room == 0) {
                 Form::destroy(entry->words.data());
                 continue;
             }
             --room;
         }
-        ++kept;
-        const std::size_t home = entry->tag >> (has_version ? 64 - max_shard_bits : shift_) & (slot_count - 1);
+        ++states;
+        const std::size_t home = entry->tag >> (has_version ? 64 - max_shard_bits : shift_) & (plan.slots - 1);
         std::size_t at = home;
         for (std::size_t step = 1; slot_in(index, at).owner() != StateSlot::empty; ++step) {
-            at =
-                (((home & ~within_group) + (step & ~within_group)) & (slot_count - 1)) | ((home ^ step) & within_group);
+            const std::size_t first = (home & ~within_group) + (step & ~within_group);
+            at = (first & (plan.slots - 1)) | ((home ^ step) & within_group);
         }
         give(slot_in(index, at), entry->tag, entry->check, entry->words);
     }
-    if (count != kept) shard.note_let_go(now, count - kept);
-    count_.remove(count - kept);
-    shard.used.store(static_cast<std::uint32_t>(kept), std::memory_order_relaxed);
-    shard.age = ends ? 0 : shard.age + shard.placed;
-    shard.placed = 0;
-    if (!ends) return true;
-    shard.generation_began.store(now, std::memory_order_relaxed);
-    shard.kept = static_cast<std::uint32_t>(kept - live);
+    if (states != census.all) shard.note_let_go(now, census.all - states);
+    count_.remove(census.all - states);
+    shard.note_rebuilt(plan, states, census, now);
     return true;
 }
 
