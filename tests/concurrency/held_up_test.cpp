@@ -79,6 +79,23 @@ void stays_used_up(const P& policy, sluice::MemoryOptions options = {}) {
     }
 }
 
+/// A thread reads the clock and is held up. Meanwhile the key's state expires, and another key state comes and goes that
+/// leaves no trace of its time. What the thread then consumes counts from now on, not from its reading.
+template <class P, class Forget>
+void counts_from_now_on(const P& policy, Forget forget, sluice::MemoryOptions options = {}) {
+    const HeldUpClock clock;
+    const sluice::RateLimiter limiter{policy, sluice::MemoryStore<P, HeldUpClock>{options, clock}};
+    clock.set(edge + 1ms);
+    REQUIRE(limiter.try_consume("hot", 10).allowed);
+    clock.set(edge + 4s);
+    REQUIRE(limiter.try_consume("hot").remaining == 9);
+    forget(limiter);
+    clock.be_late(4s - 1ms);
+    CHECK(limiter.try_consume("hot", 3).remaining == 7);
+    clock.be_late(0ms, 0);
+    CHECK(limiter.peek("hot").remaining == 7);
+}
+
 /// Arrival times of requests that were queued: late by up to the tolerance, in any order.
 template <class P>
 std::uint64_t admitted_by_late_calls(const P& policy, std::chrono::nanoseconds late_by) {
@@ -131,6 +148,18 @@ TEST_CASE("a key that is used up stays so, however often a thread is held up") {
     for_each_policy_of_ten([](const auto& policy) {
         stays_used_up(policy);
         stays_used_up(policy, {.wide_fingerprints = true});
+    });
+}
+
+TEST_CASE(
+    "what a thread consumes that was held up does not vanish with a state that was reset, or given back, meanwhile") {
+    const auto reset = [](const auto& limiter) { REQUIRE_FALSE(limiter.reset("hot")); };
+    const auto refund = [](const auto& limiter) { REQUIRE_FALSE(limiter.refund("hot", 1)); };
+    for_each_policy_of_ten([&](const auto& policy) {
+        if (policy.quota().window > 1s) return;
+        counts_from_now_on(policy, reset);
+        counts_from_now_on(policy, reset, {.wide_fingerprints = true});
+        counts_from_now_on(policy, refund);
     });
 }
 

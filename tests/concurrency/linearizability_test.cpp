@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Small concurrent histories, each compared with every order in which its operations could have happened one by one.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <iostream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -67,6 +70,22 @@ bool is_linearizable(const History& history, unsigned done, std::uint64_t used) 
     return false;
 }
 
+/// The calls in the order in which they began.
+void print(const History& history) {
+    std::array<std::size_t, threads * operations_each> order{};
+    for (std::size_t i = 0; i != order.size(); ++i) order[i] = i;
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return history[a].invoked < history[b].invoked; });
+    constexpr std::array<const char*, 5> names{"consume", "peek", "refund", "reset", "expire"};
+    const std::uint64_t first = history[order[0]].invoked;
+    for (const std::size_t i : order) {
+        const Call& call = history[i];
+        std::cout << "thread " << i / operations_each << ", " << call.invoked - first << " to " << call.returned - first
+                  << ": " << names[static_cast<std::size_t>(call.act)] << ' ' << call.units << " -> "
+                  << (call.allowed ? "yes" : "no") << ", " << call.remaining << " remain\n";
+    }
+}
+
 /// In a store so small that expired states' slots are taken over, by keys that each thread asks for in between, and that
 /// shards are rebuilt.
 template <class P>
@@ -111,7 +130,10 @@ std::size_t broken_histories(const P& policy, int histories, sluice::MemoryOptio
         }
     });
     std::size_t broken = 0;
-    for (const History& history : all) broken += is_linearizable(history, 0, 0) ? 0 : 1;
+    for (const History& history : all) {
+        if (is_linearizable(history, 0, 0)) continue;
+        if (++broken == 1) print(history);
+    }
     CHECK(limiter.store().reclaimed() > static_cast<std::size_t>(histories) / 10);
     CHECK(limiter.store().overflowed() == 0);
     return broken;

@@ -49,8 +49,8 @@ namespace sluice {
 /// more. At most 3/4 and after growing 3/8 of the slots are used. `max_keys` slots' worth of address space is reserved at
 /// once (32 MiB by default), for policies whose limits may be too large for one word another time, and taken into use page
 /// by page (of 2 MiB where transparent huge pages are always on). Expired states keep their slots while there is room, so
-/// that keys which come back are known; a flood of keys that come once does not make the table grow. A shard shrinks when as
-/// many new keys have come as it has slots; until then a flood's memory stays in use. A window's slot may be taken for
+/// that keys which come back are known; a flood of keys that come once does not make the table grow. A shard shrinks
+/// within some 2,048 new keys; until then memory that was used once stays in use. A window's slot may be taken for
 /// live up to one window longer than the window lasts, since its end is kept rounded up.
 ///
 /// Time: one reading of the clock for a request. It is read again where a state is of a later time than that, or may have
