@@ -166,23 +166,6 @@ private:
         }
     };
 
-    /// The same on a state.
-    struct ConsumeState {
-        const Request<P>& request;
-
-        [[gnu::always_inline]] Decision operator()(State& state, std::chrono::nanoseconds now) const noexcept {
-            return request.scope.policy.step(state, now, request.units);
-        }
-    };
-
-    static bool is_packed(const P& policy) noexcept {
-        if constexpr (Packed::words == 0) {
-            return false;
-        } else {
-            return Packed::fits(policy);
-        }
-    }
-
     [[gnu::always_inline]] Place locate(const Scope<P>& scope, std::string_view key) const noexcept {
         Place place;  // member by member: else a batch's copy of it waits for the stores (no store forwarding)
         place.hash = shared_->hash(scope.id, key);
@@ -216,7 +199,7 @@ private:
             const std::uint64_t tag = table.tag_of(place.hash);
             detail::Slot<Packed::words> slot{place.home};
             typename detail::Slot<Packed::words>::Seen seen;
-            if (is_plain_consumption(request) && is_packed(request.scope.policy)) [[likely]] {
+            if (is_plain_consumption(request) && Packed::fits(request.scope.policy)) [[likely]] {
                 bool is_known = slot.read(tag, seen);
                 if (!is_known) [[unlikely]] {
                     slot = table.beside(slot, place.hash);
@@ -257,10 +240,11 @@ private:
         }
         const HashedKey known_by = hashed(request, hash);
         if constexpr (Packed::words != 0) {
-            if (is_packed(request.scope.policy) && consume_in_words(request, known_by, time, decision)) [[likely]]
+            if (Packed::fits(request.scope.policy) && consume_in_words(request, known_by, time, decision)) [[likely]]
                 return decision;
         }
-        apply(request, known_by, time, ConsumeState{request}, decision);
+        const auto step = [&](State& state, std::chrono::nanoseconds at) { return policy.step(state, at, units); };
+        apply(request, known_by, time, step, decision);
         return decision;
     }
 
@@ -311,7 +295,7 @@ private:
     void apply(const Request<P>& request, const HashedKey& key, Time& time, Step step,
                Decision& decision) const noexcept {
         if constexpr (Packed::words != 0) {
-            if (Packed::always_fits || is_packed(request.scope.policy))
+            if (Packed::always_fits || Packed::fits(request.scope.policy))
                 return apply_in(shared_->packed, request, key, time, step, decision);
         }
         if constexpr (!Packed::always_fits) apply_in(shared_->plain, request, key, time, step, decision);

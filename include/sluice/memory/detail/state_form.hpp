@@ -64,6 +64,7 @@ template <class P>
 struct PackedForm {
     static constexpr std::size_t words = 0;  // there is none
     static constexpr bool always_fits = false;
+    static bool fits(const P&) noexcept { return false; }
 };
 
 template <WordPolicy P>

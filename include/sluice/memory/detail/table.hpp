@@ -38,7 +38,8 @@ public:
     };
 
     static constexpr int max_shard_bits = 11;
-    static constexpr std::size_t max_shard_slots = std::size_t{1} << max_shard_bits;  // rebuilt in 150,000 instructions
+    static constexpr std::size_t max_shard_slots = std::size_t{1}
+                                                   << max_shard_bits;  // rebuilt in some 100,000 instructions
 
     /// `has_checks`: keys are told apart by HashedKey::check, too.
     Table(KeyCount& count, bool has_checks)
@@ -56,8 +57,7 @@ public:
         }
     }
 
-    /// What owns the slot of the key that has this hash. With a version beside it, it has no room for the bits that all keys
-    /// of a shard share.
+    /// What owns the slot of the key that has this hash: without the bits that all keys of a shard share, where room is short.
     [[gnu::always_inline]] std::uint64_t tag_of(std::uint64_t hash) const noexcept {
         return StateSlot::tag_of_hash(has_version ? hash << shard_bits_ : hash);
     }
@@ -148,7 +148,7 @@ private:
                             std::memory_order_relaxed);
     }
     static std::int64_t expiry_of(StateSlot slot, std::uint64_t owner) noexcept {
-        return Form::expires_at(slot.peek(owner).data());
+        return StateSlot::is_owned(owner) ? Form::expires_at(slot.peek(owner).data()) : int64_max;
     }
 
     /// Through the home's group first, then the next one, each from the home's place in it. `takes_any`: of all states that
@@ -178,7 +178,7 @@ private:
                 if (found.slot) continue;
                 if (owner == StateSlot::removed && !takes_any) {
                     found.slot = slot;
-                } else if (!prefers_empty && owner != StateSlot::removed) {
+                } else if (!prefers_empty) {
                     const std::int64_t expiry = expiry_of(slot, owner);
                     if (expiry <= expired_before && expiry > kept_until) found.slot = slot;
                 }
@@ -351,11 +351,7 @@ bool Table<Form>::reclaim(std::int64_t expired_before) noexcept {
     }
     const std::size_t last = std::min(first + slots_at_once, index * max_shard_slots + last_of(index) + 1);
     next_reclaimed_.store(first + slots_at_once, std::memory_order_relaxed);
-    const auto is_expired = [&](std::size_t i) {
-        const std::uint64_t owner = slot_at(i).owner();
-        return StateSlot::is_owned(owner) && expiry_of(slot_at(i), owner) <= expired_before;
-    };
-    while (first != last && !is_expired(first)) ++first;
+    while (first != last && expiry_of(slot_at(first), slot_at(first).owner()) > expired_before) ++first;
     if (first == last) return false;
     const ShardLock lock{shards_[index]};
     bool is_found = false;
