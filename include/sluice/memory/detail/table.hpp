@@ -38,9 +38,7 @@ public:
     };
 
     static constexpr int max_shard_bits = 11;
-    static constexpr std::size_t max_shard_slots = std::size_t{1}
-                                                   << max_shard_bits;  // rebuilt in some 100,000 instructions
-
+    static constexpr std::size_t max_shard_slots = 1U << max_shard_bits;  // rebuilt in some 100,000 instructions
     /// `has_checks`: keys are told apart by HashedKey::check, too.
     Table(KeyCount& count, bool has_checks)
         : count_(count), has_checks_(has_checks), stride_(1 + Form::words + (has_checks ? 1 : 0)),
@@ -66,7 +64,6 @@ public:
         const std::size_t index = hash >> shift_;
         return slot_at(index & mask_of(index / max_shard_slots));
     }
-
     /// The second slot of a probe, after home().
     [[gnu::always_inline]] StateSlot beside(StateSlot home, std::uint64_t hash) const noexcept {
         return StateSlot{(hash >> shift_) % 2 == 0 ? home.words() + stride_ : home.words() - stride_};
@@ -151,15 +148,16 @@ private:
         return StateSlot::is_owned(owner) ? Form::expires_at(slot.peek(owner).data()) : int64_max;
     }
 
-    /// Through the home's group first, then the next one, each from the home's place in it. `takes_any`: of all states that
-    /// have expired, rather than an empty slot.
-    Found probe(std::size_t index, std::uint64_t version, const HashedKey& key, std::int64_t expired_before,
-                bool takes_any = false) const noexcept {
+    /// Through the home's group first, then the next one, each from the home's place in it.
+    Found probe(std::size_t index, std::uint64_t version, const HashedKey& key,
+                std::int64_t expired_before) const noexcept {
         const std::size_t last = last_of(index);
         const std::size_t home = key.hash >> shift_ & last;
         const std::uint64_t tag = tag_of(key.hash);
-        const bool prefers_empty = !takes_any && shards_[index].used_now() <= last / 2;
-        const std::int64_t kept_until = takes_any ? int64_min : shards_[index].began();
+        const bool is_full =
+            count_.now() >= count_.most();  // then it has to be an expired state's slot, of whatever age
+        const bool prefers_empty = !is_full && shards_[index].used_now() <= last / 2;
+        const std::int64_t kept_until = is_full ? int64_min : shards_[index].began();
         Found found{index, version, {}};
         for (std::size_t passed = 0; passed <= last; passed += group) {
             Word* const first = slot_in(index, ((home & ~within_group) + passed) & last).words();
@@ -176,7 +174,7 @@ private:
                     return found;
                 }
                 if (found.slot) continue;
-                if (owner == StateSlot::removed && !takes_any) {
+                if (owner == StateSlot::removed && !is_full) {
                     found.slot = slot;
                 } else if (!prefers_empty) {
                     const std::int64_t expiry = expiry_of(slot, owner);
@@ -243,20 +241,18 @@ Placed Table<Form>::place(const Found& found, const HashedKey& key, const Words&
                           std::int64_t expired_before) noexcept {
     Shard& shard = shards_[found.shard];
     StateSlot slot = found.slot;
-    const bool is_full = count_.now() >= count_.most();
-    if (is_full && (!slot || !StateSlot::is_owned(slot.owner()))) {
-        slot = probe(found.shard, 0, key, expired_before, true).slot;
-        if (!slot || !StateSlot::is_owned(slot.owner())) return Placed::full;  // without writing anything
-    }
+    if ((!slot || !StateSlot::is_owned(slot.owner())) && count_.now() >= count_.most())
+        return Placed::full;  // without writing anything
     const ShardLock lock{shard, found.version};
     if (!lock.is_held()) return Placed::changed;
     const std::size_t slot_count = last_of(found.shard) + 1;
     const std::size_t most_used = slot_count == shard_slots_ ? slot_count / 16 * 15 : slot_count / 4 * 3;
     const bool takes_empty = !slot || slot.owner() == StateSlot::empty;
-    if (shard.placed >= 2 * slot_count || (takes_empty && shard.used_now() >= most_used)) {
+    if (shard.placed >= std::min(2 * slot_count, Shard::generation_length) ||
+        (takes_empty && shard.used_now() >= most_used)) {
         // Without memory for the move, a shard that is not quite full goes on as it is.
         if (!rebuild(found.shard, expired_before) && !slot) return Placed::no_memory;
-        slot = probe(found.shard, 0, key, expired_before, is_full).slot;
+        slot = probe(found.shard, 0, key, expired_before).slot;
     }
     if (!slot) return Placed::full;
     const std::uint64_t owner = slot.owner();
