@@ -3,7 +3,6 @@
 #define SLUICE_HTTP_RULES_RULE_HPP
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,6 +12,7 @@
 
 #include <sluice/any_limiter.hpp>
 #include <sluice/detail/exceptions.hpp>
+#include <sluice/http/answer.hpp>
 #include <sluice/http/asked.hpp>
 #include <sluice/http/client/ip_address.hpp>
 #include <sluice/http/denial_template.hpp>
@@ -102,8 +102,6 @@ struct Rule {
         return tier == tiers.end() ? nullptr : &*tier;
     }
 };
-
-inline constexpr std::size_t max_limits = 4;  ///< of one tier
 
 }  // namespace sluice::http
 

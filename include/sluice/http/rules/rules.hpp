@@ -105,13 +105,19 @@ public:
     /// may see the units as taken and be denied. What a failed or full store answered by its mode was charged nowhere and is
     /// not returned. The limits behind it are peeked, if their stores are in this process, or else only named.
     Verdict check(const Asked& asked) const noexcept {
+        Verdict verdict;
+        check(asked, verdict);
+        return verdict;
+    }
+    /// The same into a verdict that has just been made.
+    void check(const Asked& asked, Verdict& verdict) const noexcept {
         auto rules = current();
         if (rules->denies(asked.caller)) {
             const Rule& deny = rules->deny_rule();
-            return detail::Charging{std::move(rules), &deny, asked}.forbid();
+            return detail::Charging{verdict, std::move(rules), &deny, asked}.forbid();
         }
         const Rule* rule = rules->rule_of(asked);
-        return detail::Charging{std::move(rules), rule, asked}.charge();
+        detail::Charging{verdict, std::move(rules), rule, asked}.charge();
     }
 
 private:
