@@ -39,6 +39,8 @@ struct Limit {
     /// Tells clients a hash of the key (pk), so that they know which of their requests share the limit. FNV-1a, the same
     /// in all instances, and no secret: who knows all possible keys finds out which it is.
     bool tells_partition = false;
+    /// Where Rules::replace() finds the limit with other numbers: what is used of the old one stays used. False: starts fresh.
+    bool carries_over = true;
 };
 
 /// The limits of one kind of caller. A request is charged to all of them or to none.
