@@ -17,7 +17,7 @@
 
 TEST_CASE("no server from the beginning") {
     endure(
-        "host=127.0.0.1 port=1", [](const Limiter&) { pause_for(fault_time); },
+        "host=127.0.0.1 port=1", [](const Limiter&) { pause_for(fault_time()); },
         [](const LoadReport& report, const Limiter& limiter) {
             CHECK(report.decided == 0);
             CHECK(report.of(Errc::refused) > 0);
@@ -34,7 +34,7 @@ TEST_CASE("the server is killed and comes back empty") {
         [&](const Limiter& limiter) {
             pause_for(200ms);
             server.kill();
-            pause_for(fault_time);
+            pause_for(fault_time());
             server.restart();
             CHECK(recovers(limiter));
             pause_for(200ms);
@@ -53,7 +53,7 @@ TEST_CASE("the server stands still for a while: nothing is charged twice") {
         [&](const Limiter& limiter) {
             pause_for(200ms);
             server.freeze();
-            pause_for(fault_time);
+            pause_for(fault_time());
             server.thaw();
             CHECK(recovers(limiter));
         },
@@ -72,7 +72,7 @@ TEST_CASE("sessions are terminated again and again") {
     endure(
         server.connection_string(),
         [&](const Limiter& limiter) {
-            const auto end = std::chrono::steady_clock::now() + fault_time;
+            const auto end = std::chrono::steady_clock::now() + fault_time();
             while (std::chrono::steady_clock::now() < end) {
                 server.end_sessions();
                 CHECK(recovers(limiter));
@@ -83,8 +83,7 @@ TEST_CASE("sessions are terminated again and again") {
             CHECK(report.decided > report.failed() * 5);
             CHECK(report.failed() == report.of(Errc::disconnected));
         },
-        // All sessions are opened at once, under load.
-        2 * timeout());
+        patience);
 }
 
 TEST_CASE("idle connections that the server has closed are replaced") {
@@ -109,13 +108,13 @@ TEST_CASE("a row that is locked fails its own key alone, without closing the oth
             const PostgresServer::Session other{server};
             other.command("BEGIN");
             other.command("SELECT 1 FROM sluice.state_2 WHERE key = 'key0' FOR UPDATE");
-            pause_for(fault_time);
+            pause_for(fault_time());
             other.command("COMMIT");
             CHECK(recovers(limiter));
         },
         [](const LoadReport& report, const Limiter& limiter) {
             CHECK(report.of(Errc::busy) > 0);
-            CHECK(report.of(Errc::timeout) <= report.of(Errc::busy) / 5);  // a call that had to dial first
+            CHECK(report.of(Errc::timeout) <= report.of(Errc::busy) / 5 + 1);  // a call that had to dial first
             CHECK(report.failed() == report.of(Errc::busy) + report.of(Errc::timeout));
             CHECK(report.decided > report.failed());
             CHECK(limiter.store().stats().breaker_openings == 0);
@@ -130,7 +129,7 @@ TEST_CASE("the table is locked: nothing is charged that was not admitted") {
             pause_for(200ms);
             const PostgresServer::Session other{server};
             other.command("BEGIN; LOCK TABLE sluice.state_2 IN EXCLUSIVE MODE");
-            pause_for(fault_time);
+            pause_for(fault_time());
             other.command("COMMIT");
             CHECK(recovers(limiter));
         },
@@ -155,7 +154,7 @@ void answers_with(const PostgresServer& server, Errc errc, bool opens_breaker, B
         [&](const Limiter& limiter) {
             pause_for(100ms);
             begin();
-            pause_for(fault_time);
+            pause_for(fault_time());
             end();
             CHECK(recovers(limiter));
         },
@@ -164,7 +163,8 @@ void answers_with(const PostgresServer& server, Errc errc, bool opens_breaker, B
             CHECK(report.of(errc) > 0);
             CHECK((limiter.store().stats().breaker_openings > 0) == opens_breaker);
             CHECK((report.of(Errc::breaker_open) > 0) == opens_breaker);
-        });
+        },
+        patience);
 }
 
 }  // namespace
@@ -252,12 +252,13 @@ TEST_CASE("whatever a server sends, the deadline holds") {
         INFO(name);
         FakeServer server{std::move(behaviour)};
         const auto url = server.url();
-        const Limiter limiter = limiter_on("host=127.0.0.1 port=" + url.substr(url.rfind(':') + 1) + " user=any");
-        for (int i = 0; i != 5; ++i) {
+        const Limiter limiter = limiter_on("host=127.0.0.1 port=" + url.substr(url.rfind(':') + 1) + " user=any",
+                                           FailureMode::allow, 3 * timeout());
+        for (int i = 0; i != 3; ++i) {
             const auto start = std::chrono::steady_clock::now();
             const auto decision = limiter.try_consume("key");
             CHECK(decision.error);
-            CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
+            CHECK(std::chrono::steady_clock::now() - start < 3 * timeout() * 15 / 10);
         }
     };
     check("silence", [](const FakePeer& peer) { peer.fall_silent(); });
@@ -290,11 +291,13 @@ TEST_CASE("a storm of signals does not prolong a call") {
     const Limiter limiter = limiter_on(server.connection_string());
     REQUIRE(setitimer(ITIMER_REAL, &storm, nullptr) == 0);
     for (int i = 0; i != 300; ++i) CHECK_FALSE(limiter.try_consume("key").error);
+    const Limiter hasty = limiter_on(server.connection_string(), FailureMode::allow, 5 * timeout());
+    while (hasty.try_consume("key").error) pause_for(10ms);
     server.freeze();
     for (int i = 0; i != 3; ++i) {
         const auto start = std::chrono::steady_clock::now();
-        CHECK(limiter.try_consume("key").error == Errc::timeout);
-        CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
+        CHECK(hasty.try_consume("key").error == Errc::timeout);
+        CHECK(std::chrono::steady_clock::now() - start < 5 * timeout() * 15 / 10);
     }
     const itimerval calm{};
     setitimer(ITIMER_REAL, &calm, nullptr);
@@ -327,10 +330,10 @@ TEST_CASE("a hot standby is read-only, whether it has the table or not") {
 
 TEST_CASE("a batch that is longer than its time stops, and does not count against the server") {
     FaultyServer server;
-    const Limiter limiter = limiter_on(server.connection_string());
+    const Limiter limiter = limiter_on(server.connection_string(), FailureMode::allow, 1s);
     static_cast<void>(limiter.try_consume("warm up"));
     server.command(
-        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.0005); RETURN NEW; "
+        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.001); RETURN NEW; "
         "END';"
         "CREATE TRIGGER slowly BEFORE INSERT ON sluice.state_2 FOR EACH ROW EXECUTE FUNCTION slowly()");
     std::vector<std::string> names;
@@ -339,10 +342,10 @@ TEST_CASE("a batch that is longer than its time stops, and does not count agains
     std::vector<sluice::Decision> decisions(keys.size());
     const auto start = std::chrono::steady_clock::now();
     limiter.try_consume_many(keys, decisions);
-    CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
+    CHECK(std::chrono::steady_clock::now() - start < 1'500ms);
     CHECK(decisions.back().error == Errc::timeout);
     CHECK(limiter.store().stats().breaker_openings == 0);
-    CHECK_FALSE(limiter.try_consume("warm up").error);
+    CHECK(recovers(limiter));
 }
 
 TEST_CASE("connections that are refused do not draw the calls of those that serve") {
@@ -350,7 +353,7 @@ TEST_CASE("connections that are refused do not draw the calls of those that serv
     std::vector<PostgresServer::Session> sessions;
     for (int i = 0; i != 8; ++i) sessions.emplace_back(server);
     for (auto& session : sessions) session.command("SELECT 1");
-    const sluice::PostgresStore store{server.connection_string(), {.timeout = 10 * timeout(), .connections = 16}};
+    const sluice::PostgresStore store{server.connection_string(), {.timeout = patience, .connections = 16}};
     const Limiter limiter{sluice::FixedWindow{1'000'000, 2400h}, store};
     CHECK_FALSE(limiter.try_consume("key").error);
     const auto before = store.stats().dials;

@@ -85,7 +85,8 @@ TEST_CASE("scripts are flushed all the time: no decision fails") {
         [](const LoadReport& report, const Limiter&) {
             CHECK(report.failed() == 0);
             CHECK(report.decided > 0);
-        });
+        },
+        {.timeout = patience});
 }
 
 /// What a server answers with an error while `begin` has happened and `end` has not. Whether it is left alone meanwhile
