@@ -91,6 +91,21 @@ private:
     std::thread thread_{[this] { measure(); }};
 };
 
+/// Whether `decides` is true within a second; within five where the machine is so busy that threads wake late.
+template <class Decides>
+bool is_soon(Decides decides) {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    bool is_busy = false;
+    while (!decides()) {
+        const auto wake = Clock::now() + std::chrono::milliseconds{5};
+        if (wake > start + std::chrono::seconds{5}) return false;
+        std::this_thread::sleep_until(wake);
+        is_busy = is_busy || Clock::now() > wake + std::chrono::milliseconds{5};
+    }
+    return is_busy || Clock::now() < start + std::chrono::seconds{1};
+}
+
 /// Runs the load until `story`, which runs meanwhile, returns.
 template <class Limiter, class Story>
 LoadReport run_load(const Limiter& limiter, sluice::FailureMode mode, Story story) {

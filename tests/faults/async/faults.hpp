@@ -77,9 +77,7 @@ public:
     /// Whether a call that begins from now on is decided within a second.
     bool recovers() const {
         const auto before = decided();
-        const auto end = Clock::now() + (slow_build ? 5s : 1s);
-        while (decided() < before + 3 && Clock::now() < end) std::this_thread::sleep_for(2ms);
-        return decided() >= before + 3;
+        return is_soon([&] { return decided() >= before + 3; });
     }
     void wait_for_first() const {
         const auto end = Clock::now() + 5s;

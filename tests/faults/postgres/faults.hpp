@@ -58,12 +58,7 @@ inline Limiter limiter_on(const std::string& connection_string, FailureMode mode
 
 /// Whether the limiter, whose server is usable again, decides within a second.
 inline bool recovers(const Limiter& limiter) {
-    const auto start = std::chrono::steady_clock::now();
-    while (limiter.try_consume("recovery").error) {
-        if (std::chrono::steady_clock::now() - start > 3s) return false;
-        std::this_thread::sleep_for(5ms);
-    }
-    return std::chrono::steady_clock::now() - start < 1s;
+    return is_soon([&] { return !limiter.try_consume("recovery").error; });
 }
 
 /// Runs a story under load, with both failure modes, and checks what must hold whatever happens: no call takes much

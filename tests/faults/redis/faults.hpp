@@ -42,13 +42,11 @@ public:
 
     /// Whether it decides again within a second.
     bool is_quick() {
-        const auto start = std::chrono::steady_clock::now();
-        while (limiter_.try_consume("recovery").error) {
-            ++failed_;
-            if (std::chrono::steady_clock::now() - start > 3s) return false;
-            std::this_thread::sleep_for(5ms);
-        }
-        return std::chrono::steady_clock::now() - start < 1s;
+        return is_soon([&] {
+            const bool is_decided = !limiter_.try_consume("recovery").error;
+            if (!is_decided) ++failed_;
+            return is_decided;
+        });
     }
     std::uint64_t failed() const noexcept { return failed_; }
 

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <string>
@@ -33,11 +34,14 @@ TEST_CASE("a storm of signals does not prolong a call") {
     const Limiter hasty = limiter_on(server.url(), FailureMode::allow, {.timeout = 500ms});
     while (hasty.try_consume("key").error) pause_for(10ms);
     server.freeze();
+    HiccupMeter hiccup;
+    std::chrono::nanoseconds longest{0};
     for (int i = 0; i != 3; ++i) {
         const auto start = std::chrono::steady_clock::now();
         CHECK(hasty.try_consume("key").error == Errc::timeout);
-        CHECK(std::chrono::steady_clock::now() - start < 750ms);
+        longest = std::max<std::chrono::nanoseconds>(longest, std::chrono::steady_clock::now() - start);
     }
+    CHECK(longest < 750ms + 2 * hiccup.stop());
     const itimerval calm{};
     setitimer(ITIMER_REAL, &calm, nullptr);
     sigaction(SIGALRM, &before, nullptr);
