@@ -152,7 +152,7 @@ private:
                 std::transform(lower.begin(), lower.end(), lower.begin(),
                                [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
                 metadata.erase(lower);
-                metadata.emplace(std::move(lower), value);
+                metadata.emplace(std::move(lower), std::string{value});
             }
         }
 

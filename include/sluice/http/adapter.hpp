@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include <sluice/detail/exceptions.hpp>
@@ -19,7 +20,7 @@
 //     Asked asked{.method = ..., .path = ..., .peer = ..., .query = ..., .header = headers};
 //     Answer answer = guard.handle(std::move(asked));          // never throws
 //     if (!answer.allowed) ...                                 // answer.denial: status, content type, body
-//     put_fields(answer, [&](const char* name, const std::string& value) { ... });   // into every answer
+//     put_fields(answer, [&](const char* name, std::string_view value) { ... });   // into every answer
 //
 // A denied request's body has to be read, or its connection to end: else the rest is taken for the next request.
 namespace sluice::http {
@@ -45,12 +46,18 @@ private:
     const Map& map_;
 };
 
-/// Calls set(const char* name, std::string value) for each field of the answer; where that throws, the rest is left out:
-/// the answer is worth more.
+/// Calls set(const char* name, std::string_view value) for each field of the answer, or with a std::string as `set` takes
+/// it; where that throws, the rest is left out: the answer is worth more.
 template <class Set>
 void put_fields(const Answer& answer, Set&& set) noexcept {
     const auto put = [&] {
-        for (const Field& field : answer.fields) set(field.name, field.value);
+        for (const Field field : answer.fields) {
+            if constexpr (std::is_invocable_v<Set&, const char*, std::string_view>) {
+                set(field.name, field.value);
+            } else {
+                set(field.name, std::string{field.value});
+            }
+        }
     };
     sluice::detail::try_or(put, [] {});
 }

@@ -64,7 +64,9 @@ public:
     template <class Response>
     static void finish(const Answer& answer, Response& response) noexcept {
         answer.verdict.settle(static_cast<int>(response.result_int()));
-        put_fields(answer, [&](const char* name, const std::string& value) { response.set(name, value); });
+        put_fields(answer, [&](const char* name, std::string_view value) {
+            response.set(name, {value.data(), value.size()});
+        });
     }
 
     const Guard& guard() const noexcept { return guard_; }

@@ -87,4 +87,26 @@ void endure(const std::string& connection_string, Story story, Check check,
 
 inline void pause_for(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
 
+/// What a server answers with an error while `begin` has happened and `end` has not. Only one that cannot serve anybody is
+/// left alone for a while.
+template <class Begin, class End>
+void answers_with(const PostgresServer& server, Errc errc, bool opens_breaker, Begin begin, End end) {
+    endure(
+        server.connection_string(),
+        [&](const Limiter& limiter) {
+            pause_for(100ms);
+            begin();
+            pause_for(fault_time());
+            end();
+            CHECK(recovers(limiter));
+        },
+        [&](const LoadReport& report, const Limiter& limiter) {
+            CHECK(report.decided > 0);
+            CHECK(report.of(errc) > 0);
+            CHECK((limiter.store().stats().breaker_openings > 0) == opens_breaker);
+            CHECK((report.of(Errc::breaker_open) > 0) == opens_breaker);
+        },
+        patience);
+}
+
 #endif

@@ -3,7 +3,6 @@
 #define SLUICE_HTTP_RULES_RULE_HPP
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,6 +12,7 @@
 
 #include <sluice/any_limiter.hpp>
 #include <sluice/detail/exceptions.hpp>
+#include <sluice/http/answer.hpp>
 #include <sluice/http/asked.hpp>
 #include <sluice/http/client/ip_address.hpp>
 #include <sluice/http/denial_template.hpp>
@@ -39,6 +39,8 @@ struct Limit {
     /// Tells clients a hash of the key (pk), so that they know which of their requests share the limit. FNV-1a, the same
     /// in all instances, and no secret: who knows all possible keys finds out which it is.
     bool tells_partition = false;
+    /// Where Rules::replace() finds the limit with other numbers: what is used of the old one stays used. False: starts fresh.
+    bool carries_over = true;
 };
 
 /// The limits of one kind of caller. A request is charged to all of them or to none.
@@ -102,8 +104,6 @@ struct Rule {
         return tier == tiers.end() ? nullptr : &*tier;
     }
 };
-
-inline constexpr std::size_t max_limits = 4;  ///< of one tier
 
 }  // namespace sluice::http
 
