@@ -40,13 +40,21 @@ public:
         return ::new (static_cast<void*>(memory)) AsyncOperation{codec, request, now, std::move(done)};
     }
 
+    std::error_code find_slot(EncodedKeys& scratch) override {
+        RedisCodec::Prepared prepared;
+        const auto problem = prepare(prepared, scratch);
+        if (!problem) slot = scratch.slot();
+        return problem;
+    }
+
     std::error_code encode(EncodedKeys& scratch, CallSet& calls) override {
         RedisCodec::Prepared prepared;
-        if (const auto error = codec_.prepare(request_, RedisCodec::is_seldom(request_), now_, prepared)) return error;
-        width_ = prepared.width();
-        scratch.encode(prepared.key_prefix(), prepared.keys_each(), {&request_.key, 1}, request_.operation,
-                       request_.units);
-        ticket = calls.add(prepared.call(scratch, 1, {}));
+        if (const auto problem = prepare(prepared, scratch)) return problem;
+        ScriptCall call = prepared.call(scratch, 1, {});
+        call.slot = slot;
+        call.asking = asking;
+        call.alone = alone;
+        ticket = calls.add(call);
         return {};
     }
 
@@ -57,17 +65,19 @@ public:
         call.values_each = width_;
         call.values = values;
         calls.collect(ticket, call);
-        decision = call.error ? failure(call.error)
-                              : RedisCodec::decode(request_, RedisCodec::is_seldom(request_),
-                                                   RedisPolicy<P>::at_server_resolution(policy_), values.data())
-                                    .decision;
+        error = call.error;
+        redirection = std::move(call.redirection);
+        if (error) return;
+        decision = RedisCodec::decode(request_, RedisCodec::is_seldom(request_),
+                                      RedisPolicy<P>::at_server_resolution(policy_), values.data())
+                       .decision;
     }
 
     bool is_abandoned() const noexcept override { return sluice::is_abandoned(done_); }
 
     void complete() noexcept override {
         F done{std::move(done_)};
-        const Decision decided = decision;
+        const Decision decided = error ? failure(error) : decision;
         destroy();
         std::move(done)(decided);
     }
@@ -96,6 +106,16 @@ private:
           request_(with_scope(request, Scope<P>{copy(request.scope.name, 0), policy_, request.scope.id},
                               copy(request.key, request.scope.name.size()))) {}
     ~AsyncOperation() = default;
+
+    /// The key and the units are in `scratch` afterwards.
+    std::error_code prepare(RedisCodec::Prepared& prepared, EncodedKeys& scratch) {
+        if (const auto problem = codec_.prepare(request_, RedisCodec::is_seldom(request_), now_, prepared))
+            return problem;
+        width_ = prepared.width();
+        scratch.encode(prepared.key_prefix(), prepared.keys_each(), {&request_.key, 1}, request_.operation,
+                       request_.units);
+        return {};
+    }
 
     /// Into the memory behind the object.
     std::string_view copy(std::string_view text, std::size_t offset) noexcept {

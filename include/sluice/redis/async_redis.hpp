@@ -59,8 +59,8 @@ private:
 
 }  // namespace detail::redis
 
-/// What RedisStore is for threads, for an event loop: the same options, scripts, keys and failures, and the same states in
-/// the server. Knows redis://, rediss:// and unix://. Never blocks, has no thread; one per loop.
+/// What RedisStore is for threads, for an event loop: the same URLs, options, scripts, keys and failures, and the same
+/// states in the server. Never blocks, has no thread; one per loop.
 ///
 ///     sluice::AsyncRedis redis{"redis://127.0.0.1:6379"};
 ///     const sluice::RateLimiter limiter{sluice::TokenBucket{10, sluice::per_second(1)}, redis, {.name = "api"}};
@@ -83,6 +83,11 @@ private:
 /// connections are used, RedisOptions::connections at most. No call takes longer than RedisOptions::timeout, of which a
 /// loop that is late itself is a part; more than max_waiting unsent ones are answered with Errc::busy.
 ///
+/// In a cluster each call goes to the master of its slot, all masters are talked to at once, and one that is lost fails the
+/// calls of its slots alone; what a node turns away is sent on within its timeout. The map of slots is asked for by one
+/// request at a time, and at most ten times a second. Sentinels are asked before a master is dialled, and every
+/// RedisSentinelOptions::recheck. Such a question is watched until it is answered, though no call may wait for it.
+///
 /// Names are looked up on a thread that ends with the look-up. RedisOptions::credentials is called on the loop.
 /// Costs one allocation for a call. A forked child has to make a client of its own.
 class AsyncRedis {
@@ -102,7 +107,8 @@ public:
         ask(request, std::optional{now}, done);
     }
 
-    /// What to watch; changes with every other call, and is valid until then. Nothing while nothing is asked.
+    /// What to watch, a descriptor for each connection that waits; changes with every other call, and is valid until then.
+    /// Nothing while nothing is asked.
     std::span<const Watch> watches() const { return client().watches(); }
     /// Until process() is due though no descriptor is ready; 0 where something was asked; nanoseconds::max() for never.
     std::chrono::nanoseconds timeout() const noexcept { return client().timeout(); }
