@@ -27,6 +27,7 @@ using namespace std::chrono_literals;
 using sluice::Errc;
 using sluice::FailureMode;
 
+/// Of calls where it matters.
 inline constexpr auto timeout = 100ms;
 
 /// How long a fault lasts.
@@ -77,9 +78,7 @@ public:
     /// Whether a call that begins from now on is decided within a second.
     bool recovers() const {
         const auto before = decided();
-        const auto end = Clock::now() + (slow_build ? 5s : 1s);
-        while (decided() < before + 3 && Clock::now() < end) std::this_thread::sleep_for(2ms);
-        return decided() >= before + 3;
+        return is_soon([&] { return decided() >= before + 3; });
     }
     void wait_for_first() const {
         const auto end = Clock::now() + 5s;
@@ -180,8 +179,6 @@ void endure(const std::string& url, Story story, Check check, sluice::RedisOptio
             loop.stop();
             const auto hiccup = control.stop();
             LoadReport report = loop.report();
-            // The loop may be kept from running, too, even while others do; by the client it is not, as is checked below.
-            report.hiccup = std::max(hiccup, loop.loop_latency(100));
             INFO(report.text() << ", timer late by " << loop.loop_latency(50).count() / 1000
                                << " us, 99 %: " << loop.loop_latency(99).count() / 1000 << " us, at most "
                                << loop.loop_latency(100).count() / 1000 << " us, machine " << hiccup.count() / 1000
@@ -189,9 +186,12 @@ void endure(const std::string& url, Story story, Check check, sluice::RedisOptio
             CHECK(loop.loop_latency(50) <= most_loop_latency + hiccup);
             CHECK(loop.longest_work() <= most_loop_latency);
             CHECK(loop.sleeps() <= 2);  // a lock that the thread of a look-up holds for a moment
+            // So whatever else the loop was late by it owes to the machine.
+            const auto held_up = std::max(hiccup, loop.loop_latency(100));
             CHECK(report.latencies.size() == loop.asked());
             CHECK(report.mismatched == 0);
-            CHECK(report.p999() <= timeout * 12 / 10 + report.hiccup);
+            report.hiccup = held_up;
+            CHECK(report.is_in_time(options.timeout));
             CHECK(loop.stats().failures == report.failed());
             CHECK(loop.stats().decisions >= report.decided);
             if (!slow_build) CHECK(resident_bytes() < memory + 5'000'000);

@@ -187,7 +187,7 @@ TEST_CASE("several limits on one key of a slot that is moved are charged once or
     RedisCluster cluster{3};
     const auto tag = tags_on(cluster, 0, 1).front();
     const auto slot = sluice::detail::redis::slot_of(tag);
-    const sluice::RedisStore redis{cluster.url(), {.timeout = 50ms, .prefix = "{" + tag + "}"}};
+    const sluice::RedisStore redis{cluster.url(), {.timeout = 500ms, .prefix = "{" + tag + "}"}};
     const sluice::RateLimiter both{sluice::AllOf{sluice::FixedWindow{50, 24h}, plenty}, redis, {.name = "both"}};
     for (const auto& key : keys_of(3)) CHECK(both.try_consume(key).remaining == 49);
     cluster.begin_move(slot, 0, 1);
@@ -292,7 +292,7 @@ TEST_CASE("a planned failover loses no count") {
 
 TEST_CASE("a master that hangs holds up nobody's keys but its own") {
     RedisCluster cluster{3};
-    const Limiter limiter = limiter_on(cluster.url(), "hang", 200ms);
+    const Limiter limiter = limiter_on(cluster.url(), "hang", 500ms);
     const auto keys = keys_of(90);
     std::vector<Decision> decisions(keys.size());
     limiter.try_consume_many(keys, decisions);
@@ -334,7 +334,7 @@ TEST_CASE("a cluster that does not serve a slot says so, and one that comes late
     // One that accepts, and says nothing, costs a call, and is asked last the next time, a tenth of a second later.
     FakeServer silent{[](const FakePeer& peer) { peer.fall_silent(); }};
     const auto first = silent.url().substr(silent.url().rfind('/') + 1);
-    const Limiter later = limiter_on("redis+cluster://" + first + tail, "later", 300ms);
+    const Limiter later = limiter_on("redis+cluster://" + first + tail, "later", 1s);
     CHECK(later.try_consume("key").error == Errc::timeout);
     RedisCluster::wait_for("decision", cluster.node(0), [&](RedisServer&) { return !later.try_consume("key").error; });
     CHECK(later.store().stats().map_requests == 2);

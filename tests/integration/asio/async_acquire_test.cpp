@@ -257,7 +257,7 @@ TEST_CASE("waits of two tiers have states and lines of their own") {
 TEST_CASE("a store that fails ends all waits for the key as the failure mode says") {
     RedisServer server;
     asio::io_context io;
-    const AsioRedis redis{io, server.url(), {.timeout = 100ms}};
+    const AsioRedis redis{io, server.url(), patient};
     const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::per_second(20)},
                                       redis,
                                       {.name = "fails", .on_failure = sluice::FailureMode::deny}};

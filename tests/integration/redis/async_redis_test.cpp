@@ -313,7 +313,7 @@ TEST_CASE("an idle connection that the server has closed is noticed before a cal
 
 TEST_CASE("the breaker's probe is one call, and closes it") {
     RedisServer server;
-    const AsyncRedis redis{server.url()};
+    const AsyncRedis redis{server.url(), {.timeout = 5s}};
     REQUIRE_FALSE(decide(redis).error);
     server.kill();
     for (int i = 0; i != 20; ++i) CHECK(decide(redis).error);
