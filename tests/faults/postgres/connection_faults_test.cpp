@@ -64,12 +64,13 @@ TEST_CASE("whatever a server sends, the deadline holds") {
         INFO(name);
         FakeServer server{std::move(behaviour)};
         const auto url = server.url();
-        const Limiter limiter = limiter_on("host=127.0.0.1 port=" + url.substr(url.rfind(':') + 1) + " user=any");
-        for (int i = 0; i != 5; ++i) {
+        const Limiter limiter = limiter_on("host=127.0.0.1 port=" + url.substr(url.rfind(':') + 1) + " user=any",
+                                           FailureMode::allow, 3 * timeout());
+        for (int i = 0; i != 3; ++i) {
             const auto start = std::chrono::steady_clock::now();
             const auto decision = limiter.try_consume("key");
             CHECK(decision.error);
-            CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
+            CHECK(std::chrono::steady_clock::now() - start < 3 * timeout() * 15 / 10);
         }
     };
     check("silence", [](const FakePeer& peer) { peer.fall_silent(); });
@@ -102,12 +103,17 @@ TEST_CASE("a storm of signals does not prolong a call") {
     const Limiter limiter = limiter_on(server.connection_string());
     REQUIRE(setitimer(ITIMER_REAL, &storm, nullptr) == 0);
     for (int i = 0; i != 300; ++i) CHECK_FALSE(limiter.try_consume("key").error);
+    const Limiter hasty = limiter_on(server.connection_string(), FailureMode::allow, 5 * timeout());
+    while (hasty.try_consume("key").error) pause_for(10ms);
     server.freeze();
+    HiccupMeter hiccup;
+    std::chrono::nanoseconds longest{0};
     for (int i = 0; i != 3; ++i) {
         const auto start = std::chrono::steady_clock::now();
-        CHECK(limiter.try_consume("key").error == Errc::timeout);
-        CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
+        CHECK(hasty.try_consume("key").error == Errc::timeout);
+        longest = std::max<std::chrono::nanoseconds>(longest, std::chrono::steady_clock::now() - start);
     }
+    CHECK(longest < 5 * timeout() * 15 / 10 + 2 * hiccup.stop());
     const itimerval calm{};
     setitimer(ITIMER_REAL, &calm, nullptr);
     sigaction(SIGALRM, &before, nullptr);
@@ -139,10 +145,10 @@ TEST_CASE("a hot standby is read-only, whether it has the table or not") {
 
 TEST_CASE("a batch that is longer than its time stops, and does not count against the server") {
     FaultyServer server;
-    const Limiter limiter = limiter_on(server.connection_string());
+    const Limiter limiter = limiter_on(server.connection_string(), FailureMode::allow, 1s);
     static_cast<void>(limiter.try_consume("warm up"));
     server.command(
-        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.0005); RETURN NEW; "
+        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.001); RETURN NEW; "
         "END';"
         "CREATE TRIGGER slowly BEFORE INSERT ON sluice.state_2 FOR EACH ROW EXECUTE FUNCTION slowly()");
     std::vector<std::string> names;
@@ -151,10 +157,10 @@ TEST_CASE("a batch that is longer than its time stops, and does not count agains
     std::vector<sluice::Decision> decisions(keys.size());
     const auto start = std::chrono::steady_clock::now();
     limiter.try_consume_many(keys, decisions);
-    CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
+    CHECK(std::chrono::steady_clock::now() - start < 1'500ms);
     CHECK(decisions.back().error == Errc::timeout);
     CHECK(limiter.store().stats().breaker_openings == 0);
-    CHECK_FALSE(limiter.try_consume("warm up").error);
+    CHECK(recovers(limiter));
 }
 
 TEST_CASE("connections that are refused do not draw the calls of those that serve") {
@@ -162,7 +168,7 @@ TEST_CASE("connections that are refused do not draw the calls of those that serv
     std::vector<PostgresServer::Session> sessions;
     for (int i = 0; i != 8; ++i) sessions.emplace_back(server);
     for (auto& session : sessions) session.command("SELECT 1");
-    const sluice::PostgresStore store{server.connection_string(), {.timeout = 10 * timeout(), .connections = 16}};
+    const sluice::PostgresStore store{server.connection_string(), {.timeout = patience, .connections = 16}};
     const Limiter limiter{sluice::FixedWindow{1'000'000, 2400h}, store};
     CHECK_FALSE(limiter.try_consume("key").error);
     const auto before = store.stats().dials;

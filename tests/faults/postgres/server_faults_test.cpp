@@ -6,7 +6,7 @@
 
 TEST_CASE("no server from the beginning") {
     endure(
-        "host=127.0.0.1 port=1", [](const Limiter&) { pause_for(fault_time); },
+        "host=127.0.0.1 port=1", [](const Limiter&) { pause_for(fault_time()); },
         [](const LoadReport& report, const Limiter& limiter) {
             CHECK(report.decided == 0);
             CHECK(report.of(Errc::refused) > 0);
@@ -23,7 +23,7 @@ TEST_CASE("the server is killed and comes back empty") {
         [&](const Limiter& limiter) {
             pause_for(200ms);
             server.kill();
-            pause_for(fault_time);
+            pause_for(fault_time());
             server.restart();
             CHECK(recovers(limiter));
             pause_for(200ms);
@@ -42,7 +42,7 @@ TEST_CASE("the server stands still for a while: nothing is charged twice") {
         [&](const Limiter& limiter) {
             pause_for(200ms);
             server.freeze();
-            pause_for(fault_time);
+            pause_for(fault_time());
             server.thaw();
             CHECK(recovers(limiter));
         },
@@ -61,7 +61,7 @@ TEST_CASE("sessions are terminated again and again") {
     endure(
         server.connection_string(),
         [&](const Limiter& limiter) {
-            const auto end = std::chrono::steady_clock::now() + fault_time;
+            const auto end = std::chrono::steady_clock::now() + fault_time();
             while (std::chrono::steady_clock::now() < end) {
                 server.end_sessions();
                 CHECK(recovers(limiter));
@@ -72,8 +72,7 @@ TEST_CASE("sessions are terminated again and again") {
             CHECK(report.decided > report.failed() * 5);
             CHECK(report.failed() == report.of(Errc::disconnected));
         },
-        // All sessions are opened at once, under load.
-        2 * timeout());
+        patience);
 }
 
 TEST_CASE("idle connections that the server has closed are replaced") {
@@ -98,13 +97,13 @@ TEST_CASE("a row that is locked fails its own key alone, without closing the oth
             const PostgresServer::Session other{server};
             other.command("BEGIN");
             other.command("SELECT 1 FROM sluice.state_2 WHERE key = 'key0' FOR UPDATE");
-            pause_for(fault_time);
+            pause_for(fault_time());
             other.command("COMMIT");
             CHECK(recovers(limiter));
         },
         [](const LoadReport& report, const Limiter& limiter) {
             CHECK(report.of(Errc::busy) > 0);
-            CHECK(report.of(Errc::timeout) <= report.of(Errc::busy) / 5);  // a call that had to dial first
+            CHECK(report.of(Errc::timeout) <= report.of(Errc::busy) / 5 + 1);  // a call that had to dial first
             CHECK(report.failed() == report.of(Errc::busy) + report.of(Errc::timeout));
             CHECK(report.decided > report.failed());
             CHECK(limiter.store().stats().breaker_openings == 0);
@@ -119,7 +118,7 @@ TEST_CASE("the table is locked: nothing is charged that was not admitted") {
             pause_for(200ms);
             const PostgresServer::Session other{server};
             other.command("BEGIN; LOCK TABLE sluice.state_2 IN EXCLUSIVE MODE");
-            pause_for(fault_time);
+            pause_for(fault_time());
             other.command("COMMIT");
             CHECK(recovers(limiter));
         },

@@ -25,6 +25,7 @@ FakeServer::Behaviour replies(std::string reply, Then then) {
 
 inline void fails_with(const FakeServer::Behaviour& behaviour, const std::set<Errc>& expected,
                        std::size_t most_memory = 5'000'000) {
+    const auto limit = expected.count(Errc::timeout) != 0 ? std::chrono::milliseconds{timeout} : patience;
     FakeServer server{behaviour};
     const auto memory = resident_bytes();
     endure(
@@ -36,7 +37,8 @@ inline void fails_with(const FakeServer::Behaviour& behaviour, const std::set<Er
             CHECK(of_these == report.failed());
             CHECK(report.failed() > report.of(Errc::breaker_open));
             if (!slow_build) CHECK(resident_bytes() < memory + most_memory);
-        });
+        },
+        {.timeout = limit});
 }
 
 inline constexpr auto stay = [](const FakePeer&) { return true; };

@@ -84,5 +84,6 @@ TEST_CASE("scripts are flushed all the time: no decision fails") {
         [](const LoadReport& report, const Limiter&) {
             CHECK(report.failed() == 0);
             CHECK(report.decided > 0);
-        });
+        },
+        {.timeout = patience});
 }

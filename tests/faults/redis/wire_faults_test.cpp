@@ -40,7 +40,7 @@ TEST_CASE("a byte every 80 ms") {
 TEST_CASE("a reply that comes twice is nobody else's") {
     // The second one arrives with the first, or while the connection is idle.
     for (const auto wait : {0ms, 3ms}) {
-        std::atomic<int> requests{0};
+        std::atomic<int> requests{0}, doubled{0};
         FakeServer server{[&](const FakePeer& peer) {
             while (!peer.read().empty()) {
                 // Each answer is another count of used units, packed with the time left.
@@ -48,17 +48,20 @@ TEST_CASE("a reply that comes twice is nobody else's") {
                 peer.write(reply);
                 peer.wait(wait);
                 peer.write(reply);
+                peer.wait_for_delivery();
+                ++doubled;
             }
         }};
         const sluice::RateLimiter limiter{sluice::FixedWindow{1'000, 24h},
-                                          sluice::RedisStore{server.url(), {.timeout = timeout, .connections = 1}},
+                                          sluice::RedisStore{server.url(), {.timeout = patience, .connections = 1}},
                                           {.name = "twice", .on_failure = FailureMode::deny}};
         for (int i = 0; i != 20; ++i) {
             const int before = requests;
             const auto decision = limiter.try_consume("key");
             // Whatever is believed is the answer to this request.
             if (!decision.error) CHECK(decision.remaining == 1'000 - static_cast<std::uint64_t>(before) - 1 - 1);
-            pause_for(20ms);
+            while (doubled != requests) pause_for(1ms);
+            pause_for(10ms);
         }
     }
 }
