@@ -77,8 +77,9 @@ public:
     /// Reads the rules file again; a bad one is reported and changes nothing.
     void reload() {
         try {
-            guard_.rules().replace(read_rules());
+            const auto fresh = guard_.rules().replace(read_rules());
             std::cout << "Rules read again" << std::endl;
+            for (const auto& name : fresh) std::cout << "Limit '" << name << "' starts fresh" << std::endl;
         } catch (const std::exception& error) {
             std::cerr << "The rules stay as they are: " << error.what() << std::endl;
         }

@@ -20,6 +20,7 @@ void serve(App& app) {
         return response;
     });
     app.bindaddr("127.0.0.1").port(0).concurrency(2);
+    if constexpr (requires { app.tcp_nodelay(); }) app.tcp_nodelay();
     auto running = app.run_async();
     app.wait_for_server_start();
     std::cout << "Listening on http://127.0.0.1:" << app.port() << std::endl;

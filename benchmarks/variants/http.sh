@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Summary: what a guard costs a server, by wrk with 2 connections (1 minute for each framework that is installed)
+# Summary: what a guard costs a server over 2 connections (1 minute for each framework that is installed)
 # Option: --seconds N    of each of the ten runs (default 5)
 
 frameworks=(httplib)
@@ -11,6 +11,7 @@ variant_needs() {
     need libcpp-httplib-dev have_header httplib.h
     need wrk have wrk
     if have_header boost/beast.hpp >/dev/null 2>&1; then frameworks+=(beast); fi
+    if have_header grpcpp/grpcpp.h >/dev/null 2>&1 && have grpc_cpp_plugin >/dev/null 2>&1; then frameworks+=(grpc); fi
     if [ -f "${CROW_INCLUDE_DIR:-}/crow.h" ] || have_header crow.h >/dev/null 2>&1; then
         [ -z "${CROW_INCLUDE_DIR:-}" ] || export CROW_INCLUDE_DIR="$(cd "$CROW_INCLUDE_DIR" && pwd -P)"
         frameworks+=(crow)
@@ -33,10 +34,14 @@ serve() {
     die "the server did not start; see $log"
 }
 
-# requests_per_second URL
+# requests_per_second FRAMEWORK URL
 requests_per_second() {
     local out
-    out="$(wrk -t 1 -c 2 -d "${seconds}s" "$1/api/data")" || die "wrk failed: $out"
+    if [ "$1" = grpc ]; then  # which wrk does not speak
+        "$bin/http_grpc_benchmark" --load "$2" "$seconds" || die "the clients failed"
+        return
+    fi
+    out="$(wrk -t 1 -c 2 -d "${seconds}s" "$2/api/data")" || die "wrk failed: $out"
     ! grep -q 'Non-2xx' <<<"$out" || die "not all answers were 200: $out"
     sed -n 's/^Requests\/sec: *//p' <<<"$out"
 }
@@ -48,12 +53,12 @@ compare() {
     plain="$url"
     serve "$1-limited" "http_$1_benchmark" --limited
     limited="$url"
-    seconds=1 requests_per_second "$plain" >/dev/null
-    seconds=1 requests_per_second "$limited" >/dev/null
+    seconds=1 requests_per_second "$1" "$plain" >/dev/null
+    seconds=1 requests_per_second "$1" "$limited" >/dev/null
     say "$1, requests per second over 2 connections, in turns:"
     for run in 1 2 3 4 5; do
-        a="$(requests_per_second "$plain")"
-        b="$(requests_per_second "$limited")"
+        a="$(requests_per_second "$1" "$plain")"
+        b="$(requests_per_second "$1" "$limited")"
         ratios+=("$(awk -v a="$a" -v b="$b" 'BEGIN { printf "%.3f", b / a }')")
         printf '  without %9.0f   with the guard %9.0f   ratio %s\n' "$a" "$b" "${ratios[$((run - 1))]}"
     done

@@ -3,6 +3,7 @@
 #define SLUICE_ANY_LIMITER_HPP
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,6 +18,10 @@
 #include <sluice/waiting.hpp>
 
 namespace sluice {
+
+namespace detail {
+class CarryOver;
+}
 
 /// A RateLimiter whose policy and store are chosen at run time. Copies share the limiter; as thread-safe as it; one
 /// virtual call more.
@@ -57,9 +62,12 @@ public:
     /// Whether a call takes no round trip: see InProcessStore.
     bool is_in_process() const noexcept { return limiter_->is_in_process(); }
     const std::string& name() const noexcept { return limiter_->name(); }
+    /// The same number for limiters that have the same states in one store: of name, kind and parameters.
+    std::uint64_t identity() const noexcept { return limiter_->identity(); }
 
 private:
     friend class Charge;
+    friend class detail::CarryOver;
 
     struct Concept {
         virtual ~Concept() = default;
@@ -72,11 +80,15 @@ private:
                                const detail::StopToken&) const noexcept = 0;
         virtual Taken try_consume_up_to(std::string_view, Units) const noexcept = 0;
         virtual Reservation reserve(std::string_view, Units) const noexcept = 0;
-        virtual detail::ChargedLimiter charged() const noexcept = 0;
+        virtual detail::ChargedLimiter charged(std::string_view key) const noexcept = 0;  // for that key
         virtual Quota quota() const noexcept = 0;
         virtual bool is_in_process() const noexcept = 0;
         virtual const std::string& name() const noexcept = 0;
+        virtual std::uint64_t identity() const noexcept = 0;
+        virtual const detail::CarryOver* as_carry_over() const noexcept { return nullptr; }
     };
+
+    explicit AnyLimiter(std::shared_ptr<const Concept> limiter) noexcept : limiter_(std::move(limiter)) {}
 
     template <class P, class S>
     struct Model final : Concept {
@@ -115,10 +127,13 @@ private:
             decision.limit = limiter.quota().limit;
             return decision;
         }
-        detail::ChargedLimiter charged() const noexcept override { return detail::ChargedLimiter::of(limiter); }
+        detail::ChargedLimiter charged(std::string_view) const noexcept override {
+            return detail::ChargedLimiter::of(limiter);
+        }
         Quota quota() const noexcept override { return limiter.quota(); }
         bool is_in_process() const noexcept override { return InProcessStore<S>; }
         const std::string& name() const noexcept override { return limiter.name(); }
+        std::uint64_t identity() const noexcept override { return Scope<P>::scope_id(name(), limiter.policy()); }
         RateLimiter<P, S> limiter;
     };
 

@@ -34,7 +34,7 @@ public:
     Charge(const RateLimiter<P, S>& limiter, std::string_view key, Units cost = 1) noexcept
         : limiter_(detail::ChargedLimiter::of(limiter)), key_(key), cost_(cost) {}
     Charge(const AnyLimiter& limiter, std::string_view key, Units cost = 1) noexcept
-        : limiter_(limiter.limiter_->charged()), key_(key), cost_(cost) {}
+        : limiter_(limiter.limiter_->charged(key)), key_(key), cost_(cost) {}
     template <Policy P, class S>
     Charge(const RateLimiter<P, S>&&, std::string_view, Units = 1) = delete;  // gone before it is charged
     Charge(const AnyLimiter&&, std::string_view, Units = 1) = delete;

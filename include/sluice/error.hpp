@@ -160,7 +160,7 @@ inline bool is_decided(const std::error_code& error) noexcept {
 
 /// True where the caller or the operator did something wrong. Denied whatever the FailureMode: to try again is useless.
 inline bool is_rejected(const std::error_code& error) noexcept {
-    return error == Errc::invalid_argument || error == Errc::misconfigured;
+    return error && (error == Errc::invalid_argument || error == Errc::misconfigured);
 }
 
 /// True where no store decided though one should have, so that the limiter's FailureMode has to.

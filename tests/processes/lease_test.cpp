@@ -197,7 +197,8 @@ TEST_CASE("eight processes that lease, pause and die admit no more than is state
                 const Round<sluice::FixedWindow> one{
                     {random.magnitude(500, 20'000), std::chrono::hours{24 * 365}}, options, name, is_cached};
                 const auto all = one.run(server, random, log);
-                const sluice::RateLimiter direct{one.policy, sluice::RedisStore{server.url()}, {.name = name}};
+                const sluice::RateLimiter direct{
+                    one.policy, sluice::RedisStore{server.url(), {.timeout = 5s}}, {.name = name}};
                 const auto peeked = direct.peek("key");
                 REQUIRE_FALSE(peeked.error);
                 const std::uint64_t given = peeked.limit - peeked.remaining;

@@ -22,6 +22,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -55,6 +56,11 @@ public:
             if (count <= 0) return;
             bytes.remove_prefix(static_cast<std::size_t>(count));
         }
+    }
+    /// Returns when all that was written lies before the peer.
+    void wait_for_delivery() const {
+        int left = 1;
+        while (!over_ && ::ioctl(socket_, TIOCOUTQ, &left) == 0 && left != 0) wait(std::chrono::milliseconds{1});
     }
     void wait(std::chrono::milliseconds time) const {
         const auto end = std::chrono::steady_clock::now() + time;

@@ -21,6 +21,9 @@
 
 // A steady load on a limiter while its server fails: 8 threads, 200 requests a second.
 
+/// For a call in a case that is not about time: the machine may be busy with other tests.
+inline constexpr std::chrono::seconds patience{10};
+
 /// What happened to the requests.
 struct LoadReport {
     std::uint64_t decided = 0;     ///< without an error
@@ -28,7 +31,7 @@ struct LoadReport {
     std::uint64_t mismatched = 0;  ///< with an error, and not as the failure mode says
     std::array<std::uint64_t, 32> errors{};
     std::vector<std::chrono::nanoseconds> latencies{};
-    std::chrono::nanoseconds hiccup{0};  ///< the longest time by which a thread that only sleeps woke late
+    std::chrono::nanoseconds hiccup{0};  ///< the longest time by which a thread that slept woke late
 
     std::uint64_t of(sluice::Errc errc) const { return errors[static_cast<std::size_t>(errc)]; }
     std::uint64_t failed() const {
@@ -40,6 +43,12 @@ struct LoadReport {
         auto sorted = latencies;
         std::sort(sorted.begin(), sorted.end());
         return sorted.empty() ? std::chrono::nanoseconds{0} : sorted[sorted.size() - 1 - sorted.size() / 1000];
+    }
+    /// Whether all but one call in a thousand were answered in time, but for what the machine held them up: several times
+    /// where it is busy, which nobody measures.
+    bool is_in_time(std::chrono::nanoseconds timeout) const {
+        const bool is_busy = hiccup > std::chrono::milliseconds{5};
+        return p999() <= timeout * 12 / 10 + 2 * hiccup + (is_busy ? timeout / 2 : std::chrono::nanoseconds{0});
     }
     std::string text() const {
         std::string all = std::to_string(decided) + " decided, " + std::to_string(failed()) + " failed (";
@@ -82,6 +91,21 @@ private:
     std::thread thread_{[this] { measure(); }};
 };
 
+/// Whether `decides` is true within a second; within five where the machine is so busy that threads wake late.
+template <class Decides>
+bool is_soon(Decides decides) {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    bool is_busy = false;
+    while (!decides()) {
+        const auto wake = Clock::now() + std::chrono::milliseconds{5};
+        if (wake > start + std::chrono::seconds{5}) return false;
+        std::this_thread::sleep_until(wake);
+        is_busy = is_busy || Clock::now() > wake + std::chrono::milliseconds{5};
+    }
+    return is_busy || Clock::now() < start + std::chrono::seconds{1};
+}
+
 /// Runs the load until `story`, which runs meanwhile, returns.
 template <class Limiter, class Story>
 LoadReport run_load(const Limiter& limiter, sluice::FailureMode mode, Story story) {
@@ -107,7 +131,10 @@ LoadReport run_load(const Limiter& limiter, sluice::FailureMode mode, Story stor
                     ++report.decided;
                     if (decision.allowed) ++report.admitted;
                 }
-                std::this_thread::sleep_until(start + pause);
+                const auto next = start + pause;
+                if (Clock::now() > next) continue;
+                std::this_thread::sleep_until(next);
+                report.hiccup = std::max<std::chrono::nanoseconds>(report.hiccup, Clock::now() - next);
             }
         });
     }
@@ -119,6 +146,7 @@ LoadReport run_load(const Limiter& limiter, sluice::FailureMode mode, Story stor
     LoadReport sum;
     sum.hiccup = control.stop();
     for (const auto& report : reports) {
+        sum.hiccup = std::max(sum.hiccup, report.hiccup);
         sum.decided += report.decided;
         sum.admitted += report.admitted;
         sum.mismatched += report.mismatched;

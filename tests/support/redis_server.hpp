@@ -82,9 +82,9 @@ public:
     }
     std::string command(const std::vector<std::string_view>& arguments) const {
         if (!admin_ || admin_->err != 0) {
-            const timeval patience{2, 0};
-            admin_.reset(redisConnectUnixWithTimeout(socket_path().c_str(), patience));
-            if (!admin_ || admin_->err != 0 || redisSetTimeout(admin_.get(), patience) != REDIS_OK) return {};
+            const timeval two_seconds{2, 0};
+            admin_.reset(redisConnectUnixWithTimeout(socket_path().c_str(), two_seconds));
+            if (!admin_ || admin_->err != 0 || redisSetTimeout(admin_.get(), two_seconds) != REDIS_OK) return {};
         }
         std::vector<const char*> texts;
         std::vector<std::size_t> sizes;

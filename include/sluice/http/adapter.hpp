@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include <sluice/detail/exceptions.hpp>
@@ -18,8 +19,8 @@
 //
 //     Asked asked{.method = ..., .path = ..., .peer = ..., .query = ..., .header = headers};
 //     Answer answer = guard.handle(std::move(asked));          // never throws
-//     if (!answer.allowed) ...                                 // answer.denial: status, content type, body
-//     put_fields(answer, [&](const char* name, const std::string& value) { ... });   // into every answer
+//     if (!answer.allowed) ...                                 // answer.denial.status, and put_denial()
+//     put_fields(answer, [&](const char* name, std::string_view value) { ... });   // into every answer
 //
 // A denied request's body has to be read, or its connection to end: else the rest is taken for the next request.
 namespace sluice::http {
@@ -45,14 +46,31 @@ private:
     const Map& map_;
 };
 
-/// Calls set(const char* name, std::string value) for each field of the answer; where that throws, the rest is left out:
-/// the answer is worth more.
+/// Calls set(const char* name, std::string_view value) for each field of the answer, or with a std::string as `set` takes
+/// it; where that throws, the rest is left out: the answer is worth more.
 template <class Set>
 void put_fields(const Answer& answer, Set&& set) noexcept {
     const auto put = [&] {
-        for (const Field& field : answer.fields) set(field.name, field.value);
+        for (const Field field : answer.fields) {
+            if constexpr (std::is_invocable_v<Set&, const char*, std::string_view>) {
+                set(field.name, field.value);
+            } else {
+                set(field.name, std::string{field.value});
+            }
+        }
     };
     sluice::detail::try_or(put, [] {});
+}
+
+/// Writes a denial: its fields and Content-Type by set(), as put_fields() does, and its body.
+template <class Set>
+void put_denial(const Answer& answer, Set&& set, std::string& body) noexcept {
+    put_fields(answer, set);
+    const auto explain = [&] {
+        set("Content-Type", answer.denial.content_type);
+        body = answer.denial.content;
+    };
+    sluice::detail::try_or(explain, [] {});  // no memory: a denial without an explanation
 }
 
 /// What the program says about the caller; nothing where it throws.

@@ -2,10 +2,13 @@
 #ifndef SLUICE_HTTP_ANSWER_HPP
 #define SLUICE_HTTP_ANSWER_HPP
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include <sluice/decision.hpp>
 #include <sluice/error.hpp>
@@ -38,6 +41,38 @@ inline const PolicyAnswer* binding(std::span<const PolicyAnswer> answers) noexce
     }
     return most;
 }
+
+inline constexpr std::size_t max_limits = 4;  ///< of one tier
+
+namespace detail {
+
+/// The answers of one tier's limits. Only those that are there are ever written or copied: a request has one, as a rule.
+class AnswerList {
+public:
+    AnswerList() noexcept {}
+    AnswerList(const AnswerList& other) noexcept { *this = other; }
+    AnswerList& operator=(const AnswerList& other) noexcept {
+        size_ = other.size_;
+        std::uninitialized_copy_n(other.answers_, size_, answers_);
+        return *this;
+    }
+
+    PolicyAnswer& add(const PolicyAnswer& answer) noexcept { return *std::construct_at(answers_ + size_++, answer); }
+    PolicyAnswer& operator[](std::size_t index) noexcept { return answers_[index]; }
+    std::size_t size() const noexcept { return size_; }
+    std::span<PolicyAnswer> all() noexcept { return {answers_, size_}; }
+    std::span<const PolicyAnswer> all() const noexcept { return {answers_, size_}; }
+
+private:
+    static_assert(std::is_trivially_copyable_v<PolicyAnswer> && std::is_trivially_destructible_v<PolicyAnswer>);
+
+    std::size_t size_ = 0;
+    union {
+        PolicyAnswer answers_[max_limits];
+    };
+};
+
+}  // namespace detail
 
 }  // namespace sluice::http
 

@@ -13,11 +13,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/http/asked.hpp>
 #include <sluice/http/client/client_address.hpp>
+#include <sluice/http/fields.hpp>
 #include <sluice/http/headers.hpp>
 #include <sluice/http/problem.hpp>
 #include <sluice/http/rules/rules.hpp>
@@ -53,18 +53,12 @@ struct GuardOptions {
     std::chrono::nanoseconds max_drain_time = std::chrono::seconds{5};
 };
 
-/// A field of an answer, to be put in the place of others of its name.
-struct Field {
-    const char* name;
-    std::string value;
-};
-
 /// What an adapter has to do with a request.
 struct Answer {
     bool allowed = true;
     Verdict verdict{};
-    std::vector<Field> fields{};  ///< rate limit fields, of every answer: put in after the handler, who may have some
-    DenialBody denial{};          ///< where it is not allowed: what to send
+    FieldList fields{};   ///< rate limit fields, of every answer: put in after the handler, who may have some
+    DenialBody denial{};  ///< where it is not allowed: what to send
     /// How long to hold the request before it is handled: for adapters that keep no thread meanwhile. A blocking one
     /// keeps to GuardOptions::max_hold.
     std::chrono::nanoseconds delay{0};
@@ -83,17 +77,15 @@ public:
     /// Checks and charges one request and says how to answer it. Where memory is out, a denial has a status alone.
     Answer handle(Asked asked) const noexcept {
         find_client(asked);
-        Answer answer{.verdict = shared_->rules.check(asked)};
+        Answer answer;
+        shared_->rules.check(asked, answer.verdict);
         answer.allowed = answer.verdict.allowed();
         answer.delay = answer.verdict.delay();
         const Denial denial{asked.method, asked.path, asked.caller, answer.verdict};
         if (!answer.allowed) shared_->tell(denial);
         const auto fill_in = [&] {
             if (!answer.allowed) compose(denial, answer.denial);
-            answer.fields.reserve(6);
-            write_headers(answer.verdict, [&](const char* name, std::string value) {
-                answer.fields.push_back({name, std::move(value)});
-            });
+            shared_->headers.write(answer.verdict.told(), answer.fields);
         };
         sluice::detail::try_or(fill_in, [] {});
         return answer;
@@ -105,6 +97,14 @@ public:
         Verdict verdict = shared_->rules.check(asked);
         if (!verdict.allowed()) shared_->tell({asked.method, asked.path, asked.caller, verdict});
         return verdict;
+    }
+
+    /// Whether handle() may wait for a store outside of this process, for servers whose threads must not: by the limits of the
+    /// request's rule, without asking them.
+    bool may_wait(const Asked& asked) const noexcept {
+        const auto rules = shared_->rules.current();
+        const Rule* rule = rules->rule_of(asked);
+        return rule != nullptr && rule->may_wait();
     }
 
     const GuardOptions& options() const noexcept { return shared_->options; }
@@ -131,7 +131,11 @@ private:
     void find_client(Asked& asked) const noexcept {
         const auto& finder = shared_->options.client_address;
         Caller& caller = asked.caller;
-        if (!caller.address) caller.address = finder.find(asked.peer, asked.header(finder.header()).lines());
+        if (!caller.address) {
+            const auto header = finder.header();
+            caller.address =
+                header.empty() ? finder.find(asked.peer) : finder.find(asked.peer, asked.header(header).lines());
+        }
         if (caller.address) caller.block = finder.identity(*caller.address);
     }
 

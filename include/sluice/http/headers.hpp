@@ -11,11 +11,13 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <sluice/error.hpp>
 #include <sluice/http/answer.hpp>
 #include <sluice/http/detail/text.hpp>
+#include <sluice/http/fields.hpp>
 #include <sluice/http/policy_name.hpp>
 
 namespace sluice::http {
@@ -82,7 +84,7 @@ inline std::optional<std::uint64_t> longest_retry(std::span<const PolicyAnswer> 
     return longest;
 }
 
-/// Writes rate limit fields. Usable by all threads at once; the strings it makes are its only allocations.
+/// Writes rate limit fields. Usable by all threads at once.
 class HeaderWriter {
 public:
     /// Throws std::invalid_argument for a jitter above 100 %, styles that write the same field, and names that no field has.
@@ -103,21 +105,28 @@ public:
         }
     }
 
-    /// Calls set(const char* name, std::string value) for each field; the names live as long as this. Limits whose store
-    /// failed are left out: there are no true numbers for them. One that was not asked stands in RateLimit-Policy alone,
-    /// which is thus the same for all answers of a rule. What `set` and std::string throw goes through.
-    template <class Set>
-    void write(std::span<const PolicyAnswer> answers, Set&& set) const {
+    /// Adds the fields. Limits whose store failed are left out: there are no true numbers for them. One that was not asked
+    /// stands in RateLimit-Policy alone, which is thus the same for all answers of a rule. The names live as long as this.
+    /// May throw std::bad_alloc.
+    void write(std::span<const PolicyAnswer> answers, FieldList& out) const {
         const bool known = std::any_of(answers.begin(), answers.end(), is_known);
         if (known && has(HeaderStyle::ratelimit)) {
-            set("RateLimit", list(answers, is_known, append_state));
-            set("RateLimit-Policy", list(answers, is_enforced, append_policy));
+            list(out, "RateLimit", answers, is_known, append_state);
+            list(out, "RateLimit-Policy", answers, is_enforced, append_policy);
         }
-        if (const auto wait = longest_retry(answers)) set("Retry-After", std::to_string(jittered(*wait)));
+        if (const auto wait = longest_retry(answers)) add(out, "Retry-After", jittered(*wait));
         if (!known) return;
         const PolicyAnswer& bound = *binding(answers);
-        if (is_known(bound)) write_bound(bound, set);
-        if (has(HeaderStyle::draft_7 | HeaderStyle::draft_6)) set("RateLimit-Policy", old_policies(answers));
+        if (is_known(bound)) write_bound(bound, out);
+        if (has(HeaderStyle::draft_7 | HeaderStyle::draft_6)) write_old_policies(answers, out);
+    }
+    /// Calls set(const char* name, std::string value) for each field. What that throws goes through.
+    template <class Set>
+    requires std::is_invocable_v<Set&, const char*, std::string>
+    void write(std::span<const PolicyAnswer> answers, Set&& set) const {
+        FieldList fields;
+        write(answers, fields);
+        for (const Field field : fields) set(field.name, std::string{field.value});
     }
 
 private:
@@ -125,64 +134,71 @@ private:
     static bool is_enforced(const PolicyAnswer& answer) noexcept { return is_decided(answer.decision.error); }
     static bool is_known(const PolicyAnswer& answer) noexcept { return answer.asked && is_enforced(answer); }
 
+    static void add(FieldList& out, const char* name, std::uint64_t value) {
+        out.start(name);
+        out.append(value);
+    }
+
     /// The styles that know of one limit.
-    template <class Set>
-    void write_bound(const PolicyAnswer& bound, Set& set) const {
+    void write_bound(const PolicyAnswer& bound, FieldList& out) const {
         const Decision& decision = bound.decision;
-        const std::string limit = std::to_string(decision.limit), remaining = std::to_string(decision.remaining);
-        const std::string window = std::to_string(effective_window(decision));
-        if (has(HeaderStyle::draft_7))
-            set("RateLimit", "limit=" + limit + ", remaining=" + remaining + ", reset=" + window);
+        if (has(HeaderStyle::draft_7)) {
+            out.start("RateLimit");
+            parameter(out, "limit=", decision.limit);
+            parameter(out, ", remaining=", decision.remaining);
+            parameter(out, ", reset=", effective_window(decision));
+        }
         if (has(HeaderStyle::draft_6)) {
-            set("RateLimit-Limit", limit);
-            set("RateLimit-Remaining", remaining);
-            set("RateLimit-Reset", window);
+            add(out, "RateLimit-Limit", decision.limit);
+            add(out, "RateLimit-Remaining", decision.remaining);
+            add(out, "RateLimit-Reset", effective_window(decision));
         }
         if (!has(HeaderStyle::x_ratelimit | HeaderStyle::x_ratelimit_unix)) return;
         const auto& names = options_.names;
         const auto now = has(HeaderStyle::x_ratelimit_unix) ? std::chrono::system_clock::now().time_since_epoch()
                                                             : std::chrono::system_clock::duration{0};
-        if (!names.limit.empty()) set(names.limit.c_str(), limit);
-        if (!names.remaining.empty()) set(names.remaining.c_str(), remaining);
-        if (!names.reset.empty()) set(names.reset.c_str(), std::to_string(ceil_seconds(now + decision.reset_after)));
+        if (!names.limit.empty()) add(out, names.limit.c_str(), decision.limit);
+        if (!names.remaining.empty()) add(out, names.remaining.c_str(), decision.remaining);
+        if (!names.reset.empty()) add(out, names.reset.c_str(), ceil_seconds(now + decision.reset_after));
     }
 
     /// Versions 6 and 7 know no names: "10;w=1, 100;w=60".
-    static std::string old_policies(std::span<const PolicyAnswer> answers) {
-        std::string out;
+    static void write_old_policies(std::span<const PolicyAnswer> answers, FieldList& out) {
+        out.start("RateLimit-Policy");
+        std::string_view separator;
         for (const auto& answer : answers) {
             if (!is_enforced(answer)) continue;
-            out += (out.empty() ? "" : ", ") + std::to_string(answer.quota.limit);
+            out.append(std::exchange(separator, ", "));
+            out.append(answer.quota.limit);
             parameter(out, ";w=", ceil_seconds(answer.quota.window));
         }
-        return out;
     }
 
     template <class Tells, class Append>
-    static std::string list(std::span<const PolicyAnswer> answers, Tells tells, Append append) {
-        std::string out;
-        out.reserve(answers.size() * 48);
+    static void list(FieldList& out, const char* name, std::span<const PolicyAnswer> answers, Tells tells,
+                     Append append) {
+        out.start(name);
+        std::string_view separator;
         for (const auto& answer : answers) {
             if (!tells(answer)) continue;
-            if (!out.empty()) out += ',';
-            detail::append_quoted(out, answer.name);
+            out.append(std::exchange(separator, ","));
+            append_quoted(out, answer.name);
             append(out, answer);
         }
-        return out;
     }
     /// A window is rounded up, so that no more is promised than is granted.
-    static void append_policy(std::string& out, const PolicyAnswer& answer) {
+    static void append_policy(FieldList& out, const PolicyAnswer& answer) {
         parameter(out, ";q=", answer.quota.limit);
         const std::string_view unit = !answer.unit.empty() ? answer.unit : answer.cost != 1 ? "units" : "requests";
         if (unit != "requests") {  // the draft's default
-            out += ";qu=";
-            detail::append_quoted(out, unit);
+            out.append(";qu=");
+            append_quoted(out, unit);
         }
         parameter(out, ";w=", ceil_seconds(answer.quota.window));
         append_partition(out, answer);
     }
     /// Left out when there is nothing to wait for.
-    static void append_state(std::string& out, const PolicyAnswer& answer) {
+    static void append_state(FieldList& out, const PolicyAnswer& answer) {
         parameter(out, ";r=", answer.decision.remaining);
         const auto window = effective_window(answer.decision);
         if (window > 0) parameter(out, ";t=", window);
@@ -194,19 +210,32 @@ private:
         return retry_after_seconds(decision).value_or(ceil_seconds(decision.reset_after));
     }
     /// pk, a byte sequence: eight bytes in base64.
-    static void append_partition(std::string& out, const PolicyAnswer& answer) {
+    static void append_partition(FieldList& out, const PolicyAnswer& answer) {
         if (!answer.partition) return;
         constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        out += ";pk=:";
-        for (int shift = 58; shift >= 0; shift -= 6) out += digits[(*answer.partition >> shift) & 63];
-        out += digits[(*answer.partition & 15) << 2];  // the last 4 bits
-        out += "=:";
+        out.append(";pk=:");
+        for (int shift = 58; shift >= 0; shift -= 6) out.append(digits.substr((*answer.partition >> shift) & 63, 1));
+        out.append(digits.substr((*answer.partition & 15) << 2, 1));  // the last 4 bits
+        out.append("=:");
+    }
+    static void append_quoted(FieldList& out, std::string_view text) {
+        out.append("\"");
+        while (!text.empty()) {
+            const auto plain = std::min(text.find_first_of("\"\\"), text.size());
+            out.append(text.substr(0, plain));
+            text.remove_prefix(plain);
+            if (text.empty()) break;
+            out.append("\\");
+            out.append(text.substr(0, 1));
+            text.remove_prefix(1);
+        }
+        out.append("\"");
     }
     /// Integers of structured fields have at most 15 digits.
-    static void parameter(std::string& out, const char* name, std::uint64_t value) {
+    static void parameter(FieldList& out, std::string_view name, std::uint64_t value) {
         constexpr std::uint64_t most = 999'999'999'999'999;
-        out += name;
-        out += std::to_string(std::min(value, most));
+        out.append(name);
+        out.append(std::min(value, most));
     }
 
     std::uint64_t jittered(std::uint64_t seconds) const noexcept {

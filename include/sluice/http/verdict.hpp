@@ -2,9 +2,7 @@
 #ifndef SLUICE_HTTP_VERDICT_HPP
 #define SLUICE_HTTP_VERDICT_HPP
 
-#include <array>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -37,7 +35,7 @@ public:
     /// What each limit of the tier answered. Behind the first denial nothing is charged any more: limits in this
     /// process are peeked, others are left unasked. Of an allowed request whose rule is not enforced these are not for
     /// the client's eyes: see told().
-    std::span<const PolicyAnswer> answers() const noexcept { return {answers_.data(), count_}; }
+    std::span<const PolicyAnswer> answers() const noexcept { return answers_.all(); }
     /// The answers to put into headers: none for rules that are not enforced at all, and for clients whose denial
     /// was waived.
     std::span<const PolicyAnswer> told() const noexcept {
@@ -64,8 +62,7 @@ private:
     std::shared_ptr<const void> rules_{};  // a RuleSet
     std::shared_ptr<detail::Settlement> settlement_{};
     const Rule* rule_ = nullptr;
-    std::array<PolicyAnswer, max_limits> answers_{};
-    std::size_t count_ = 0;
+    detail::AnswerList answers_{};
     std::chrono::nanoseconds delay_{0};
     Outcome outcome_ = Outcome::allowed;
     bool is_forbidden_ = false;

@@ -182,6 +182,7 @@ private:
         std::vector<std::pair<std::size_t, Look>> looks;
         for (std::size_t i = 0; i != keys.size(); ++i) {
             Look look;
+            out[i] = Decision{};
             if (known.denies(request, keys[i], cost, out[i], look)) continue;
             open.push_back(keys[i]);
             looks.emplace_back(i, look);

@@ -3,12 +3,14 @@
 #define SLUICE_REDIS_ASYNC_REDIS_HPP
 
 #include <chrono>
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
 
+#include <sluice/decision.hpp>
 #include <sluice/error.hpp>
 #include <sluice/redis/async_operation.hpp>
 #include <sluice/redis/link/async_client.hpp>
@@ -33,13 +35,13 @@ public:
     const std::shared_ptr<AsyncClient>& client() const noexcept { return client_; }
 
     /// Never throws: without memory the answer comes at once.
-    template <Policy P, class F>
+    template <class Result, Policy P, class F>
     AsyncCall* make(const Request<P>& request, RedisCodec::Now now, F& done) noexcept {
         try {
-            return AsyncOperation<P, F>::make(codec_, request, now, done);
+            return AsyncOperation<P, Result, F>::make(codec_, request, now, done);
         } catch (const std::bad_alloc&) {
             client_->count_failure(Errc::no_memory);
-            std::move(done)(failure(Errc::no_memory));
+            std::move(done)(Result{failure(Errc::no_memory)});
             return nullptr;
         }
     }
@@ -59,8 +61,8 @@ private:
 
 }  // namespace detail::redis
 
-/// What RedisStore is for threads, for an event loop: the same options, scripts, keys and failures, and the same states in
-/// the server. Knows redis://, rediss:// and unix://. Never blocks, has no thread; one per loop.
+/// What RedisStore is for threads, for an event loop: the same URLs, options, scripts, keys and failures, and the same
+/// states in the server. Never blocks, has no thread; one per loop.
 ///
 ///     sluice::AsyncRedis redis{"redis://127.0.0.1:6379"};
 ///     const sluice::RateLimiter limiter{sluice::TokenBucket{10, sluice::per_second(1)}, redis, {.name = "api"}};
@@ -83,6 +85,11 @@ private:
 /// connections are used, RedisOptions::connections at most. No call takes longer than RedisOptions::timeout, of which a
 /// loop that is late itself is a part; more than max_waiting unsent ones are answered with Errc::busy.
 ///
+/// In a cluster each call goes to the master of its slot, all masters are talked to at once, and one that is lost fails the
+/// calls of its slots alone; what a node turns away is sent on within its timeout. The map of slots is asked for by one
+/// request at a time, and at most ten times a second. Sentinels are asked before a master is dialled, and every
+/// RedisSentinelOptions::recheck. Such a question is watched until it is answered, though no call may wait for it.
+///
 /// Names are looked up on a thread that ends with the look-up. RedisOptions::credentials is called on the loop.
 /// Costs one allocation for a call. A forked child has to make a client of its own.
 class AsyncRedis {
@@ -94,15 +101,21 @@ public:
     /// Calls done(Decision), see AsyncStore. Does no input or output: process() does.
     template <Policy P, Completion F>
     void decide_async(const Request<P>& request, F done) const noexcept {
-        ask(request, std::nullopt, done);
+        ask<Decision>(request, std::nullopt, done);
+    }
+    /// Calls done(Consumption), see AsyncSettlingStore.
+    template <Policy P, std::invocable<Consumption> F>
+    void consume_async(const Request<P>& request, F done) const noexcept {
+        ask<Consumption>(request, std::nullopt, done);
     }
     /// At a time of the caller's instead of the server's, for tests and replays: one key must not mix the two.
     template <Policy P, Completion F>
     void decide_async_at(const Request<P>& request, std::chrono::nanoseconds now, F done) const noexcept {
-        ask(request, std::optional{now}, done);
+        ask<Decision>(request, std::optional{now}, done);
     }
 
-    /// What to watch; changes with every other call, and is valid until then. Nothing while nothing is asked.
+    /// What to watch, a descriptor for each connection that waits; changes with every other call, and is valid until then.
+    /// Nothing while nothing is asked.
     std::span<const Watch> watches() const { return client().watches(); }
     /// Until process() is due though no descriptor is ready; 0 where something was asked; nanoseconds::max() for never.
     std::chrono::nanoseconds timeout() const noexcept { return client().timeout(); }
@@ -144,9 +157,10 @@ private:
 
     detail::redis::AsyncClient& client() const noexcept { return *owner_->session.client(); }
 
-    template <Policy P, class F>
+    template <class Result, Policy P, class F>
     void ask(const Request<P>& request, detail::redis::RedisCodec::Now now, F& done) const noexcept {
-        if (auto* const call = owner_->session.make(request, now, done)) owner_->session.ask(*call, request.key.size());
+        if (auto* const call = owner_->session.make<Result>(request, now, done))
+            owner_->session.ask(*call, request.key.size());
     }
     void go_on(int fd) const noexcept {
         const auto client = owner_->session.client();  // `this` may be gone when it returns

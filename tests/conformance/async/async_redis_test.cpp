@@ -10,23 +10,27 @@
 #include "conformance/redis_kit.hpp"
 #include "conformance/suite.hpp"
 #include "support/poll_loop.hpp"
+#include "support/redis_cluster.hpp"
+#include "support/redis_sentinels.hpp"
 
 namespace {
 
 /// An AsyncRedis for each thread, and a small event loop around it, on the test's clock.
 struct LoopStore {
     std::string url;
+    std::string prefix;
     sluice::ManualClock clock;
 
     const sluice::AsyncRedis& redis() const {
         struct Mine {
-            std::string url;
+            std::string prefix;
             sluice::AsyncRedis redis;
         };
         thread_local std::unique_ptr<Mine> mine;
-        if (mine == nullptr || mine->url != url) {
-            const sluice::RedisOptions patient{.timeout = std::chrono::seconds{10}, .max_waiting = 1'000'000};
-            mine = std::make_unique<Mine>(Mine{url, sluice::AsyncRedis{url, patient}});
+        if (mine == nullptr || mine->prefix != prefix) {
+            const sluice::RedisOptions patient{
+                .timeout = std::chrono::seconds{10}, .prefix = prefix, .max_waiting = 1'000'000};
+            mine = std::make_unique<Mine>(Mine{prefix, sluice::AsyncRedis{url, patient}});
         }
         return mine->redis;
     }
@@ -55,16 +59,41 @@ struct LoopStore {
     }
 };
 
+/// Where the servers are; the suite is compiled once for all.
+enum class Where { server, cluster, sentinels };
+Where where = Where::server;
+
 struct AsyncRedisKit : conformance::RedisKit {
-    static constexpr int sequences = 100;
-    static constexpr int requests_per_thread = slow_build ? 500 : 2'000;
+    // Few where it is only the way to the server that is another one.
+    static inline int sequences = 0;
+    static inline int requests_per_thread = 0;
+
+    const std::string prefix = "sluice" + std::to_string(++count);
 
     template <sluice::Policy P>
     auto store() {
-        return LoopStore{server.url(), clock};
+        return LoopStore{url(), prefix, clock};
+    }
+
+private:
+    static inline int count = 0;
+
+    std::string url() {
+        if (where == Where::server) return server.url();
+        if (where == Where::cluster) {
+            static RedisCluster cluster{3};  // takes long to begin
+            return cluster.url();
+        }
+        static RedisSentinels sentinels{0, 1};
+        return sentinels.url();
     }
 };
 
 }  // namespace
 
-TEST_CASE("the Redis client for event loops conforms") { conformance::suite<AsyncRedisKit>(); }
+TEST_CASE("the Redis client for event loops conforms") {
+    where = GENERATE(Where::server, Where::cluster, Where::sentinels);
+    AsyncRedisKit::sequences = where == Where::server ? 100 : 20;
+    AsyncRedisKit::requests_per_thread = where == Where::server && !slow_build ? 2'000 : 500;
+    conformance::suite<AsyncRedisKit>();
+}

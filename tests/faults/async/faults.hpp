@@ -27,6 +27,7 @@ using namespace std::chrono_literals;
 using sluice::Errc;
 using sluice::FailureMode;
 
+/// Of calls where it matters.
 inline constexpr auto timeout = 100ms;
 
 /// How long a fault lasts.
@@ -54,13 +55,14 @@ struct ThreadUsage {
     }
 };
 
-/// A loop with an AsyncRedis, a steady load on it (200 requests a second), and a timer that has nothing to do with either.
+/// A loop with an AsyncRedis, a steady load on it (200 times a second some requests), and a timer that has nothing to do with
+/// either.
 class LoopUnderLoad {
 public:
-    LoopUnderLoad(const std::string& url, sluice::RedisOptions options, FailureMode mode)
+    LoopUnderLoad(const std::string& url, sluice::RedisOptions options, FailureMode mode, int calls_at_once)
         : redis_(url, std::move(options)),
           limiter_(sluice::FixedWindow{1'000'000, 24h}, redis_, {.name = "faults", .on_failure = mode}), mode_(mode),
-          thread_([this] { run(); }) {}
+          calls_at_once_(calls_at_once), thread_([this] { run(); }) {}
     ~LoopUnderLoad() {
         if (thread_.joinable()) stop();
     }
@@ -76,9 +78,7 @@ public:
     /// Whether a call that begins from now on is decided within a second.
     bool recovers() const {
         const auto before = decided();
-        const auto end = Clock::now() + (slow_build ? 5s : 1s);
-        while (decided() < before + 3 && Clock::now() < end) std::this_thread::sleep_for(2ms);
-        return decided() >= before + 3;
+        return is_soon([&] { return decided() >= before + 3; });
     }
     void wait_for_first() const {
         const auto end = Clock::now() + 5s;
@@ -108,7 +108,7 @@ private:
         while (!is_over_ || asked_ != report_.latencies.size()) {
             const auto now = Clock::now();
             if (now >= next_ask && !is_over_) {
-                ask();
+                for (int i = 0; i != calls_at_once_; ++i) ask();
                 next_ask += 5ms;
             }
             if (now >= next_tick) {
@@ -151,6 +151,7 @@ private:
     const sluice::AsyncRedis redis_;
     const sluice::RateLimiter<sluice::FixedWindow, sluice::AsyncRedis> limiter_;
     const FailureMode mode_;
+    const int calls_at_once_;
     std::vector<pollfd> items_;
     LoadReport report_;
     std::uint64_t asked_ = 0;
@@ -165,18 +166,19 @@ private:
 /// Runs a story under load, with both failure modes, and checks what must hold whatever happens: the loop is never held
 /// up, each call is answered once and in time, a failure as its mode says, the client counts the same, nothing leaks.
 template <class Story, class Check>
-void endure(const std::string& url, Story story, Check check, sluice::RedisOptions options = {.timeout = timeout}) {
+void endure(const std::string& url, Story story, Check check, sluice::RedisOptions options = {.timeout = timeout},
+            int calls_at_once = 1) {
     for (const auto mode : {FailureMode::allow, FailureMode::deny}) {
         const auto descriptors = open_descriptors();
         {
             HiccupMeter control;
-            LoopUnderLoad loop{url, options, mode};
+            LoopUnderLoad loop{url, options, mode, calls_at_once};
             loop.wait_for_first();
             const auto memory = resident_bytes();
             story(loop);
             loop.stop();
             const auto hiccup = control.stop();
-            const auto& report = loop.report();
+            LoadReport report = loop.report();
             INFO(report.text() << ", timer late by " << loop.loop_latency(50).count() / 1000
                                << " us, 99 %: " << loop.loop_latency(99).count() / 1000 << " us, at most "
                                << loop.loop_latency(100).count() / 1000 << " us, machine " << hiccup.count() / 1000
@@ -184,9 +186,12 @@ void endure(const std::string& url, Story story, Check check, sluice::RedisOptio
             CHECK(loop.loop_latency(50) <= most_loop_latency + hiccup);
             CHECK(loop.longest_work() <= most_loop_latency);
             CHECK(loop.sleeps() <= 2);  // a lock that the thread of a look-up holds for a moment
+            // So whatever else the loop was late by it owes to the machine.
+            const auto held_up = std::max(hiccup, loop.loop_latency(100));
             CHECK(report.latencies.size() == loop.asked());
             CHECK(report.mismatched == 0);
-            CHECK(report.p999() <= timeout * 12 / 10 + hiccup);
+            report.hiccup = held_up;
+            CHECK(report.is_in_time(options.timeout));
             CHECK(loop.stats().failures == report.failed());
             CHECK(loop.stats().decisions >= report.decided);
             if (!slow_build) CHECK(resident_bytes() < memory + 5'000'000);

@@ -88,7 +88,8 @@ TEST_CASE("a loop whose server forgets its scripts all the time: no decision fai
         [](const LoadReport& report, const sluice::RedisStats&) {
             CHECK(report.failed() == 0);
             CHECK(report.decided > 0);
-        });
+        },
+        {.timeout = patience});
 }
 
 namespace {

@@ -19,9 +19,6 @@ using namespace std::chrono_literals;
 using sluice::Errc;
 using sluice::FailureMode;
 
-/// How long a fault lasts.
-inline constexpr auto fault_time = slow_build ? 3s : 1s;
-
 using Limiter = sluice::RateLimiter<sluice::FixedWindow, sluice::PostgresStore>;
 
 /// A server with the schema in it.
@@ -41,14 +38,19 @@ struct FaultyServer : PostgresServer {
     }
 };
 
-/// 100 ms, or more on machines that take long to start a server's session.
+/// Of calls where it matters: 100 ms, or more on machines that take long to start a server's session.
 inline std::chrono::milliseconds timeout() {
     static const auto time = std::max<std::chrono::milliseconds>(100ms, 10 * FaultyServer{}.time_for_a_session());
     return time;
 }
 
+/// How long a fault lasts.
+inline std::chrono::milliseconds fault_time() {
+    return std::max<std::chrono::milliseconds>(slow_build ? 3s : 1s, 4 * timeout());
+}
+
 inline Limiter limiter_on(const std::string& connection_string, FailureMode mode = FailureMode::allow,
-                          std::chrono::milliseconds limit = timeout()) {
+                          std::chrono::milliseconds limit = patience) {
     return Limiter{sluice::FixedWindow{1'000'000, 2400h},
                    sluice::PostgresStore{connection_string, {.timeout = limit}},
                    {.name = "faults", .on_failure = mode}};
@@ -56,12 +58,7 @@ inline Limiter limiter_on(const std::string& connection_string, FailureMode mode
 
 /// Whether the limiter, whose server is usable again, decides within a second.
 inline bool recovers(const Limiter& limiter) {
-    const auto start = std::chrono::steady_clock::now();
-    while (limiter.try_consume("recovery").error) {
-        if (std::chrono::steady_clock::now() - start > 3s) return false;
-        std::this_thread::sleep_for(5ms);
-    }
-    return std::chrono::steady_clock::now() - start < 1s;
+    return is_soon([&] { return !limiter.try_consume("recovery").error; });
 }
 
 /// Runs a story under load, with both failure modes, and checks what must hold whatever happens: no call takes much
@@ -78,7 +75,7 @@ void endure(const std::string& connection_string, Story story, Check check,
             const LoadReport report = run_load(limiter, mode, [&] { story(limiter); });
             INFO(report.text());
             CHECK(report.mismatched == 0);
-            CHECK(report.p999() <= limit * 12 / 10 + report.hiccup);
+            CHECK(report.is_in_time(limit));
             if (!slow_build) CHECK(resident_bytes() < memory + 5'000'000);
             check(report, limiter);
         }
@@ -89,5 +86,27 @@ void endure(const std::string& connection_string, Story story, Check check,
 }
 
 inline void pause_for(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
+
+/// What a server answers with an error while `begin` has happened and `end` has not. Only one that cannot serve anybody is
+/// left alone for a while.
+template <class Begin, class End>
+void answers_with(const PostgresServer& server, Errc errc, bool opens_breaker, Begin begin, End end) {
+    endure(
+        server.connection_string(),
+        [&](const Limiter& limiter) {
+            pause_for(100ms);
+            begin();
+            pause_for(fault_time());
+            end();
+            CHECK(recovers(limiter));
+        },
+        [&](const LoadReport& report, const Limiter& limiter) {
+            CHECK(report.decided > 0);
+            CHECK(report.of(errc) > 0);
+            CHECK((limiter.store().stats().breaker_openings > 0) == opens_breaker);
+            CHECK((report.of(Errc::breaker_open) > 0) == opens_breaker);
+        },
+        patience);
+}
 
 #endif

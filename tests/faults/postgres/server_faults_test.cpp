@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-#include <csignal>
-
-#include <sys/time.h>
-
-#include <atomic>
 #include <cstdint>
-#include <fstream>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "faults/postgres/faults.hpp"
-#include "support/fake_server.hpp"
-#include "support/threads.hpp"
 
 TEST_CASE("no server from the beginning") {
     endure(
-        "host=127.0.0.1 port=1", [](const Limiter&) { pause_for(fault_time); },
+        "host=127.0.0.1 port=1", [](const Limiter&) { pause_for(fault_time()); },
         [](const LoadReport& report, const Limiter& limiter) {
             CHECK(report.decided == 0);
             CHECK(report.of(Errc::refused) > 0);
@@ -34,7 +23,7 @@ TEST_CASE("the server is killed and comes back empty") {
         [&](const Limiter& limiter) {
             pause_for(200ms);
             server.kill();
-            pause_for(fault_time);
+            pause_for(fault_time());
             server.restart();
             CHECK(recovers(limiter));
             pause_for(200ms);
@@ -53,7 +42,7 @@ TEST_CASE("the server stands still for a while: nothing is charged twice") {
         [&](const Limiter& limiter) {
             pause_for(200ms);
             server.freeze();
-            pause_for(fault_time);
+            pause_for(fault_time());
             server.thaw();
             CHECK(recovers(limiter));
         },
@@ -72,7 +61,7 @@ TEST_CASE("sessions are terminated again and again") {
     endure(
         server.connection_string(),
         [&](const Limiter& limiter) {
-            const auto end = std::chrono::steady_clock::now() + fault_time;
+            const auto end = std::chrono::steady_clock::now() + fault_time();
             while (std::chrono::steady_clock::now() < end) {
                 server.end_sessions();
                 CHECK(recovers(limiter));
@@ -83,8 +72,7 @@ TEST_CASE("sessions are terminated again and again") {
             CHECK(report.decided > report.failed() * 5);
             CHECK(report.failed() == report.of(Errc::disconnected));
         },
-        // All sessions are opened at once, under load.
-        2 * timeout());
+        patience);
 }
 
 TEST_CASE("idle connections that the server has closed are replaced") {
@@ -109,13 +97,13 @@ TEST_CASE("a row that is locked fails its own key alone, without closing the oth
             const PostgresServer::Session other{server};
             other.command("BEGIN");
             other.command("SELECT 1 FROM sluice.state_2 WHERE key = 'key0' FOR UPDATE");
-            pause_for(fault_time);
+            pause_for(fault_time());
             other.command("COMMIT");
             CHECK(recovers(limiter));
         },
         [](const LoadReport& report, const Limiter& limiter) {
             CHECK(report.of(Errc::busy) > 0);
-            CHECK(report.of(Errc::timeout) <= report.of(Errc::busy) / 5);  // a call that had to dial first
+            CHECK(report.of(Errc::timeout) <= report.of(Errc::busy) / 5 + 1);  // a call that had to dial first
             CHECK(report.failed() == report.of(Errc::busy) + report.of(Errc::timeout));
             CHECK(report.decided > report.failed());
             CHECK(limiter.store().stats().breaker_openings == 0);
@@ -130,7 +118,7 @@ TEST_CASE("the table is locked: nothing is charged that was not admitted") {
             pause_for(200ms);
             const PostgresServer::Session other{server};
             other.command("BEGIN; LOCK TABLE sluice.state_2 IN EXCLUSIVE MODE");
-            pause_for(fault_time);
+            pause_for(fault_time());
             other.command("COMMIT");
             CHECK(recovers(limiter));
         },
@@ -143,31 +131,6 @@ TEST_CASE("the table is locked: nothing is charged that was not admitted") {
             for (const char* key : {"key0", "key1", "key2"}) CHECK_FALSE(limiter.reset(key));
         });
 }
-
-namespace {
-
-/// What a server answers with an error while `begin` has happened and `end` has not. Only one that cannot serve anybody is
-/// left alone for a while.
-template <class Begin, class End>
-void answers_with(const PostgresServer& server, Errc errc, bool opens_breaker, Begin begin, End end) {
-    endure(
-        server.connection_string(),
-        [&](const Limiter& limiter) {
-            pause_for(100ms);
-            begin();
-            pause_for(fault_time);
-            end();
-            CHECK(recovers(limiter));
-        },
-        [&](const LoadReport& report, const Limiter& limiter) {
-            CHECK(report.decided > 0);
-            CHECK(report.of(errc) > 0);
-            CHECK((limiter.store().stats().breaker_openings > 0) == opens_breaker);
-            CHECK((report.of(Errc::breaker_open) > 0) == opens_breaker);
-        });
-}
-
-}  // namespace
 
 TEST_CASE("the server becomes read-only, as a primary that was demoted") {
     FaultyServer server;
@@ -201,167 +164,4 @@ TEST_CASE("the table is dropped") {
     answers_with(
         server, Errc::unsupported, false, [&] { server.command("DROP TABLE sluice.state_2"); },
         [&] { server.create_schema(); });
-}
-
-TEST_CASE("the server has no connections left") {
-    FaultyServer server{{"max_connections=10", "superuser_reserved_connections=0", "max_wal_senders=0"}};
-    std::vector<PostgresServer::Session> sessions;
-    answers_with(
-        server, Errc::busy, true,
-        [&] {
-            for (int i = 0; i != 10; ++i) sessions.emplace_back(server);
-            // Whoever is refused tries again until the store's sessions have left their places to these.
-            for (int i = 0; i != 200; ++i) {
-                for (auto& session : sessions) {
-                    if (session.command("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                                        "WHERE application_name = 'sluice'") != "0") {
-                        session = PostgresServer::Session{server};
-                    }
-                }
-            }
-        },
-        [&] { sessions.clear(); });
-}
-
-TEST_CASE("the password is wrong, and then corrected") {
-    FaultyServer server;
-    const PostgresServer::Session admin{server};
-    const auto allow = [&](const char* how) {
-        std::ofstream{server.access_file()} << "local all all " << how << '\n';
-        server.reload();
-        pause_for(100ms);
-        admin.command(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'sluice'");
-    };
-    answers_with(
-        server, Errc::authentication, true, [&] { allow("scram-sha-256"); }, [&] { allow("trust"); });
-
-    allow("scram-sha-256");
-    admin.command("SET password_encryption = 'scram-sha-256'; ALTER ROLE sluice PASSWORD 'right'");
-    const auto limited = [&](const char* password) {
-        return limiter_on(server.connection_string() + " password=" + password).try_consume("key").error;
-    };
-    CHECK(limited("wrong") == Errc::authentication);
-    CHECK_FALSE(limited("right"));
-    CHECK(limiter_on(server.connection_string() + " password=right dbname=none").try_consume("key").error ==
-          Errc::server_error);
-}
-
-TEST_CASE("whatever a server sends, the deadline holds") {
-    const auto check = [](const char* name, FakeServer::Behaviour behaviour) {
-        INFO(name);
-        FakeServer server{std::move(behaviour)};
-        const auto url = server.url();
-        const Limiter limiter = limiter_on("host=127.0.0.1 port=" + url.substr(url.rfind(':') + 1) + " user=any");
-        for (int i = 0; i != 5; ++i) {
-            const auto start = std::chrono::steady_clock::now();
-            const auto decision = limiter.try_consume("key");
-            CHECK(decision.error);
-            CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
-        }
-    };
-    check("silence", [](const FakePeer& peer) { peer.fall_silent(); });
-    check("a reset", [](const FakePeer& peer) { peer.reset(); });
-    check("an end", [](const FakePeer&) {});
-    check("another protocol", [](const FakePeer& peer) {
-        static_cast<void>(peer.read());
-        peer.write("HTTP/1.1 400 Bad Request\r\n\r\n");
-    });
-    check("a byte now and then", [](const FakePeer& peer) {
-        while (!peer.is_over()) {
-            peer.write("R");
-            peer.wait(20ms);
-        }
-    });
-    check("a length that no message has", [](const FakePeer& peer) {
-        static_cast<void>(peer.read());
-        peer.write(std::string{"NR\x7f\xff\xff\xff", 6});
-        peer.fall_silent();
-    });
-}
-
-TEST_CASE("a storm of signals does not prolong a call") {
-    FaultyServer server;
-    struct sigaction action {};
-    action.sa_handler = [](int) {};  // without SA_RESTART
-    struct sigaction before {};
-    REQUIRE(sigaction(SIGALRM, &action, &before) == 0);
-    const itimerval storm{{0, 5'000}, {0, 5'000}};
-    const Limiter limiter = limiter_on(server.connection_string());
-    REQUIRE(setitimer(ITIMER_REAL, &storm, nullptr) == 0);
-    for (int i = 0; i != 300; ++i) CHECK_FALSE(limiter.try_consume("key").error);
-    server.freeze();
-    for (int i = 0; i != 3; ++i) {
-        const auto start = std::chrono::steady_clock::now();
-        CHECK(limiter.try_consume("key").error == Errc::timeout);
-        CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
-    }
-    const itimerval calm{};
-    setitimer(ITIMER_REAL, &calm, nullptr);
-    sigaction(SIGALRM, &before, nullptr);
-}
-
-TEST_CASE("of several servers the one that takes writes is used") {
-    PostgresServer replica{{"default_transaction_read_only=on"}};
-    FaultyServer primary;
-    const Limiter limiter = limiter_on("host=127.0.0.1,127.0.0.1,localhost port=1," + std::to_string(replica.port()) +
-                                       "," + std::to_string(primary.port()) + " user=sluice dbname=postgres");
-    CHECK_FALSE(limiter.try_consume("key").error);
-    CHECK(limiter_on(replica.connection_string()).try_consume("key").error);
-}
-
-TEST_CASE("a hot standby is read-only, whether it has the table or not") {
-    for (const bool logged : {false, true}) {
-        PostgresServer primary;
-        REQUIRE_FALSE(sluice::PostgresStore(primary.connection_string(), {.logged = logged}).ensure_schema(30s));
-        PostgresServer standby{PostgresServer::StandbyOf{primary}};
-        const Limiter alone = limiter_on(standby.connection_string(), FailureMode::deny, 10s);
-        CHECK(alone.try_consume("key").error == Errc::read_only);
-        CHECK(alone.store().ping(10s) == Errc::read_only);
-        const Limiter both = limiter_on("host=127.0.0.1,127.0.0.1 port=" + std::to_string(standby.port()) + "," +
-                                            std::to_string(primary.port()) + " user=sluice dbname=postgres",
-                                        FailureMode::deny, 10s);
-        CHECK(both.try_consume("key"));
-    }
-}
-
-TEST_CASE("a batch that is longer than its time stops, and does not count against the server") {
-    FaultyServer server;
-    const Limiter limiter = limiter_on(server.connection_string());
-    static_cast<void>(limiter.try_consume("warm up"));
-    server.command(
-        "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.0005); RETURN NEW; "
-        "END';"
-        "CREATE TRIGGER slowly BEFORE INSERT ON sluice.state_2 FOR EACH ROW EXECUTE FUNCTION slowly()");
-    std::vector<std::string> names;
-    for (int i = 0; i != 4'096; ++i) names.push_back("key" + std::to_string(i));
-    const std::vector<std::string_view> keys{names.begin(), names.end()};
-    std::vector<sluice::Decision> decisions(keys.size());
-    const auto start = std::chrono::steady_clock::now();
-    limiter.try_consume_many(keys, decisions);
-    CHECK(std::chrono::steady_clock::now() - start < timeout() * 15 / 10);
-    CHECK(decisions.back().error == Errc::timeout);
-    CHECK(limiter.store().stats().breaker_openings == 0);
-    CHECK_FALSE(limiter.try_consume("warm up").error);
-}
-
-TEST_CASE("connections that are refused do not draw the calls of those that serve") {
-    FaultyServer server{{"max_connections=10", "superuser_reserved_connections=0", "max_wal_senders=0"}};
-    std::vector<PostgresServer::Session> sessions;
-    for (int i = 0; i != 8; ++i) sessions.emplace_back(server);
-    for (auto& session : sessions) session.command("SELECT 1");
-    const sluice::PostgresStore store{server.connection_string(), {.timeout = 10 * timeout(), .connections = 16}};
-    const Limiter limiter{sluice::FixedWindow{1'000'000, 2400h}, store};
-    CHECK_FALSE(limiter.try_consume("key").error);
-    const auto before = store.stats().dials;
-    std::atomic<int> failed{0};
-    const auto start = std::chrono::steady_clock::now();
-    run_threads(8, [&](int) {
-        for (int i = 0; i != 200; ++i) failed += limiter.try_consume("key").error ? 1 : 0;
-    });
-    const auto pauses = (std::chrono::steady_clock::now() - start) / 50ms + 1;
-    // A lane is refused once for each of its pauses of 50 ms or more.
-    CHECK(store.stats().dials - before <= static_cast<std::uint64_t>(15 * pauses));
-    CHECK(failed == 0);
-    CHECK(store.stats().breaker_openings == 0);
 }

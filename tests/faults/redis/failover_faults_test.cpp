@@ -17,7 +17,7 @@ namespace {
 using Names = std::vector<std::string>;
 
 Limiter limiter_with(const std::string& url, sluice::RedisOptions options) {
-    options.timeout = timeout;
+    options.timeout = patience;
     return Limiter{sluice::FixedWindow{1'000'000, 24h}, sluice::RedisStore{url, options}, {.name = "failover"}};
 }
 

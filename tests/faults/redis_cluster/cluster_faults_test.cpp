@@ -18,6 +18,7 @@
 
 #include "support/catch.hpp"
 #include "support/fake_server.hpp"
+#include "support/loop_load.hpp"
 #include "support/redis_cluster.hpp"
 
 using namespace std::chrono_literals;
@@ -36,17 +37,27 @@ using Limiter = sluice::RateLimiter<sluice::FixedWindow, sluice::RedisStore>;
 Limiter limiter_on(const std::string& url, const std::string& prefix, std::chrono::milliseconds timeout) {
     return Limiter{plenty, sluice::RedisStore{url, {.timeout = timeout, .prefix = prefix}}, {.name = "load"}};
 }
+/// The same for an event loop.
+auto loop_limiter_on(const std::string& url, const std::string& prefix, std::chrono::milliseconds timeout) {
+    return sluice::RateLimiter{
+        plenty, sluice::AsyncRedis{url, {.timeout = timeout, .prefix = prefix}}, {.name = "load"}};
+}
 
-/// A request, as its caller saw it.
-struct Seen {
-    Clock::time_point at{};  ///< when it was answered
-    std::size_t key = 0;
-    std::error_code error{};
-};
+using Seen = SeenCall;
 
-/// Runs `threads` threads, which ask for one key after the other or for some at once, until the story is over.
-template <class Story>
-std::vector<Seen> under_load(const Limiter& limiter, const std::vector<std::string>& keys, bool many, Story story) {
+/// Who asks: threads for one key after the other, threads for some at once, or an event loop.
+enum class Way { one, many, loop };
+Way ways() { return GENERATE(Way::one, Way::many, Way::loop); }
+const char* text_of(Way way) {
+    return way == Way::one ? "one key after the other" : way == Way::many ? "many keys at once" : "an event loop";
+}
+
+/// Runs the load until the story is over. An event loop has a client of its own, `loop`.
+template <class LoopLimiter, class Story>
+LoopReport under_load(Way way, const Limiter& limiter, const LoopLimiter& loop, const std::vector<std::string>& keys,
+                      Story story) {
+    if (way == Way::loop) return under_loop_load(loop, keys, story);
+    const bool many = way == Way::many;
     constexpr std::size_t threads = 6;
     std::atomic<bool> is_over{false};
     std::array<std::vector<Seen>, threads> seen;
@@ -74,8 +85,9 @@ std::vector<Seen> under_load(const Limiter& limiter, const std::vector<std::stri
     story();
     is_over = true;
     for (auto& thread : all) thread.join();
-    std::vector<Seen> sum;
-    for (const auto& one : seen) sum.insert(sum.end(), one.begin(), one.end());
+    LoopReport sum;
+    for (const auto& one : seen) sum.seen.insert(sum.seen.end(), one.begin(), one.end());
+    sum.stats = limiter.store().stats();
     return sum;
 }
 
@@ -129,39 +141,44 @@ TEST_CASE("slots that are moved under load fail no decision and lose no count") 
     RedisCluster cluster{3};
     const auto tag = tags_on(cluster, 0, 1).front();
     const auto slot = sluice::detail::redis::slot_of(tag);
-    const bool many = GENERATE(false, true);
-    INFO((many ? "many keys at once" : "one key after the other"));
-    const auto keys = keys_of(many ? 16 : 40);
-    const Limiter limiter = limiter_on(cluster.url(1), "{" + tag + "}", 10s);  // all keys in the slot that is moved
+    const Way way = ways();
+    INFO(text_of(way));
+    const auto keys = keys_of(way == Way::many ? 16 : 40);
+    const std::string prefix = "{" + tag + "}";  // all keys in the slot that is moved
+    const Limiter limiter = limiter_on(cluster.url(1), prefix, 10s);
     for (const auto& key : keys_of(40)) static_cast<void>(limiter.try_consume(key, 0));
 
-    const auto seen = under_load(limiter, keys, many, [&] {
-        std::size_t at = 0;
-        for (int move = 0; move != 6; ++move) {
-            const std::size_t to = (at + 1) % 3;
-            std::this_thread::sleep_for(50ms);
-            cluster.begin_move(slot, at, to);
-            std::this_thread::sleep_for(20ms);
-            while (cluster.move_keys(slot, at, to, 3)) std::this_thread::sleep_for(2ms);
-            std::this_thread::sleep_for(20ms);
-            cluster.end_move(slot, at, to);
-            at = to;
-        }
-    });
+    const auto [seen, slowest, stats] =
+        under_load(way, limiter, loop_limiter_on(cluster.url(1), prefix, 10s), keys, [&] {
+            std::size_t at = 0;
+            for (int move = 0; move != 6; ++move) {
+                const std::size_t to = (at + 1) % 3;
+                std::this_thread::sleep_for(50ms);
+                cluster.begin_move(slot, at, to);
+                std::this_thread::sleep_for(20ms);
+                while (cluster.move_keys(slot, at, to, 3)) std::this_thread::sleep_for(2ms);
+                std::this_thread::sleep_for(20ms);
+                cluster.end_move(slot, at, to);
+                at = to;
+            }
+        });
     CHECK(failures(seen) == 0);
     CHECK(seen.size() > 100);
     counts_are_exact(limiter, keys, seen);
-    CHECK(limiter.store().stats().redirections > 0);
-    CHECK(limiter.store().stats().breaker_openings == 0);
+    CHECK(stats.redirections > 0);
+    CHECK(stats.breaker_openings == 0);
 }
 
 TEST_CASE("many slots that leave a node") {
     RedisCluster cluster{3};
     const Limiter limiter = limiter_on(cluster.url(1), "many", 10s);
     const auto keys = keys_of(400);
-    const auto seen = under_load(limiter, keys, true, [&] {
-        for (std::size_t slot = 0; slot != 400; ++slot) cluster.move(slot, 0, 1);
-    });
+    const Way way = GENERATE(Way::many, Way::loop);
+    INFO(text_of(way));
+    const auto loop = loop_limiter_on(cluster.url(1), "many", 10s);
+    const auto seen = under_load(way, limiter, loop, keys, [&] {
+                          for (std::size_t slot = 0; slot != 400; ++slot) cluster.move(slot, 0, 1);
+                      }).seen;
     CHECK(failures(seen) == 0);
     counts_are_exact(limiter, keys, seen);
 }
@@ -170,7 +187,7 @@ TEST_CASE("several limits on one key of a slot that is moved are charged once or
     RedisCluster cluster{3};
     const auto tag = tags_on(cluster, 0, 1).front();
     const auto slot = sluice::detail::redis::slot_of(tag);
-    const sluice::RedisStore redis{cluster.url(), {.timeout = 50ms, .prefix = "{" + tag + "}"}};
+    const sluice::RedisStore redis{cluster.url(), {.timeout = 500ms, .prefix = "{" + tag + "}"}};
     const sluice::RateLimiter both{sluice::AllOf{sluice::FixedWindow{50, 24h}, plenty}, redis, {.name = "both"}};
     for (const auto& key : keys_of(3)) CHECK(both.try_consume(key).remaining == 49);
     cluster.begin_move(slot, 0, 1);
@@ -211,11 +228,12 @@ TEST_CASE("a master that is killed fails its own slots alone, until another is p
         }
     }
     REQUIRE(owners.size() == keys.size());
-    const bool many = GENERATE(false, true);
-    INFO((many ? "many keys at once" : "one key after the other"));
+    const Way way = ways();
+    INFO(text_of(way));
 
     Clock::time_point killed, promoted;
-    const auto seen = under_load(limiter, keys, many, [&] {
+    const auto loop = loop_limiter_on(cluster.url(1), "kill", 500ms);
+    const auto [seen, slowest, stats] = under_load(way, limiter, loop, keys, [&] {
         std::this_thread::sleep_for(300ms);
         killed = Clock::now();
         cluster.node(0).kill();
@@ -249,7 +267,7 @@ TEST_CASE("a master that is killed fails its own slots alone, until another is p
         CHECK(count <= told[key] + untold[key]);
         if (owners[key] != 0) CHECK(count == told[key]);
     }
-    const auto stats = limiter.store().stats();
+    if (way == Way::loop) CHECK(slowest < 600ms);
     CHECK(stats.nodes.size() == 3);
     CHECK_FALSE(stats.breaker_is_open);
 }
@@ -258,20 +276,23 @@ TEST_CASE("a planned failover loses no count") {
     RedisCluster cluster{3, true};
     const Limiter limiter = limiter_on(cluster.url(2), "planned", 10s);
     const auto keys = keys_of(60);
-    const auto seen = under_load(limiter, keys, false, [&] {
-        std::this_thread::sleep_for(200ms);
-        CHECK(cluster.replica_of(0).command({"CLUSTER", "FAILOVER"}) == "OK");
-        RedisCluster::wait_for("promotion", cluster.replica_of(0),
-                               [](RedisServer& one) { return one.info("role") == "master"; });
-        std::this_thread::sleep_for(500ms);
-    });
+    const Way way = GENERATE(Way::one, Way::loop);
+    INFO(text_of(way));
+    const auto loop = loop_limiter_on(cluster.url(2), "planned", 10s);
+    const auto seen = under_load(way, limiter, loop, keys, [&] {
+                          std::this_thread::sleep_for(200ms);
+                          CHECK(cluster.replica_of(0).command({"CLUSTER", "FAILOVER"}) == "OK");
+                          RedisCluster::wait_for("promotion", cluster.replica_of(0),
+                                                 [](RedisServer& one) { return one.info("role") == "master"; });
+                          std::this_thread::sleep_for(500ms);
+                      }).seen;
     CHECK(failures(seen) == 0);
     counts_are_exact(limiter, keys, seen);
 }
 
 TEST_CASE("a master that hangs holds up nobody's keys but its own") {
     RedisCluster cluster{3};
-    const Limiter limiter = limiter_on(cluster.url(), "hang", 200ms);
+    const Limiter limiter = limiter_on(cluster.url(), "hang", 500ms);
     const auto keys = keys_of(90);
     std::vector<Decision> decisions(keys.size());
     limiter.try_consume_many(keys, decisions);
@@ -313,7 +334,7 @@ TEST_CASE("a cluster that does not serve a slot says so, and one that comes late
     // One that accepts, and says nothing, costs a call, and is asked last the next time, a tenth of a second later.
     FakeServer silent{[](const FakePeer& peer) { peer.fall_silent(); }};
     const auto first = silent.url().substr(silent.url().rfind('/') + 1);
-    const Limiter later = limiter_on("redis+cluster://" + first + tail, "later", 300ms);
+    const Limiter later = limiter_on("redis+cluster://" + first + tail, "later", 1s);
     CHECK(later.try_consume("key").error == Errc::timeout);
     RedisCluster::wait_for("decision", cluster.node(0), [&](RedisServer&) { return !later.try_consume("key").error; });
     CHECK(later.store().stats().map_requests == 2);

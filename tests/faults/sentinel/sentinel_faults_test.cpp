@@ -10,8 +10,8 @@
 
 namespace {
 
-sluice::RedisStore store_on(const RedisSentinels& sentinels) {
-    return sluice::RedisStore{sentinels.url(), {.timeout = timeout}};
+sluice::RedisStore store_on(const RedisSentinels& sentinels, std::chrono::milliseconds limit = patience) {
+    return sluice::RedisStore{sentinels.url(), {.timeout = limit}};
 }
 Limiter limiter_on(const sluice::RedisStore& store) {
     return Limiter{sluice::FixedWindow{1'000'000, 24h}, store, {.name = "sentinel"}};
@@ -22,17 +22,21 @@ void open_all_connections(const Limiter& limiter) {
         run_threads(8, [&](int) { static_cast<void>(limiter.try_consume("warm up")); });
 }
 
-/// Decides for a while with many threads; how many were decided.
-std::uint64_t decide_for(const Limiter& limiter, const std::string& key, std::chrono::milliseconds time) {
-    std::atomic<std::uint64_t> decided{0};
+struct Count {
+    std::uint64_t decided, failed;
+};
+
+/// Decides for a while with many threads.
+Count decide_for(const Limiter& limiter, const std::string& key, std::chrono::milliseconds time) {
+    std::atomic<std::uint64_t> decided{0}, failed{0};
     const auto end = std::chrono::steady_clock::now() + time;
     run_threads(8, [&](int) {
         while (std::chrono::steady_clock::now() < end) {
-            if (!limiter.try_consume(key).error) ++decided;
+            ++(limiter.try_consume(key).error ? failed : decided);
             std::this_thread::sleep_for(2ms);
         }
     });
-    return decided;
+    return {decided, failed};
 }
 std::uint64_t used(const Limiter& limiter, const std::string& key) {
     const auto decision = limiter.peek(key);
@@ -43,20 +47,21 @@ std::uint64_t used(const Limiter& limiter, const std::string& key) {
 /// Once the sentinels have named another master, and it is asked: what is decided then is counted there, all of it. Whatever
 /// the old one counted on its own would be missing.
 void counts_on_the_new_master(const Limiter& limiter, const std::string& key, std::chrono::milliseconds time) {
-    const auto decided = decide_for(limiter, key, time);
+    const auto [decided, failed] = decide_for(limiter, key, time);
     CHECK(decided > 0);
-    CHECK(used(limiter, key) == decided);
+    CHECK(used(limiter, key) >= decided);
+    CHECK(used(limiter, key) <= decided + failed);  // those that were answered too late
 }
 
 }  // namespace
 
 TEST_CASE("a master that is killed under load, and comes back empty") {
     RedisSentinels sentinels;
-    const auto store = store_on(sentinels);
+    const auto store = store_on(sentinels, timeout);
     const Limiter limiter = limiter_on(store);
     open_all_connections(limiter);
-    std::uint64_t before = decide_for(limiter, "count", 300ms);
-    CHECK(used(limiter, "count") == before);
+    const auto before = decide_for(limiter, "count", 300ms);
+    CHECK(used(limiter, "count") >= before.decided);
     std::size_t next = 0;
     std::uint64_t failed = 0;
     const LoadReport report = run_load(limiter, FailureMode::allow, [&] {
@@ -74,10 +79,10 @@ TEST_CASE("a master that is killed under load, and comes back empty") {
     });
     INFO(report.text());
     CHECK(report.mismatched == 0);
-    CHECK(report.p999() <= timeout * 12 / 10 + report.hiccup);
+    CHECK(report.is_in_time(timeout));
 
     // Replication does not wait, so that what the last acknowledged decisions counted may be lost; nothing is counted twice.
-    CHECK(used(limiter, "count") <= before);
+    CHECK(used(limiter, "count") <= before.decided + before.failed);
 
     sentinels.node(0).restart();
     CHECK(sentinels.node(0).command({"ROLE"}).rfind("master", 0) == 0);  // as it believes
@@ -88,7 +93,7 @@ TEST_CASE("a master that is killed under load, and comes back empty") {
 
 TEST_CASE("a master that is frozen under load, replaced, and wakes") {
     RedisSentinels sentinels;
-    const auto store = store_on(sentinels);
+    const auto store = store_on(sentinels, timeout);
     const Limiter limiter = limiter_on(store);
     open_all_connections(limiter);
     const LoadReport report = run_load(limiter, FailureMode::allow, [&] {

@@ -26,7 +26,7 @@ Limit limit(const LimiterFactory& make, const char* name, int units, std::vector
 
 TEST_CASE("a rule with four limits on one Redis takes one round trip, and charges all or none", "[redis][http]") {
     const RedisServer server;
-    const sluice::RedisStore redis{server.url()};
+    const sluice::RedisStore redis{server.url(), {.timeout = 10s}};
     const auto make = limiters_in(redis);
     Rule rule{.name = "r", .routes = {RoutePattern{"/a"}}};
     const Limit wide = limit(make, "wide", 100);

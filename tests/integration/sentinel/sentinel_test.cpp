@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <sluice/redis.hpp>
@@ -13,6 +15,7 @@
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
 #include "support/fake_server.hpp"
+#include "support/poll_loop.hpp"
 #include "support/redis_sentinels.hpp"
 #include "support/redis_server.hpp"
 
@@ -23,12 +26,37 @@ using sluice::RedisOptions;
 
 namespace {
 
+/// A client of one of the two kinds.
+class Client {
+public:
+    Client(bool is_loop, const std::string& url, RedisOptions options) {
+        if (options.timeout == RedisOptions{}.timeout) options.timeout = 5s;
+        if (is_loop) {
+            loop_.emplace(url, options);
+        } else {
+            threads_.emplace(url, options);
+        }
+    }
+    sluice::Decision decide() const {
+        const sluice::TokenBucket bucket{1'000, sluice::per_hour(1)};
+        if (threads_) return sluice::RateLimiter{bucket, *threads_, {.name = "sentinel"}}.try_consume("key");
+        const sluice::RateLimiter limiter{bucket, *loop_, {.name = "sentinel"}};
+        return answer_to(*loop_, [&](auto done) { limiter.async_try_consume("key", 1, std::move(done)); });
+    }
+    sluice::RedisStats stats() const { return threads_ ? threads_->stats() : loop_->stats(); }
+
+private:
+    std::optional<sluice::RedisStore> threads_{};
+    std::optional<sluice::AsyncRedis> loop_{};
+};
+
+bool is_loop = false;  // what decide() asks by
+void choose_client() {
+    is_loop = GENERATE(false, true);
+    UNSCOPED_INFO((is_loop ? "from an event loop" : "from a thread"));
+}
 sluice::Decision decide(const std::string& url, RedisOptions options = {}) {
-    if (options.timeout == RedisOptions{}.timeout) options.timeout = 5s;
-    const sluice::RateLimiter limiter{sluice::TokenBucket{1'000, sluice::per_hour(1)},
-                                      sluice::RedisStore{url, std::move(options)},
-                                      {.name = "sentinel"}};
-    return limiter.try_consume("key");
+    return Client{is_loop, url, std::move(options)}.decide();
 }
 
 /// A sentinel that gives every question this answer.
@@ -49,6 +77,7 @@ std::string monitoring(int port) { return "sentinel monitor limits 127.0.0.1 " +
 }  // namespace
 
 TEST_CASE("sentinels name the master, which has a password of its own and a database") {
+    choose_client();
     RedisServer master{{"--requirepass", "hunter2"}};
     const std::string config = monitoring(master.port()) + "sentinel auth-pass limits hunter2\n";
     RedisServer sentinel{"127.0.0.1", 0, {"--sentinel", "--requirepass", "watch"}, config};
@@ -71,6 +100,7 @@ TEST_CASE("sentinels name the master, which has a password of its own and a data
 }
 
 TEST_CASE("what is no sentinel is the operator's mistake") {
+    choose_client();
     RedisServer server;
     const auto decision = decide("redis+sentinel://127.0.0.1:" + std::to_string(server.port()) + "/limits");
     CHECK(decision.error == Errc::misconfigured);
@@ -81,6 +111,7 @@ TEST_CASE("what is no sentinel is the operator's mistake") {
 }
 
 TEST_CASE("a sentinel that names a replica is not believed, and nothing is written there") {
+    choose_client();
     RedisServer master;
     RedisServer replica{{"--replicaof", "127.0.0.1 " + std::to_string(master.port()), "--replica-read-only", "no"}};
     FakeServer late{says(names("127.0.0.1", replica.port()))};
@@ -91,6 +122,7 @@ TEST_CASE("a sentinel that names a replica is not believed, and nothing is writt
 }
 
 TEST_CASE("sentinels are asked one after another until one knows") {
+    choose_client();
     RedisServer master;
     FakeServer good{says(names("localhost", master.port()))};  // a name, as sentinels may be told to announce
     FakeServer ignorant{says("*-1\r\n")};
@@ -109,21 +141,21 @@ TEST_CASE("sentinels are asked one after another until one knows") {
     CHECK(decide(with({&silent, &ignorant}), {.timeout = 100ms}).error == Errc::timeout);
 
     // The one that answered is asked first from then on, on the connection that it has.
-    const sluice::RedisStore store{with({&silent, &good}),
-                                   {.timeout = 1s, .connections = 1, .sentinel = {.recheck = 10ms}}};
-    const sluice::RateLimiter limiter{sluice::TokenBucket{1'000, sluice::per_hour(1)}, store};
+    const Client client{
+        is_loop, with({&silent, &good}), {.timeout = 1s, .connections = 1, .sentinel = {.recheck = 10ms}}};
     const int silent_before = silent.connections();
     const int good_before = good.connections();
     for (int i = 0; i != 10; ++i) {
-        CHECK_FALSE(limiter.try_consume("key").error);
+        CHECK_FALSE(client.decide().error);
         std::this_thread::sleep_for(15ms);
     }
     CHECK(silent.connections() == silent_before + 1);
     CHECK(good.connections() == good_before + 1);
-    CHECK(store.stats().dials == 1);
+    CHECK(client.stats().dials == 1);
 }
 
 TEST_CASE("answers of sentinels that nobody could mean") {
+    choose_client();
     for (const std::string reply :
          {"*0\r\n", "*1\r\n$1\r\na\r\n", "*2\r\n$0\r\n\r\n$1\r\n1\r\n", "*2\r\n$1\r\na\r\n$1\r\n0\r\n",
           "*2\r\n$1\r\na\r\n$5\r\n65536\r\n", "*2\r\n$1\r\na\r\n:1\r\n", "*2\r\n$1\r\na\r\n$2\r\n-1\r\n", "+OK\r\n",
@@ -137,6 +169,7 @@ TEST_CASE("answers of sentinels that nobody could mean") {
 }
 
 TEST_CASE("sentinels and master over TLS") {
+    choose_client();
     const Certificates files;
     const int master_port = RedisServer::free_port();
     const int sentinel_port = RedisServer::free_port();

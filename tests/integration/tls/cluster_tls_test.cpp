@@ -11,6 +11,7 @@
 
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
+#include "support/poll_loop.hpp"
 #include "support/redis_cluster.hpp"
 
 using namespace std::chrono_literals;
@@ -34,6 +35,18 @@ TEST_CASE("a cluster over TLS") {
     const std::size_t owner = cluster.first_owner(keys[0]);
     cluster.move(sluice::detail::redis::slot_of(keys[0]), owner, (owner + 1) % 3);
     for (const auto& key : keys) CHECK(limiter.try_consume(key).remaining == 8);
+    const sluice::AsyncRedis redis{url, {.timeout = 10s, .tls = sluice::Tls{.ca_file = files.ca()}}};
+    const sluice::RateLimiter loop{sluice::TokenBucket{10, sluice::per_hour(1)}, redis, {.name = "cluster"}};
+    std::size_t answered = 0;
+    for (const auto& key : keys) {
+        loop.async_try_consume(key, 1, [&](sluice::Decision decision) {
+            CHECK(decision.remaining == 7);
+            ++answered;
+        });
+    }
+    turn_until(redis, [&] { return answered == keys.size(); });
+    CHECK(redis.stats().failures == 0);
+    CHECK(redis.stats().connections >= 3);
     CHECK(store.stats().failures == 0);
     CHECK(store.ping(10s) == std::error_code{});
 

@@ -92,7 +92,7 @@ TEST_CASE("a quota's unit and a partition are told where the limit says so", "[h
     const Guard guard{RuleSet{{rule}}, {.headers = {HeaderStyle::ratelimit}}};
     const auto field = [&](const char* peer) {
         const auto answer = guard.handle({.method = "GET", .path = "/a", .peer = peer, .body_size = 1});
-        return answer.fields.at(1).value;
+        return std::string{answer.fields[1].value};
     };
     const auto first = field("192.0.2.1");
     // FNV-1a of "ip:192.0.2.1" and its length as 8 bytes, in base64: computed with another program.

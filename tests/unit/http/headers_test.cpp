@@ -2,6 +2,8 @@
 #include "support/catch.hpp"
 
 #include <chrono>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -185,4 +187,35 @@ TEST_CASE("jitter only lengthens Retry-After", "[http][headers]") {
         CHECK((seen[seconds] > 0) == (seconds >= 100 && seconds <= 110));
     }
     CHECK_THROWS_AS((HeaderWriter{{HeaderStyle::none, 101}}), std::invalid_argument);
+}
+
+TEST_CASE("fields that outgrow their place in the list are whole, in copies too", "[http][headers]") {
+    const std::string name(64, 'n');
+    std::string state, policy;
+    std::vector<PolicyAnswer> answers;
+    for (std::uint64_t i = 1; i <= 4; ++i) {
+        answers.push_back({name, {i, 1s}, allowed(i, i, 0s)});
+        const std::string comma = i == 1 ? "" : ",";
+        state += comma + '"' + name + "\";r=" + std::to_string(i);
+        policy += comma + '"' + name + "\";q=" + std::to_string(i) + ";w=1";
+    }
+    const HeaderWriter writer{{HeaderStyle::both}};
+    for (const std::size_t limits : {1U, 2U, 3U, 4U}) {  // 3: the second field begins in the place and ends outside
+        sluice::http::FieldList fields;
+        writer.write(std::span{answers}.first(limits), fields);
+        auto copy = fields;
+        const auto moved = std::move(fields);
+        copy = sluice::http::FieldList{copy};
+        for (const auto& list : {copy, moved}) {
+            REQUIRE(list.size() == 5);
+            CHECK_FALSE(list.empty());
+            CHECK(list[0].name == std::string{"RateLimit"});
+            CHECK(list[0].value == state.substr(0, list[0].value.size()));
+            CHECK(list[0].value.back() == static_cast<char>('0' + limits));
+            CHECK(list[1].value == policy.substr(0, list[1].value.size()));
+            CHECK(list[1].value.substr(list[1].value.size() - 4) == ";w=1");
+            CHECK(list[4].name == std::string{"X-RateLimit-Reset"});
+            CHECK(list[4].value == "0");
+        }
+    }
 }

@@ -305,6 +305,67 @@ TEST_CASE("rules can be replaced while requests are checked", "[http][rules]") {
     CHECK(wrong == 0);
 }
 
+TEST_CASE("a limit whose numbers change takes over what is used, unless it says otherwise", "[http][rules]") {
+    const Fixture f;
+    const auto ask = [](const Rules& rules, const char* path) {
+        const auto verdict = rules.check(asked("GET", path, from("192.0.2.1")));
+        return verdict.answers().empty() ? 99 : verdict.answers().back().decision.remaining;
+    };
+    // Before: "kept", "own" and "other" with 10 each, of which 4 are used, and "day" for those with an account.
+    std::vector<Rule> before{
+        rule("kept", {{f.bucket("kept", 10)}}, "/kept"), rule("own", {{f.bucket("own", 10)}}, "/own"),
+        rule("other", {{f.bucket("other", 10)}}, "/other"), rule("users", {{f.bucket("day", 10)}}, "/users")};
+    Rules rules{RuleSet{before, rule("default", {{f.bucket("default", 10)}})}};
+    for (const char* path : {"/kept", "/own", "/other", "/users", "/elsewhere"}) {
+        for (int i = 0; i < 4; ++i) ask(rules, path);
+        REQUIRE(ask(rules, path) == 5);
+    }
+    std::vector<Rule> after{rule("kept", {{f.bucket("kept", 20)}}, "/kept"),
+                            rule("own", {{.limiter = f.bucket("own", 20), .carries_over = false}}, "/own"),
+                            rule("other", {{f.bucket("other", 20), {KeyPart::rule}}}, "/other"),
+                            rule("users", {{f.bucket("day", 20)}}, "/users"),
+                            rule("new", {{f.bucket("day", 10)}}, "/new")};
+    CHECK(rules.replace(RuleSet{after, rule("default", {{f.bucket("default", 6)}})}).empty());
+    CHECK(ask(rules, "/kept") == 14);
+    CHECK(ask(rules, "/own") == 19);    // by its own wish
+    CHECK(ask(rules, "/other") == 19);  // counted by something else now
+    CHECK(ask(rules, "/users") == 19);  // its old states are those of /new
+    CHECK(ask(rules, "/new") == 4);
+    CHECK(ask(rules, "/elsewhere") == 0);
+
+    // Another change before a key was asked: what was used before both is not forgotten.
+    after[1].tiers[0].limits[0] = {f.bucket("own", 30)};
+    rules.replace(RuleSet{after});
+    after[1].tiers[0].limits[0] = {f.bucket("own", 40)};
+    rules.replace(RuleSet{after});
+    rules.replace(RuleSet{after});
+    CHECK(ask(rules, "/own") == 38);
+
+    // Tiers do not share; a store that is elsewhere says so.
+    const AnyLimiter remote =
+        RateLimiter{TokenBucket{5, sluice::per_second(1)}, FailingStore{sluice::Errc::timeout}, {.name = "kept"}};
+    Rule tiers{.name = "kept", .routes = {RoutePattern{"/kept"}}};
+    tiers.tiers = {{.limits = {{f.bucket("kept", 50)}}, .authenticated = true}, {.limits = {{remote}}}};
+    CHECK(rules.replace(RuleSet{{tiers}}) == std::vector<std::string>{"kept"});
+    CHECK(rules.check(asked("GET", "/kept", from("192.0.2.1", "ann"))).answers()[0].decision.remaining == 49);
+}
+
+TEST_CASE("two rules that share a limit share what it takes over", "[http][rules]") {
+    const Fixture f;
+    const auto set = [&](int capacity) {
+        return RuleSet{{rule("a", {{f.bucket("l", capacity)}}, "/a"), rule("b", {{f.bucket("l", capacity)}}, "/b")}};
+    };
+    Rules rules{set(10)};
+    const auto ask = [&](const char* path) {
+        return rules.check(asked("GET", path, from("192.0.2.1"))).answers()[0].decision.remaining;
+    };
+    CHECK(ask("/a") == 9);
+    CHECK(ask("/b") == 8);
+    rules.replace(set(20));
+    CHECK(ask("/a") == 17);
+    CHECK(ask("/b") == 16);
+}
+
 TEST_CASE("rules that cannot be meant are refused", "[http][rules]") {
     const Fixture f;
     const auto refused = [](auto make) {

@@ -76,10 +76,12 @@ public:
     /// The client's address. `lines` are the values of all lines of header(), in the order they came. A peer that is no
     /// address is one of a Unix socket: nothing unless "unix" is trusted and the header names the client.
     std::optional<IpAddress> find(std::string_view peer, std::span<const std::string_view> lines = {}) const noexcept {
+        auto direct = IpAddress::parse(peer);
         // The socket's own address may carry a zone: fe80::1%eth0.
-        const auto direct = IpAddress::parse(peer.substr(0, peer.find('%')));
+        if (!direct) direct = IpAddress::parse(peer.substr(0, peer.find('%')));
+        if (lines.empty()) return direct;
         const bool is_believed = options_.hops != 0 || (direct ? is_trusted(*direct) : trusts_unix());
-        if (lines.empty() || !is_believed) return direct;
+        if (!is_believed) return direct;
         if (holds_one_address()) {
             const auto named = lines.size() == 1 ? IpAddress::parse(detail::trimmed(lines.front())) : std::nullopt;
             return named ? named : direct;

@@ -32,19 +32,14 @@ public:
 
     /// Reads a bare address: no port, brackets, zone or spaces, no octal or shortened IPv4. Never allocates.
     static std::optional<IpAddress> parse(std::string_view text) noexcept {
+        if (const auto v4 = parse_v4(text)) return v4;
         std::array<char, INET6_ADDRSTRLEN> copy{};
-        if (text.empty() || text.size() >= copy.size()) return std::nullopt;
+        if (text.find(':') == std::string_view::npos || text.size() >= copy.size()) return std::nullopt;
         // Some systems' inet_pton takes a zone ("fe80::1%eth0"), and it would stop at a NUL.
-        for (const char c : text) {
-            if (c == '%' || c == '\0') return std::nullopt;
-        }
+        if (text.find_first_of(std::string_view{"%\0", 2}) != std::string_view::npos) return std::nullopt;
         std::copy(text.begin(), text.end(), copy.begin());
-        Bytes bytes = mapped;
-        if (text.find(':') == std::string_view::npos) {
-            if (::inet_pton(AF_INET, copy.data(), bytes.data() + mapped_bytes) != 1) return std::nullopt;
-        } else if (::inet_pton(AF_INET6, copy.data(), bytes.data()) != 1) {
-            return std::nullopt;
-        }
+        Bytes bytes{};
+        if (::inet_pton(AF_INET6, copy.data(), bytes.data()) != 1) return std::nullopt;
         return IpAddress{bytes};
     }
 
@@ -102,7 +97,10 @@ public:
             char* at = out.chars.data();
             for (std::size_t i = mapped_bytes; i < bytes_.size(); ++i) {
                 if (i > mapped_bytes) *at++ = '.';
-                at = std::to_chars(at, at + 3, bytes_[i]).ptr;
+                const unsigned number = bytes_[i];
+                if (number >= 100) *at++ = static_cast<char>('0' + number / 100);
+                if (number >= 10) *at++ = static_cast<char>('0' + number / 10 % 10);
+                *at++ = static_cast<char>('0' + number % 10);
             }
             out.size = static_cast<std::size_t>(at - out.chars.data());
         } else {
@@ -115,6 +113,27 @@ public:
     friend constexpr bool operator==(const IpAddress&, const IpAddress&) = default;
 
 private:
+    /// Four numbers without leading zeros, by hand as in text().
+    static std::optional<IpAddress> parse_v4(std::string_view text) noexcept {
+        Bytes bytes = mapped;
+        for (std::size_t i = mapped_bytes; i < bytes.size(); ++i) {
+            if (i > mapped_bytes) {
+                if (text.empty() || text.front() != '.') return std::nullopt;
+                text.remove_prefix(1);
+            }
+            unsigned number = 0;
+            std::size_t digits = 0;
+            for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits) {
+                if (digits == 3 || (digits > 0 && number == 0)) return std::nullopt;
+                number = number * 10 + static_cast<unsigned>(text[digits] - '0');
+            }
+            if (digits == 0 || number > 255) return std::nullopt;
+            bytes[i] = static_cast<std::uint8_t>(number);
+            text.remove_prefix(digits);
+        }
+        return text.empty() ? std::optional{IpAddress{bytes}} : std::nullopt;
+    }
+
     /// The IPv4 address whose bytes, each xor `mask`, begin at `from`.
     constexpr IpAddress v4_at(std::size_t from, std::uint8_t mask) const noexcept {
         Bytes v4 = mapped;

@@ -60,6 +60,8 @@
 // "lease": true takes units of busy keys ahead and decides in process (layers/lease.hpp); not for sliding_window and leaky_bucket.
 // Limiters in memory decide in process anyway.
 //
+// When a file is read again (Rules::replace), a limit of other numbers takes over what is used: "reset": true starts it fresh.
+//
 // Limits of one name and one policy count in one bucket, also in two rules: a request to either takes from both. That
 // has to be said in each of them ("shared": true), or one has to have another name, or "rule" in its key.
 //
@@ -218,7 +220,7 @@ private:
     /// Nothing for a limit of 0.
     std::optional<Limit> limit(const JsonNode& node) {
         node.check_object(
-            {"name", "policy", "key", "cost", "on_failure", "shared", "lease", "count", "unit", "partition"});
+            {"name", "policy", "key", "cost", "on_failure", "shared", "lease", "count", "unit", "partition", "reset"});
         LimiterOptions options{.name = name(node.at("name"))};
         if (node.has("on_failure")) options.on_failure = failure_mode(node.at("on_failure"));
         const std::vector<KeySource> parts =
@@ -237,7 +239,8 @@ private:
                      .cost = units,
                      .counted = node.has("count") ? counted(node.at("count")) : Counted::all,
                      .unit = node.has("unit") ? unit(node.at("unit")) : std::string{},
-                     .tells_partition = is_true(node, "partition")};
+                     .tells_partition = is_true(node, "partition"),
+                     .carries_over = !is_true(node, "reset")};
     }
 
     const LimiterFactory& make_;

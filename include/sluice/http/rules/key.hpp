@@ -2,6 +2,7 @@
 #ifndef SLUICE_HTTP_RULES_KEY_HPP
 #define SLUICE_HTTP_RULES_KEY_HPP
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
@@ -20,20 +21,20 @@ namespace sluice::http {
 /// longer ones are kept whole, since a key cut short would be shared. For one thread; may throw std::bad_alloc.
 class Key {
 public:
+    Key() noexcept {}  // not `= default`, which would have all bytes zeroed where keys are value-initialized
+
     Key& add(std::string_view label, std::string_view value) {
-        if (size_ > 0) append('|');
-        for (const char c : label) append(c);
-        append(':');
-        for (const char c : value) {
-            if (c == '|') {
-                for (const char e : std::string_view{"%7C"}) append(e);
-            } else if (c == '%') {
-                for (const char e : std::string_view{"%25"}) append(e);
-            } else {
-                append(c);
-            }
+        if (size_ > 0) append("|");
+        append(label);
+        append(":");
+        for (;;) {
+            const auto plain = std::find_if(value.begin(), value.end(), [](char c) { return c == '|' || c == '%'; });
+            const auto size = static_cast<std::size_t>(plain - value.begin());
+            append(value.substr(0, size));
+            if (plain == value.end()) return *this;
+            append(*plain == '|' ? "%7C" : "%25");
+            value.remove_prefix(size + 1);
         }
-        return *this;
     }
 
     std::string_view view() const noexcept {
@@ -42,14 +43,14 @@ public:
     operator std::string_view() const noexcept { return view(); }
 
 private:
-    void append(char c) {
-        if (size_ < small_.size()) {
-            small_[size_] = c;
+    void append(std::string_view part) {
+        if (size_ + part.size() <= small_.size()) {
+            std::copy(part.begin(), part.end(), small_.begin() + static_cast<std::ptrdiff_t>(size_));
         } else {
-            if (size_ == small_.size()) large_.assign(small_.data(), size_);
-            large_ += c;
+            if (size_ <= small_.size()) large_.assign(small_.data(), size_);
+            large_ += part;
         }
-        ++size_;
+        size_ += part.size();
     }
 
     std::size_t size_ = 0;

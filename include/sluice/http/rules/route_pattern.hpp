@@ -44,6 +44,7 @@ public:
             if (segment.find('*') == std::string_view::npos || segment == "*") continue;
             if (segment != "**" || !rest.empty()) refuse("a star stands for a whole segment, and \"**\" for the rest");
         }
+        has_variables_ = pattern_.find_first_of("*{") != std::string::npos;
     }
 
     const std::string& text() const noexcept { return pattern_; }
@@ -51,6 +52,7 @@ public:
     /// Whether `path` matches: the path as the server routes it, so without its query (see path_of). A '?' or '#' in
     /// it was written "%3F" or "%23" and is a letter like any other. Linear in the path.
     bool matches(std::string_view path) const noexcept {
+        if (!has_variables_) return path == pattern_;
         if (path.empty() || path.front() != '/') return false;  // "OPTIONS *"
         std::string_view pattern = pattern_;
         while (!pattern.empty()) {
@@ -79,7 +81,7 @@ public:
         return false;
     }
     /// Whether it matches more than one path.
-    bool has_variables() const noexcept { return pattern_.find_first_of("*{") != std::string::npos; }
+    bool has_variables() const noexcept { return has_variables_; }
 
     /// Whether this matches all paths that `other` matches.
     bool covers(const RoutePattern& other) const noexcept {
@@ -118,6 +120,7 @@ private:
     }
 
     std::string pattern_;
+    bool has_variables_ = false;
 };
 
 }  // namespace sluice::http

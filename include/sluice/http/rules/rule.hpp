@@ -3,7 +3,6 @@
 #define SLUICE_HTTP_RULES_RULE_HPP
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,6 +12,7 @@
 
 #include <sluice/any_limiter.hpp>
 #include <sluice/detail/exceptions.hpp>
+#include <sluice/http/answer.hpp>
 #include <sluice/http/asked.hpp>
 #include <sluice/http/client/ip_address.hpp>
 #include <sluice/http/denial_template.hpp>
@@ -39,6 +39,8 @@ struct Limit {
     /// Tells clients a hash of the key (pk), so that they know which of their requests share the limit. FNV-1a, the same
     /// in all instances, and no secret: who knows all possible keys finds out which it is.
     bool tells_partition = false;
+    /// Where Rules::replace() finds the limit with other numbers: what is used of the old one stays used. False: starts fresh.
+    bool carries_over = true;
 };
 
 /// The limits of one kind of caller. A request is charged to all of them or to none.
@@ -90,6 +92,13 @@ struct Rule {
         };
         return methods.empty() || std::any_of(methods.begin(), methods.end(), same);
     }
+    /// Whether one of its limits is outside of this process.
+    bool may_wait() const noexcept {
+        const auto is_remote = [](const Limit& limit) { return !limit.limiter.is_in_process(); };
+        return std::any_of(tiers.begin(), tiers.end(), [&](const Tier& tier) {
+            return std::any_of(tier.limits.begin(), tier.limits.end(), is_remote);
+        });
+    }
     bool exempts(const Asked& asked) const noexcept {
         const Caller& caller = asked.caller;
         return holds(exempt_networks, caller) ||
@@ -102,8 +111,6 @@ struct Rule {
         return tier == tiers.end() ? nullptr : &*tier;
     }
 };
-
-inline constexpr std::size_t max_limits = 4;  ///< of one tier
 
 }  // namespace sluice::http
 

@@ -6,12 +6,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <sluice/http/asked.hpp>
 #include <sluice/http/rules/charging.hpp>
+#include <sluice/http/rules/reload.hpp>
 #include <sluice/http/rules/rule.hpp>
 #include <sluice/http/rules/rule_check.hpp>
 #include <sluice/http/verdict.hpp>
@@ -67,6 +69,11 @@ public:
     /// Stands for the deny list in verdicts; its name is "deny".
     const Rule& deny_rule() const noexcept { return deny_; }
 
+    /// See Rules::replace().
+    std::vector<std::string> take_over_from(const RuleSet& old) {
+        return detail::Reload{old.rules_, old.otherwise_}.apply(rules_, otherwise_);
+    }
+
 private:
     std::vector<Rule> rules_;
     std::optional<Rule> otherwise_;
@@ -75,17 +82,26 @@ private:
 };
 
 /// A RuleSet that can be replaced while requests are checked: each request sees the old rules or the new ones whole.
-/// Limits that keep their limiter's name, policy and store keep their states. Thread-safe.
+/// Thread-safe.
 class Rules {
 public:
     explicit Rules(RuleSet rules) : current_(std::make_shared<const RuleSet>(std::move(rules))) {}
 
-    void replace(RuleSet rules) {
+    /// Limits that keep their limiter's name, policy and store keep their states. One that keeps its rule, its tier (by
+    /// `authenticated` and `plan`), its name and its key, and has another policy, takes over what is used of the old one
+    /// (see carry_over), unless it says otherwise (Limit::carries_over) or another limit counts by either policy's states.
+    ///
+    /// Returns the names of limits that should and cannot, since they are in a store outside of this process: they start
+    /// fresh. May throw std::bad_alloc and has changed nothing then.
+    std::vector<std::string> replace(RuleSet rules) {
+        const std::lock_guard one_at_a_time{replacing_};
+        auto fresh = rules.take_over_from(*current());
         auto next = std::make_shared<const RuleSet>(std::move(rules));
         {
             const std::lock_guard lock{mutex_};
             current_.swap(next);
         }  // the old rules are destroyed without the lock
+        return fresh;
     }
 
     std::shared_ptr<const RuleSet> current() const noexcept {
@@ -105,16 +121,23 @@ public:
     /// may see the units as taken and be denied. What a failed or full store answered by its mode was charged nowhere and is
     /// not returned. The limits behind it are peeked, if their stores are in this process, or else only named.
     Verdict check(const Asked& asked) const noexcept {
+        Verdict verdict;
+        check(asked, verdict);
+        return verdict;
+    }
+    /// The same into a verdict that has just been made.
+    void check(const Asked& asked, Verdict& verdict) const noexcept {
         auto rules = current();
         if (rules->denies(asked.caller)) {
             const Rule& deny = rules->deny_rule();
-            return detail::Charging{std::move(rules), &deny, asked}.forbid();
+            return detail::Charging{verdict, std::move(rules), &deny, asked}.forbid();
         }
         const Rule* rule = rules->rule_of(asked);
-        return detail::Charging{std::move(rules), rule, asked}.charge();
+        detail::Charging{verdict, std::move(rules), rule, asked}.charge();
     }
 
 private:
+    std::mutex replacing_;
     mutable std::mutex mutex_;
     std::shared_ptr<const RuleSet> current_;
 };

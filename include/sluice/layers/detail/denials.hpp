@@ -13,7 +13,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -41,27 +40,31 @@ public:
         std::uint64_t before = word_.load(std::memory_order_relaxed);
         if (before == being_written || !word_.compare_exchange_strong(before, being_written, std::memory_order_acq_rel))
             return false;
-        const auto all = std::bit_cast<Numbers>(values);
         // Release: who reads one of them sees afterwards that the denial was being written.
-        for (std::size_t i = 0; i != all.size(); ++i) numbers_[i].store(all[i], std::memory_order_release);
+        fits_at_.store(values.fits_at, std::memory_order_release);
+        until_.store(values.until, std::memory_order_release);
+        reset_at_.store(values.reset_at, std::memory_order_release);
+        cost_.store(values.cost, std::memory_order_release);
+        remaining_.store(values.remaining, std::memory_order_release);
+        limit_.store(values.limit, std::memory_order_release);
         word_.store(word, std::memory_order_release);
         return true;
     }
     /// False where this is not, or no longer, the denial that `word` means.
     bool read(std::uint64_t word, Values& values) const noexcept {
-        if (word_.load(std::memory_order_acquire) != word) return false;
-        Numbers all;
-        for (std::size_t i = 0; i != all.size(); ++i) all[i] = numbers_[i].load(std::memory_order_acquire);
-        values = std::bit_cast<Values>(all);
+        constexpr auto acquire = std::memory_order_acquire;
+        if (word_.load(acquire) != word) return false;
+        values = {fits_at_.load(acquire), until_.load(acquire),     reset_at_.load(acquire),
+                  cost_.load(acquire),    remaining_.load(acquire), limit_.load(acquire)};
         return word_.load(std::memory_order_relaxed) == word;
     }
 
 private:
-    using Numbers = std::array<std::uint64_t, 6>;
     static constexpr std::uint64_t being_written = ~std::uint64_t{0};
 
     std::atomic<std::uint64_t> word_{0};
-    std::array<std::atomic<std::uint64_t>, std::tuple_size_v<Numbers>> numbers_{};
+    std::atomic<std::int64_t> fits_at_{0}, until_{0}, reset_at_{0};
+    std::atomic<std::uint64_t> cost_{0}, remaining_{0}, limit_{0};
 };
 
 /// Denials by scope and key. A key's word names a place in a ring of denials; who finds another's there knows nothing.
@@ -77,23 +80,15 @@ public:
         std::uint64_t changes = 0;
     };
 
-    /// Whether the request is known to be denied.
+    /// Whether the request is known to be denied; then `decision`, which must be as a new one, is made the answer.
     template <Policy P, class... Now>
     bool denies(const Request<P>& request, std::string_view key, std::uint64_t cost, Decision& decision, Look& look,
                 Now... now) const noexcept {
-        bool is_known = false;
+        const auto [word, seen_at] = words_.look(request.scope.id, key, now...);
+        look.now = seen_at;
         Denial::Values denial;
-        words_.edit(
-            request.scope.id, key,
-            [&](std::uint64_t word, std::int64_t now_ns) {
-                look.now = now_ns;
-                is_known = find(word, now_ns, cost, denial);
-                return word;
-            },
-            now...);
         // What exceeds the limit is denied for ever, which the store says.
-        if (is_known && (cost == denial.cost || cost <= request.scope.policy.quota().limit)) {
-            decision = Decision{};
+        if (find(word, seen_at, cost, denial) && (cost == denial.cost || cost <= request.scope.policy.quota().limit)) {
             decision.limit = denial.limit;
             decision.remaining = denial.remaining;
             decision.retry_after = wait(look.now, denial.fits_at);

@@ -24,6 +24,10 @@ struct KeyWord {
     struct State {
         std::uint64_t word = 0;  ///< 0: nothing is known
     };
+    struct Seen {
+        std::uint64_t word = 0;
+        std::int64_t now_ns = int64_min;  ///< when
+    };
     static constexpr std::string_view kind = "key_word";
     static constexpr std::uint64_t own_bits = (std::uint64_t{1} << 30) - 1;
 
@@ -34,9 +38,13 @@ struct KeyWord {
     static std::int64_t until(std::uint64_t word) noexcept { return static_cast<std::int64_t>(word & ~own_bits); }
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t) const noexcept {
-        const std::uint64_t before = std::exchange(state.word, edit(context, state.word, now.count()));
         Decision decision;
-        decision.allowed = state.word != before;
+        if (seen != nullptr) {
+            *seen = {state.word, now.count()};
+        } else {
+            const std::uint64_t before = std::exchange(state.word, edit(context, state.word, now.count()));
+            decision.allowed = state.word != before;
+        }
         decision.retry_after = Decision::never;  // a denial that is no reason to look at the clock again
         return decision;
     }
@@ -52,6 +60,7 @@ struct KeyWord {
 
     std::uint64_t (*edit)(void* context, std::uint64_t word, std::int64_t now_ns) noexcept = nullptr;
     void* context = nullptr;
+    Seen* seen = nullptr;  ///< instead of an edit: the word is only to be seen
 };
 
 /// The words of at most so many keys. Full, it forgets nothing and takes no more.
@@ -70,12 +79,16 @@ public:
                                return (*static_cast<Edit*>(context))(before, now_ns);
                            },
                            &edit};
-        const Request<KeyWord> request{{{}, word, scope_id}, key};
-        if constexpr (sizeof...(Now) == 0) {
-            static_cast<void>(store_.decide(request));
-        } else {
-            static_cast<void>(store_.decide_at(request, now...));
-        }
+        ask({{{}, word, scope_id}, key}, now...);
+    }
+
+    /// A key's word, and the time by which it was looked up. Takes no lock where the key has a slot.
+    template <class... Now>
+    [[gnu::always_inline]] KeyWord::Seen look(std::uint64_t scope_id, std::string_view key, Now... now) const noexcept {
+        KeyWord::Seen seen;
+        const KeyWord word{nullptr, nullptr, &seen};
+        ask({{{}, word, scope_id}, key}, now...);
+        return seen;
     }
 
     /// Under the lock under which new keys are given slots: an edit() that is under way is done before, or sees all that
@@ -88,6 +101,15 @@ public:
     const C& clock() const noexcept { return store_.clock(); }
 
 private:
+    template <class... Now>
+    [[gnu::always_inline]] void ask(const Request<KeyWord>& request, Now... now) const noexcept {
+        if constexpr (sizeof...(Now) == 0) {
+            static_cast<void>(store_.decide(request));
+        } else {
+            static_cast<void>(store_.decide_at(request, now...));
+        }
+    }
+
     MemoryStore<KeyWord, C> store_;
 };
 

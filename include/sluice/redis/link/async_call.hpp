@@ -3,18 +3,21 @@
 #define SLUICE_REDIS_LINK_ASYNC_CALL_HPP
 
 #include <cstddef>
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
-#include <sluice/decision.hpp>
+#include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/wire/call_route.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/remote/deadline.hpp>
 
 namespace sluice::detail::redis {
 
-/// A call that an event loop has made and that waits for its answer. Owned by the list that it is in.
-class AsyncCall {
+/// A call that an event loop has made and that waits for its answer. Owned by the list that it is in. Its error is that of
+/// the last attempt.
+class AsyncCall : public RoutedCall {
 public:
     using Clock = detail::remote::Deadline::Clock;
 
@@ -22,10 +25,12 @@ public:
     AsyncCall(const AsyncCall&) = delete;
     AsyncCall& operator=(const AsyncCall&) = delete;
 
+    /// Finds out the slot of its key, for a cluster. Errors as encode()'s.
+    virtual std::error_code find_slot(EncodedKeys& scratch) = 0;
     /// Adds the call to those that go to the server together. An error where it cannot be asked; may throw
     /// std::bad_alloc. `scratch` is memory that is kept from call to call.
     virtual std::error_code encode(EncodedKeys& scratch, CallSet& calls) = 0;
-    /// Makes the answer to what encode() added the decision.
+    /// Takes the answer to what encode() added, or the error.
     virtual void decode(CallSet& calls) noexcept = 0;
     /// Whether whoever asked has lost interest: what is not sent need not be.
     virtual bool is_abandoned() const noexcept = 0;
@@ -34,9 +39,13 @@ public:
     /// Destroys the call without a word.
     virtual void destroy() noexcept = 0;
 
-    Decision decision{};
+    /// The error that complete() will tell, if any.
+    virtual std::error_code outcome() const noexcept = 0;
+
     CallSet::Ticket ticket = 0;
     Clock::time_point deadline{};
+    CallRoute route{};             ///< in a cluster
+    std::uint64_t asked_node = 0;  ///< the number of that to which it went last, there; 0 for none
 
 protected:
     ~AsyncCall() = default;
@@ -60,10 +69,23 @@ public:
     std::size_t size() const noexcept { return size_; }
     AsyncCall& front() const noexcept { return *first_; }
     AsyncCall& back() const noexcept { return *last_; }
+    /// The earliest deadline in a list that is in their order.
+    AsyncCall::Clock::time_point earliest() const noexcept {
+        return empty() ? AsyncCall::Clock::time_point::max() : first_->deadline;
+    }
 
     void push_back(AsyncCall& call) noexcept {
         (first_ == nullptr ? first_ : last_->next_) = &call;
         last_ = &call;
+        ++size_;
+    }
+    /// Keeps the order of deadlines, which is that of arrival but for calls that have been elsewhere.
+    void insert(AsyncCall& call) noexcept {
+        if (empty() || last_->deadline <= call.deadline) return push_back(call);
+        AsyncCall** place = &first_;
+        while ((*place)->deadline <= call.deadline) place = &(*place)->next_;
+        call.next_ = *place;
+        *place = &call;
         ++size_;
     }
     AsyncCall* pop_front() noexcept {

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -14,13 +15,14 @@
 
 #include <sluice/error.hpp>
 #include <sluice/redis/link/async_call.hpp>
-#include <sluice/redis/link/async_node.hpp>
+#include <sluice/redis/link/async_cluster.hpp>
+#include <sluice/redis/link/async_context.hpp>
+#include <sluice/redis/link/async_single.hpp>
+#include <sluice/redis/link/async_topology.hpp>
 #include <sluice/redis/link/checked_url.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
-#include <sluice/remote/breaker.hpp>
-#include <sluice/remote/deadline.hpp>
 #include <sluice/remote/watch.hpp>
 
 namespace sluice::detail::redis {
@@ -29,12 +31,10 @@ namespace sluice::detail::redis {
 /// asking, and what was asked in one turn of the loop goes out together. One thread at a time.
 class AsyncClient {
 public:
-    using Clock = detail::remote::Deadline::Clock;
-    using Breaker = detail::remote::Breaker;
+    using Clock = AsyncTopology::Clock;
 
     AsyncClient(std::string_view url, RedisOptions options)
-        : url_(single(checked_url(url, options))), context_(std::move(options)),
-          node_(url_, url_.endpoints.front(), context_) {}
+        : context_(checked_url(url, options), options), topology_(make_topology(context_)) {}
     AsyncClient(const AsyncClient&) = delete;
     AsyncClient& operator=(const AsyncClient&) = delete;
 
@@ -42,47 +42,55 @@ public:
 
     /// Takes the call.
     void ask(AsyncCall& call) noexcept {
-        if (is_closed_) return context_.answer(call, Errc::cancelled);
+        if (is_closed_) return refuse(call, Errc::cancelled);
         const auto now = Clock::now();
         call.deadline = now + context_.options.timeout;
-        const auto permit = context_.breaker.ask(now, context_.options.timeout);
-        if (permit == Breaker::Permit::none) return context_.answer(call, Errc::breaker_open);
-        node_.ask(call, permit);
+        ++pending_;
+        topology_->ask(call, now);
     }
     /// The same of a call that need not be asked.
-    void refuse(AsyncCall& call, Errc why) noexcept { context_.answer(call, why); }
+    void refuse(AsyncCall& call, Errc why) noexcept {
+        ++pending_;
+        call.error = why;
+        context_.ready.push_back(call);
+    }
 
-    bool has_calls() const noexcept { return node_.has_calls() || !context_.ready.empty(); }
+    bool has_calls() const noexcept { return pending_ != 0; }
 
     std::span<const Watch> watches() {
         watches_.clear();
-        node_.watch(watches_);
+        topology_->watch(watches_);
+        // Many may wait for a look-up, all with the same pipe.
+        const auto is_wakeup = [](const Watch& watch) { return watch.id == 0; };
+        const auto first = std::find_if(watches_.begin(), watches_.end(), is_wakeup);
+        if (first != watches_.end())
+            watches_.erase(std::remove_if(first + 1, watches_.end(), is_wakeup), watches_.end());
         return watches_;
     }
     /// Whether the descriptor of a Watch with that id is still open.
-    bool is_open(std::uint64_t id) const noexcept { return id == 0 || node_.has_descriptor(id); }
+    bool is_open(std::uint64_t id) const noexcept { return id == 0 || context_.ids.is_open(id); }
     /// Until process() is due; nanoseconds::max() for never.
     std::chrono::nanoseconds timeout() const noexcept {
         using std::chrono::nanoseconds;
         if (!context_.ready.empty()) return nanoseconds{0};
-        const auto due = node_.due();
+        const auto due = topology_->due();
         if (due == Clock::time_point::max()) return nanoseconds::max();
-        if (due == Clock::time_point::min()) return nanoseconds{0};
-        return std::max(nanoseconds{0}, nanoseconds{due - Clock::now()});
+        const auto now = Clock::now();
+        return due <= now ? nanoseconds{0} : nanoseconds{due - now};
     }
 
     /// Completions may ask, cancel and close; the object has to live until they are through.
     void process(int fd) noexcept {
         if (is_closed_) return;
         if (fd >= 0 && fd == context_.wakeup->descriptor()) context_.wakeup->drain();
-        node_.process(fd);
+        topology_->process(fd);
         complete();
-        if (!is_closed_) node_.process(-1);  // what they asked
+        if (!is_closed_) topology_->process(-1);  // what they asked
     }
 
     /// Completes all calls with Errc::cancelled.
     void cancel() noexcept {
-        node_.fail_all(Errc::cancelled);
+        topology_->fail_all(Errc::cancelled);
         complete();
     }
     void close() noexcept {
@@ -92,33 +100,38 @@ public:
 
     RedisStats stats() const noexcept {
         RedisStats stats = context_.counters.snapshot();
-        stats.breaker_openings = context_.breaker.openings();
-        stats.breaker_is_open = context_.breaker.is_open();
-        stats.connections = node_.open_connections();
+        try {
+            topology_->add_to(stats);
+        } catch (...) {  // no memory: without what the nodes tell
+        }
         return stats;
     }
 
     void count_failure(const std::error_code& error) noexcept { context_.counters.failed(error); }
 
 private:
-    static RedisUrl single(RedisUrl url) {
-        if (url.kind != RedisUrl::Kind::single)
-            throw std::invalid_argument("sluice: AsyncRedis knows redis://, rediss:// and unix:// alone so far");
-        return url;
+    static std::unique_ptr<AsyncTopology> make_topology(AsyncContext& context) {
+        if (context.url.kind == RedisUrl::Kind::cluster) return std::make_unique<AsyncCluster>(context);
+        return std::make_unique<AsyncSingle>(context);
     }
 
     /// Those that are ready, and none that becomes so meanwhile: a loop has other things to do.
     void complete() noexcept {
         AsyncCallList ready;
         ready.swap(context_.ready);
-        while (!ready.empty()) ready.pop_front()->complete();
+        while (!ready.empty()) {
+            AsyncCall& call = *ready.pop_front();
+            --pending_;
+            if (const auto error = call.outcome()) count_failure(error);
+            call.complete();
+        }
     }
 
-    const RedisUrl url_;
     AsyncContext context_;
-    AsyncNode node_;
+    const std::unique_ptr<AsyncTopology> topology_;
+    std::size_t pending_ = 0;
     bool is_closed_ = false;
-    std::vector<Watch> watches_;
+    std::vector<Watch> watches_{};
 };
 
 }  // namespace sluice::detail::redis

@@ -2,49 +2,43 @@
 #ifndef SLUICE_REDIS_LINK_ASYNC_CONNECTION_HPP
 #define SLUICE_REDIS_LINK_ASYNC_CONNECTION_HPP
 
-#include <poll.h>
-
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/async_context.hpp>
+#include <sluice/redis/link/async_dial.hpp>
 #include <sluice/redis/link/connection_record.hpp>
 #include <sluice/redis/link/server.hpp>
-#include <sluice/redis/link/transport.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/exchange.hpp>
-#include <sluice/redis/wire/login.hpp>
-#include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
-#include <sluice/remote/loop_wakeup.hpp>
-#include <sluice/remote/stream.hpp>
 #include <sluice/remote/watch.hpp>
 
 namespace sluice::detail::redis {
 
-/// A Connection that never blocks: it says for what it waits and until when, and goes on when told that it happened. As
-/// there, one on which something went wrong is never used again. Belongs to one event loop. All but the const functions
-/// may throw std::bad_alloc, after which close() is due.
+/// A Connection that never blocks, see AsyncDial. As there, one on which something went wrong is never used again. All but
+/// the const functions may throw std::bad_alloc, after which close() is due.
 class AsyncConnection {
 public:
-    using Deadline = detail::remote::Deadline;
-    using Clock = Deadline::Clock;
+    using Deadline = AsyncDial::Deadline;
+    using Clock = AsyncDial::Clock;
     using Outcome = ConnectionRecord::Outcome;
-    enum class Stage : std::uint8_t { closed, resolving, connecting, securing, logging_in, idle, exchanging };
+    enum class Stage : std::uint8_t { closed, dialling, idle, exchanging };
 
-    /// `number` tells it from the others of its loop.
-    AsyncConnection(Server& server, std::shared_ptr<detail::remote::LoopWakeup> wakeup, std::size_t number)
-        : record_(server), wakeup_(std::move(wakeup)), generation_(std::uint64_t{number} << 48) {}
+    AsyncConnection(Server& server, AsyncContext& context) : dial_(server, context) {}
 
-    Stage stage() const noexcept { return stage_; }
-    bool is_dialling() const noexcept { return stage_ > Stage::closed && stage_ < Stage::idle; }
-    bool is_open() const noexcept { return stage_ >= Stage::idle; }
+    Stage stage() const noexcept {
+        if (dial_.is_open()) return is_exchanging_ ? Stage::exchanging : Stage::idle;
+        return dial_.is_under_way() ? Stage::dialling : Stage::closed;
+    }
+    bool is_dialling() const noexcept { return dial_.is_under_way(); }
+    bool is_exchanging() const noexcept { return is_exchanging_; }
+    bool is_open() const noexcept { return dial_.is_open(); }
 
     /// How the last dial or exchange ended, once; nothing while it goes on.
     struct Ending {
@@ -56,186 +50,97 @@ public:
     };
     std::optional<Ending> take_ending() noexcept { return std::exchange(ending_, std::nullopt); }
 
-    /// What waits for the descriptor, where one does. A look-up is waited for with the wakeup.
     std::optional<Watch> watch() const noexcept {
-        if (stage_ == Stage::closed || stage_ == Stage::idle || ending_) return std::nullopt;
-        if (stage_ == Stage::resolving) return Watch{wakeup_->descriptor(), POLLIN, 0};
-        return Watch{transport_.descriptor(), waits_for_, generation_};
+        return is_exchanging_ || dial_.is_under_way() ? dial_.watch() : std::nullopt;
     }
-    /// Whether the descriptor with that Watch::id is open.
-    bool has_descriptor(std::uint64_t id) const noexcept { return transport_.is_open() && id == generation_; }
-    /// When on_time() is due.
-    Clock::time_point due() const noexcept {
-        return stage_ == Stage::closed || stage_ == Stage::idle ? Clock::time_point::max() : step_deadline_.at();
-    }
+    /// When process() is due though nothing happened.
+    Clock::time_point due() const noexcept { return is_exchanging_ ? deadline_.at() : dial_.due(); }
 
     void close() noexcept {
-        transport_.close();
-        stage_ = Stage::closed;
+        dial_.close();
+        is_exchanging_ = false;
     }
 
     void dial(const Deadline& deadline) {
-        Counters::add(record_.server().counters.dials, 1);
         deadline_ = deadline;
         began_ = Clock::now();
-        resolve();
+        dial_.begin(deadline);
+        dialled();
+    }
+    bool is_locating() const noexcept { return dial_.stage() == AsyncDial::Stage::locating; }
+    /// See AsyncDial.
+    void located(const std::error_code& error, const std::string& host) {
+        dial_.located(error, host);
+        dialled();
     }
 
     /// Whether it is idle and may be used; closes it if it may not.
     bool is_usable() {
-        if (stage_ != Stage::idle) return false;
-        if (!is_new_ && !record_.is_trusted(transport_.stream())) close();
-        return stage_ == Stage::idle;
+        if (stage() != Stage::idle) return false;
+        if (!is_new_ && !dial_.record().is_trusted(dial_.stream())) close();
+        return is_open();
     }
     /// A call that has no more time than this is not sent: it would be charged, but not be answered in time.
-    std::chrono::nanoseconds round_trip() const noexcept { return record_.round_trip(); }
+    std::chrono::nanoseconds round_trip() const noexcept { return dial_.record().round_trip(); }
     /// For that reason some were not.
-    void note_late() noexcept { record_.is_too_late(std::chrono::nanoseconds{0}); }
+    void note_late() noexcept { dial_.record().is_too_late(std::chrono::nanoseconds{0}); }
 
     CallSet& calls() noexcept { return calls_; }
     /// Sends calls() on a usable connection.
     void begin(const Deadline& deadline) {
-        deadline_ = step_deadline_ = deadline;
+        deadline_ = deadline;
         began_ = Clock::now();
+        if (is_new_) exchange_.reset();
         exchange_.begin(calls_);
-        stage_ = Stage::exchanging;
-        drive(exchange_);
+        is_exchanging_ = true;
+        go_on();
     }
 
-    void on_ready() {
-        switch (stage_) {
-            case Stage::resolving: resolve(); break;
-            case Stage::connecting: connected(transport_.finish_connect()); break;
-            case Stage::securing: secure(); break;
-            case Stage::logging_in: drive(*login_); break;
-            case Stage::exchanging: drive(exchange_); break;
-            case Stage::closed:
-            case Stage::idle: break;
-        }
-    }
-    void on_time(Clock::time_point now) {
-        if (now < due() || ending_) return;
-        if (stage_ == Stage::resolving && !addresses_.empty()) {
-            begin_dialling();  // what an older look-up found is better than nothing
-        } else if (stage_ == Stage::exchanging) {
-            finish(Errc::timeout);
-        } else if (stage_ == Stage::resolving) {
-            end_dial(Errc::timeout);
-        } else {
-            try_next_address(Errc::timeout);
+    /// Something happened on `fd`, or nothing (-1): time has passed.
+    void process(int fd, Clock::time_point now) {
+        if (ending_) return;
+        if (dial_.is_under_way()) {
+            dial_.process(fd, now);
+            dialled();
+        } else if (is_exchanging_) {
+            if (dial_.is_waiting_for(fd)) go_on();
+            if (is_exchanging_ && now >= due()) finish(Errc::timeout);
         }
     }
 
 private:
-    using Stream = detail::remote::Stream;
-
-    void resolve() {
-        stage_ = Stage::resolving;
-        if (!wakeup_->open()) return end_dial(Errc::no_memory);
-        const auto error = record_.server().endpoints.try_find(addresses_, wakeup_);
-        if (error == Errc::busy) {
-            step_deadline_ = addresses_.empty() ? deadline_ : Deadline{deadline_.start(), deadline_.budget() / 2};
-        } else if (error) {
-            end_dial(error);
-        } else {
-            begin_dialling();
-        }
-    }
-    void begin_dialling() {
-        if (const auto error = record_.server().find_credentials(who_)) return end_dial(error);
-        next_address_ = 0;
-        dial_next();
-    }
-    void dial_next() {
-        step_deadline_ = deadline_.share(static_cast<int>(addresses_.size() - next_address_));
-        record_.begin_dialling(addresses_[next_address_++]);
-        stage_ = Stage::connecting;
-        ++generation_;
-        waits_for_ = POLLOUT;
-        const auto error = transport_.begin_connect(record_.address());
-        if (error != Errc::busy) connected(error);
-    }
-    void connected(std::error_code error) {
-        if (error) return try_next_address(error);
-        const Server& server = record_.server();
-        if (const auto failed = transport_.secure(server.tls(), server.endpoint.host)) return end_dial(failed);
-        exchange_.reset();
-        stage_ = Stage::securing;
-        secure();
-    }
-    void secure() {
-        const auto status = transport_.try_handshake();
-        if (status == Stream::Status::closed) return try_next_address(transport_.stream().failure());
-        if (status != Stream::Status::done) return wait_for(status);
-        stage_ = Stage::logging_in;
-        login_.emplace(who_, record_.server().url.database);
-        drive(*login_);
-    }
-    void wait_for(Stream::Status status) noexcept {
-        waits_for_ = status == Stream::Status::wants_read ? POLLIN : POLLOUT;
-    }
-    void try_next_address(std::error_code error) {
-        close();
-        if (error == Errc::no_memory) return end_dial(error);
-        record_.server().endpoints.doubt(record_.address());
-        if (next_address_ == addresses_.size() || deadline_.has_passed()) return end_dial(error);
-        dial_next();
-    }
-
-    void end_dial(std::error_code error) {
-        Ending ending{.error = error, .was_dial = true};
-        if (error) {
-            ending.outcome = ConnectionRecord::could_not_dial(error, began_, deadline_);
-            close();
-        } else {
-            stage_ = Stage::idle;
-            is_new_ = true;
-        }
+    void dialled() {
+        const auto result = dial_.take_result();
+        if (!result) return;
+        Ending ending{.error = *result, .was_dial = true};
+        if (*result) ending.outcome = ConnectionRecord::could_not_dial(*result, began_, deadline_);
+        is_new_ = true;
         ending_ = ending;
     }
-
-    /// An Exchange or a Login.
-    template <class Protocol>
-    void drive(Protocol& protocol) {
-        std::error_code error;
-        const auto status = transport_.try_drive(protocol, error);
-        if (error || status == Stream::Status::done) return finish(error);
-        wait_for(status);
+    void go_on() {
+        if (const auto ended = dial_.drive(exchange_)) finish(*ended);
     }
-
-    void finish(std::error_code error) {
-        if (stage_ == Stage::logging_in) return error ? try_next_address(error) : end_dial({});
+    void finish(const std::error_code& error) {
         Ending ending;
         ending.is_unsent = error && error != Errc::timeout && exchange_.is_unsent() && !is_new_;
         if (ending.is_unsent) {
             close();
         } else {
-            ending.outcome = record_.conclude(exchange_, error, began_, began_, deadline_);
-            stage_ = Stage::idle;
-            is_new_ = false;
+            ending.outcome = dial_.record().conclude(exchange_, error, began_, began_, deadline_);
+            is_exchanging_ = is_new_ = false;
             if (ending.outcome.is_over) close();
         }
         ending_ = ending;
     }
 
-    ConnectionRecord record_;
-    std::shared_ptr<detail::remote::LoopWakeup> wakeup_;
-    Transport transport_;
-    Stage stage_ = Stage::closed;
+    AsyncDial dial_;
+    bool is_exchanging_ = false;
     bool is_new_ = false;  // nothing has been sent on it
-    short waits_for_ = 0;
-    std::uint64_t generation_;  // of the descriptor
     Deadline deadline_{std::chrono::nanoseconds{0}};
-    Deadline step_deadline_{std::chrono::nanoseconds{0}};
     Clock::time_point began_{};
-    std::optional<Ending> ending_;
-
-    std::vector<detail::remote::Address> addresses_;
-    std::size_t next_address_ = 0;
-    RedisCredentials who_;
-    std::optional<Login> login_;
-    CallSet calls_;
-    Exchange exchange_;
+    std::optional<Ending> ending_{};
+    CallSet calls_{};
+    Exchange exchange_{};
 };
 
 }  // namespace sluice::detail::redis

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <deque>
 #include <memory>
 #include <new>
@@ -16,61 +15,44 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/link/async_connection.hpp>
+#include <sluice/redis/link/async_context.hpp>
+#include <sluice/redis/link/async_sentinels.hpp>
 #include <sluice/redis/link/server.hpp>
-#include <sluice/redis/redis_options.hpp>
-#include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
-#include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
-#include <sluice/remote/loop_wakeup.hpp>
 #include <sluice/remote/watch.hpp>
 
 namespace sluice::detail::redis {
 
-/// What the nodes of one client share.
-struct AsyncContext {
-    explicit AsyncContext(RedisOptions of_user) : options(std::move(of_user)), breaker(options.checked().breaker) {}
-
-    /// To be told by the next process().
-    void answer(AsyncCall& call, std::error_code error) noexcept {
-        call.decision = Decision{};
-        call.decision.error = error;
-        answered(call);
-    }
-    void answered(AsyncCall& call) noexcept {
-        if (call.decision.error) counters.failed(call.decision.error);
-        ready.push_back(call);
-    }
-
-    const RedisOptions options;
-    detail::remote::Breaker breaker;
-    Counters counters;
-    std::shared_ptr<detail::remote::LoopWakeup> wakeup = std::make_shared<detail::remote::LoopWakeup>();
-    AsyncCallList ready;
-    EncodedKeys scratch;
-};
-
-/// One server, how an event loop talks to it, and the calls that wait for that. What is asked while a request is under way
-/// goes together in the next one, on a connection that has become free; or, where the server is far or slow, after a
-/// moment on a further one. Calls are answered by their deadlines, in whichever state they are.
+/// One server, or whichever sentinels name, how an event loop talks to it, and the calls that wait for that. What is asked
+/// while a request is under way goes together in the next one, on a connection that has become free; or, where the server
+/// is far or slow, after a moment on a further one. Calls are answered by their deadlines, in whichever state they are.
 class AsyncNode {
 public:
-    using Deadline = detail::remote::Deadline;
-    using Clock = Deadline::Clock;
+    using Deadline = AsyncConnection::Deadline;
+    using Clock = AsyncConnection::Clock;
     using Breaker = detail::remote::Breaker;
 
-    AsyncNode(const RedisUrl& url, const detail::remote::Endpoint& endpoint, AsyncContext& context)
-        : context_(context), server_{url, context.options, context.counters, endpoint} {
-        for (std::size_t i = 0; i != context.options.connections; ++i) lanes_.emplace_back(server_, context.wakeup, i);
+    /// Calls that have their answer go to `answered`.
+    AsyncNode(detail::remote::Endpoint endpoint, AsyncContext& context, AsyncCallList& answered)
+        : context_(context), answered_(answered), breaker_(context.options.breaker),
+          server_(context.url, context.options, context.counters, std::move(endpoint)) {
+        if (server_.is_named_by_sentinels()) sentinels_ = std::make_unique<AsyncSentinels>(context);
+        for (std::size_t i = 0; i != context.options.connections; ++i) lanes_.emplace_back(server_, context);
     }
 
+    Server& server() noexcept { return server_; }
+    const Breaker& breaker() const noexcept { return breaker_; }
+
     /// Does no input or output yet.
-    void ask(AsyncCall& call, Breaker::Permit permit) noexcept {
+    void ask(AsyncCall& call, Clock::time_point now) noexcept {
+        const auto permit = breaker_.ask(now, context_.options.timeout);
+        if (permit == Permit::none) return answer(call, Errc::breaker_open);
         if (permit == Permit::probe) permit_waiting_ = permit;
-        if (waiting_.size() < context_.options.max_waiting) return waiting_.push_back(call);
-        context_.answer(call, Errc::busy);
+        if (waiting_.size() < context_.options.max_waiting) return waiting_.insert(call);
+        answer(call, Errc::busy);
         settle_probes();
     }
 
@@ -84,54 +66,56 @@ public:
 
     /// Appends what waits for descriptors. What goes on for nobody (calls that were cancelled) is left until somebody asks.
     void watch(std::vector<Watch>& watches) const {
+        if (sentinels_) {
+            if (const auto watch = sentinels_->watch()) watches.push_back(*watch);
+        }
         if (!has_calls()) return;
         for (const Lane& lane : lanes_) {
             if (const auto watch = lane.connection.watch()) watches.push_back(*watch);
         }
     }
-    bool has_descriptor(std::uint64_t id) const noexcept {
-        return any([&](const Lane& lane) { return lane.connection.has_descriptor(id); });
-    }
-    /// When process() is due; Clock::time_point::min() for at once.
+    /// When process() is due; in the past for at once.
     Clock::time_point due() const noexcept {
-        if (!has_calls()) return Clock::time_point::max();
-        auto due = Clock::time_point::max();
+        auto due = sentinels_ ? sentinels_->due() : Clock::time_point::max();
+        if (!has_calls()) return due;
+        bool is_idle = false;
         for (const Lane& lane : lanes_) {
-            due = std::min(due, lane.connection.due());
-            if (!lane.sent.empty()) due = std::min(due, lane.sent.front().deadline);
+            due = std::min({due, lane.connection.due(), lane.sent.earliest()});
+            is_idle = is_idle || lane.connection.stage() == Stage::idle;
         }
         if (waiting_.empty()) return due;
-        if (any([](const Lane& lane) { return lane.connection.stage() == Stage::idle; }))
-            due = std::min(due, send_due());
-        due = std::min({due, dial_due(), waiting_.front().deadline});
-        return due <= Clock::now() ? Clock::time_point::min() : due;
+        due = std::min(due, waiting_.earliest());
+        if (is_held_up(Clock::now())) return due;
+        if (is_idle) due = std::min(due, send_due());
+        return std::min(due, dial_due());
     }
 
     /// Something happened on `fd`, or nothing (-1): time has passed, or there are calls.
     void process(int fd) noexcept {
         try {
+            auto now = Clock::now();
+            if (sentinels_) {
+                sentinels_->process(fd, now);
+                take_location();
+            }
             for (Lane& lane : lanes_) {
-                const auto watch = lane.connection.watch();
-                if (fd >= 0 && watch && watch->fd == fd) lane.connection.on_ready();
-                conclude(lane);
-                lane.connection.on_time(Clock::now());
+                lane.connection.process(fd, now);
                 conclude(lane);
             }
-            expire(Clock::now());
+            now = Clock::now();
+            expire(now);
             start();
         } catch (const std::bad_alloc&) {
             fail_all(Errc::no_memory);
             for (Lane& lane : lanes_) lane.connection.close();
+            if (sentinels_) sentinels_->abandon();
         }
     }
 
     /// Answers all calls, without a word to the server.
-    void fail_all(Errc why) noexcept {
-        const auto fail = [&](AsyncCallList& calls) {
-            while (!calls.empty()) context_.answer(*calls.pop_front(), why);
-        };
-        for (Lane& lane : lanes_) fail(lane.sent);
-        fail(waiting_);
+    void fail_all(std::error_code why) noexcept {
+        for (Lane& lane : lanes_) fail(lane.sent, why);
+        fail(waiting_, why);
         settle_probes();
     }
 
@@ -147,8 +131,7 @@ private:
     static constexpr std::chrono::milliseconds rest{250};
 
     struct Lane {
-        Lane(Server& server, const std::shared_ptr<detail::remote::LoopWakeup>& wakeup, std::size_t number)
-            : connection(server, wakeup, number) {}
+        Lane(Server& server, AsyncContext& context) : connection(server, context) {}
 
         AsyncConnection connection;
         AsyncCallList sent{};
@@ -160,11 +143,26 @@ private:
     bool any(Predicate predicate) const noexcept {
         return std::any_of(lanes_.begin(), lanes_.end(), predicate);
     }
-    bool is_open() const noexcept { return open_connections() != 0; }
+    bool is_open() const noexcept {
+        return any([](const Lane& lane) { return lane.connection.is_open(); });
+    }
+
+    void answer(AsyncCall& call, std::error_code error) noexcept {
+        call.error = error;
+        answered_.push_back(call);
+    }
+    void fail(AsyncCallList& calls, std::error_code why) noexcept {
+        while (!calls.empty()) answer(*calls.pop_front(), why);
+    }
 
     /// Sends what waits on connections that are free, and dials.
     void start() {
         while (!waiting_.empty()) {
+            if (sentinels_ && is_open() && sentinels_->is_due(Clock::now())) {
+                sentinels_->begin(Deadline{context_.options.timeout}.share(4));
+                take_location();
+            }
+            if (is_held_up(Clock::now())) return;
             for (Lane& lane : lanes_) {
                 if (waiting_.empty()) return;
                 if (send_due() > Clock::now()) break;
@@ -173,18 +171,39 @@ private:
                 conclude(lane);
             }
             if (waiting_.empty() || dial_due() > Clock::now()) return;
-            Lane& lane = *closed_lane();
-            lane.permit = take_permit();
-            lane.connection.dial(Deadline{context_.options.timeout});
-            const bool is_dialling = lane.connection.is_dialling();
+            dial(*closed_lane());
+        }
+    }
+    void dial(Lane& lane) {
+        const Deadline deadline{context_.options.timeout};
+        lane.permit = take_permit();
+        lane.connection.dial(deadline);
+        if (lane.connection.is_locating()) {
+            sentinels_->begin(deadline);
+            take_location();
+        }
+        conclude(lane);
+    }
+    /// Whether a master that may have been replaced is not to be asked before the sentinels were.
+    bool is_held_up(Clock::time_point now) const noexcept {
+        return sentinels_ && is_open() && sentinels_->holds_up(now);
+    }
+    /// Where sentinels have found out where the master is. Connections to another one are of no more use, as the endpoints
+    /// show; if nothing was found, all stays as it is.
+    void take_location() {
+        const auto found = sentinels_->take_result();
+        if (!found) return;
+        if (!found->error) server_.endpoints.move_to(found->addresses);
+        for (Lane& lane : lanes_) {
+            lane.connection.located(found->error, found->host);
             conclude(lane);
-            if (is_dialling) return;
         }
     }
 
     /// When one more connection has to be dialled for those that wait; never while one is being dialled.
     Clock::time_point dial_due() const noexcept {
         if (any([](const Lane& lane) { return lane.connection.is_dialling(); })) return Clock::time_point::max();
+        if (sentinels_ && sentinels_->is_asking()) return Clock::time_point::max();  // about something else
         const Lane* const lane = closed_lane();
         if (lane == nullptr) return Clock::time_point::max();
         if (!is_open()) return Clock::time_point::min();
@@ -198,7 +217,7 @@ private:
     Lane* closed_lane() noexcept { return const_cast<Lane*>(std::as_const(*this).closed_lane()); }
     /// When those that wait may have a connection of their own.
     Clock::time_point send_due() const noexcept {
-        const bool is_asking = any([](const Lane& lane) { return lane.connection.stage() == Stage::exchanging; });
+        const bool is_asking = any([](const Lane& lane) { return lane.connection.is_exchanging(); });
         if (!is_asking || waiting_.size() >= max_decisions) return Clock::time_point::min();
         return waiting_.front().deadline - context_.options.timeout + patience;
     }
@@ -211,12 +230,12 @@ private:
         while (!waiting_.empty() && calls.decisions() < max_decisions) {
             AsyncCall& call = *waiting_.pop_front();
             if (call.is_abandoned()) {
-                context_.answer(call, Errc::cancelled);
+                answer(call, Errc::cancelled);
             } else if (call.deadline - now <= lane.connection.round_trip()) {
                 any_late = true;
-                context_.answer(call, Errc::timeout);
+                answer(call, Errc::timeout);
             } else if (const auto error = encode(call, calls)) {
-                context_.answer(call, error);
+                answer(call, error);
             } else {
                 lane.sent.push_back(call);
             }
@@ -252,7 +271,7 @@ private:
             while (!lane.sent.empty()) {
                 AsyncCall& call = *lane.sent.pop_front();
                 call.decode(lane.connection.calls());
-                context_.answered(call);
+                answered_.push_back(call);
             }
         }
         settle_probes();
@@ -261,12 +280,12 @@ private:
     /// After a dial. Who came late may still have the time for another.
     void fail_waiting(std::error_code error) noexcept {
         if (error == Errc::timeout) return expire(Clock::now());
-        while (!waiting_.empty()) context_.answer(*waiting_.pop_front(), error);
+        fail(waiting_, error);
     }
     /// Those whose time is over; the first to come are the first to go.
     void expire(Clock::time_point now) noexcept {
         const auto expire_first = [&](AsyncCallList& calls) {
-            while (!calls.empty() && calls.front().deadline <= now) context_.answer(*calls.pop_front(), Errc::timeout);
+            while (calls.earliest() <= now) answer(*calls.pop_front(), Errc::timeout);
         };
         for (Lane& lane : lanes_) expire_first(lane.sent);
         expire_first(waiting_);
@@ -276,24 +295,26 @@ private:
     // The breaker's probe is the attempt, a dial and the exchange after it, for which the call was let through.
     Permit take_permit() noexcept { return std::exchange(permit_waiting_, Permit::normal); }
     void report(Lane& lane, Breaker::Evidence evidence) noexcept {
-        context_.breaker.report(std::exchange(lane.permit, Permit::normal), evidence, Clock::now());
+        breaker_.report(std::exchange(lane.permit, Permit::normal), evidence, Clock::now());
     }
     /// Where nobody is left for whom to find out.
     void settle_probes() noexcept {
-        const auto now = Clock::now();
         if (waiting_.empty() && take_permit() == Permit::probe)
-            context_.breaker.report(Permit::probe, Breaker::Evidence::nothing, now);
+            breaker_.report(Permit::probe, Breaker::Evidence::nothing, Clock::now());
         if (has_calls()) return;
         for (Lane& lane : lanes_) {
-            const bool goes_on = lane.connection.is_dialling() || lane.connection.stage() == Stage::exchanging;
+            const bool goes_on = lane.connection.is_dialling() || lane.connection.is_exchanging();
             if (!goes_on && lane.permit == Permit::probe) report(lane, Breaker::Evidence::nothing);
         }
     }
 
     AsyncContext& context_;
+    AsyncCallList& answered_;
+    Breaker breaker_;
     Server server_;
-    std::deque<Lane> lanes_;  // does not move what is in it
-    AsyncCallList waiting_;
+    std::unique_ptr<AsyncSentinels> sentinels_{};
+    std::deque<Lane> lanes_{};  // does not move what is in it
+    AsyncCallList waiting_{};
     Permit permit_waiting_ = Permit::normal;  // of the next attempt
 };
 

@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
-#include <sluice/detail/validate.hpp>
 #include <sluice/error.hpp>
 #include <sluice/redis/link/cluster_members.hpp>
+#include <sluice/redis/link/cluster_table.hpp>
 #include <sluice/redis/link/connection.hpp>
 #include <sluice/redis/link/scatter.hpp>
 #include <sluice/redis/link/topology.hpp>
@@ -42,11 +42,7 @@ public:
     using Breaker = detail::remote::Breaker;
 
     ClusterTopology(RedisUrl url, RedisOptions options) : Topology(std::move(url), std::move(options)) {
-        const std::string& prefix = this->options().prefix;
-        const auto brace = prefix.find('{');
-        if (brace != std::string::npos && prefix.compare(brace, 2, "{}") == 0)
-            throw_invalid("RedisOptions::prefix", '"' + prefix + '"',
-                          "without {} for a cluster: it would part keys that belong together");
+        check_cluster_prefix(this->options().prefix);
     }
 
     bool has_slots() const noexcept override { return true; }
@@ -94,10 +90,6 @@ private:
     using Step = CallRoute::Step;
     using Milliseconds = std::chrono::milliseconds;
 
-    /// After a failure, and after redirections, which tell of one slot what the map would tell of all.
-    static constexpr Milliseconds least_age_doubted{100};
-    static constexpr Milliseconds least_age_redirected{1'000};
-
     /// A call on its way to the node that answers it.
     struct Trip {
         ScriptCall* call = nullptr;
@@ -123,7 +115,7 @@ private:
             }
             if (pauses) std::this_thread::sleep_for(CallRoute::pause_time);
         }
-        if (was_moved && !deadline.has_passed()) members.learn(deadline, least_age_redirected, false);
+        if (was_moved && !deadline.has_passed()) members.learn(deadline, least_map_age_redirected, false);
     }
 
     /// To whom the trip goes first; or nobody, with an error.
@@ -132,7 +124,7 @@ private:
         trip.to = members.owner(slot);
         if (trip.to && !trip.to->is_doubted()) return;
         const bool knows_nobody = trip.to == nullptr;
-        const auto error = members.learn(deadline.share(knows_nobody ? 1 : 2), least_age_doubted, knows_nobody);
+        const auto error = members.learn(deadline.share(knows_nobody ? 1 : 2), least_map_age_doubted, knows_nobody);
         trip.to = members.owner(slot);
         if (!trip.to) trip.call->error = error ? error : make_error_code(Errc::busy);
     }
@@ -150,7 +142,8 @@ private:
                 if (trip.to && call.redirection.kind == Redirection::Kind::moved) members.assign(call.slot, trip.to);
                 break;
             case Step::look_up:
-                members.learn(deadline.share(is_alone ? 1 : 2), least_age_doubted, call.error != Errc::breaker_open);
+                members.learn(deadline.share(is_alone ? 1 : 2), least_map_age_doubted,
+                              call.error != Errc::breaker_open);
                 trip.to = members.owner(call.slot);
                 if (trip.to == asked) trip.to = nullptr;
                 break;

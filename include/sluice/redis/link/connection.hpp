@@ -91,13 +91,21 @@ public:
         return *ended_;
     }
 
-    /// For what is not made of calls, used as a Login: dials, and returns when the protocol is done. May throw
-    /// std::bad_alloc.
+    /// For what is not made of calls, used as a Login: dials if it has to, and returns when the protocol is done; after an
+    /// error it is closed. May throw std::bad_alloc.
     template <class Protocol>
     std::error_code ask(Protocol& protocol, const Deadline& deadline) {
-        if (const auto error = dial(deadline)) return error;
-        return transport_.drive(protocol, deadline);
+        if (!is_open()) {
+            if (const auto error = dial(deadline)) return error;
+        }
+        const auto error = transport_.drive(protocol, deadline);
+        if (error) {
+            close();
+            record_.server().endpoints.doubt(record_.address());
+        }
+        return error;
     }
+    bool is_stale() noexcept { return !is_open() || transport_.stream().is_stale(); }
 
 private:
     using Clock = Deadline::Clock;
@@ -173,7 +181,7 @@ private:
         exchange_.reset();
         Login login{who, server.url.database};
         if (const auto error = transport_.drive(login, deadline)) return error;
-        return server.sentinels ? check_role(deadline) : std::error_code{};
+        return server.is_named_by_sentinels() ? check_role(deadline) : std::error_code{};
     }
     /// A server that was a master when the sentinels looked.
     std::error_code check_role(const Deadline& deadline) {

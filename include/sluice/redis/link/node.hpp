@@ -2,7 +2,10 @@
 #ifndef SLUICE_REDIS_LINK_NODE_HPP
 #define SLUICE_REDIS_LINK_NODE_HPP
 
+#include <memory>
+
 #include <sluice/redis/link/combiner.hpp>
+#include <sluice/redis/link/sentinels.hpp>
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
@@ -17,17 +20,19 @@ class Node {
 public:
     Node(const RedisUrl& url, const detail::remote::Endpoint& endpoint, const RedisOptions& options, Counters& counters,
          detail::remote::Breaker& breaker)
-        : server_{url, options, counters, endpoint}, combiner_(server_, breaker) {}
+        : sentinels_(url.kind == RedisUrl::Kind::sentinel ? std::make_unique<Sentinels>(url, options) : nullptr),
+          server_(url, options, counters, endpoint, sentinels_.get()), combiner_(server_, breaker) {}
 
     Server& server() noexcept { return server_; }
     Combiner& combiner() noexcept { return combiner_; }
     const Combiner& combiner() const noexcept { return combiner_; }
     void abandon() noexcept {
         combiner_.abandon();
-        if (server_.sentinels) server_.sentinels->abandon();
+        if (sentinels_) sentinels_->abandon();
     }
 
 private:
+    const std::unique_ptr<Sentinels> sentinels_;
     Server server_;
     Combiner combiner_;
 };

@@ -2,13 +2,12 @@
 #ifndef SLUICE_REDIS_LINK_SERVER_HPP
 #define SLUICE_REDIS_LINK_SERVER_HPP
 
-#include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/sentinels.hpp>
 #include <sluice/redis/redis_credentials.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
@@ -20,26 +19,49 @@
 
 namespace sluice::detail::redis {
 
+/// Whoever knows where the master is, for threads that can wait. Thread-safe.
+class MasterFinder {
+public:
+    using Deadline = detail::remote::Deadline;
+
+    /// The addresses of the master, and its host. May throw std::bad_alloc.
+    virtual std::error_code find(std::vector<detail::remote::Address>& found, std::string& host,
+                                 const Deadline& deadline) = 0;
+    /// Whether it is time to ask again, though no connection has failed, and up to the caller: then done_asking() has to
+    /// follow.
+    virtual bool has_to_ask(const Deadline& deadline) = 0;
+    virtual void done_asking() noexcept = 0;
+
+protected:
+    ~MasterFinder() = default;
+};
+
 /// What connections have to know of the server that they go to: the one at an endpoint, or whichever sentinels name.
 /// Thread-safe.
 struct Server {
+    Server(const RedisUrl& of_url, const RedisOptions& of_options, Counters& of_counters,
+           detail::remote::Endpoint place, MasterFinder* finder = nullptr)
+        : url(of_url), options(of_options), counters(of_counters), endpoint(std::move(place)), masters(finder),
+          endpoints(is_named_by_sentinels() ? detail::remote::Endpoints{}
+                                            : detail::remote::Endpoints{endpoint, options.resolve}) {}
+
     const RedisUrl& url;
     const RedisOptions& options;
     Counters& counters;
     const detail::remote::Endpoint endpoint;
-    const std::unique_ptr<Sentinels> sentinels =
-        url.kind == RedisUrl::Kind::sentinel ? std::make_unique<Sentinels>(url, options) : nullptr;
-    detail::remote::Endpoints endpoints =
-        sentinels ? detail::remote::Endpoints{} : detail::remote::Endpoints{endpoint, options.resolve};
+    MasterFinder* const masters;
+    detail::remote::Endpoints endpoints;
+
+    bool is_named_by_sentinels() const noexcept { return url.kind == RedisUrl::Kind::sentinel; }
 
     /// The addresses to dial, and the host that they are of. May throw std::bad_alloc.
     std::error_code find(std::vector<detail::remote::Address>& found, std::string& host,
                          const detail::remote::Deadline& deadline) {
-        if (!sentinels) {
+        if (masters == nullptr) {
             host = endpoint.host;
             return endpoints.find(found, deadline);
         }
-        const auto error = sentinels->find(found, host, deadline);
+        const auto error = masters->find(found, host, deadline);
         if (!error) endpoints.move_to(found);
         return error;
     }
@@ -47,16 +69,16 @@ struct Server {
     /// Whether the sentinels still name the same server is asked now and then, by one caller for all. What they say shows
     /// in the endpoints; if they say nothing, all stays as it is.
     void recheck(const detail::remote::Deadline& deadline) noexcept {
-        if (!sentinels) return;
+        if (masters == nullptr) return;
         const auto share = deadline.share(4);
-        if (!sentinels->has_to_ask(share)) return;
+        if (!masters->has_to_ask(share)) return;
         try {
             std::vector<detail::remote::Address> found;
             std::string host;
             static_cast<void>(find(found, host, share));
         } catch (...) {  // no memory, or no thread for a look-up: then later
         }
-        sentinels->done_asking();
+        masters->done_asking();
     }
 
     /// What connections go through, or null.

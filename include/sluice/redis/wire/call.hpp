@@ -15,9 +15,19 @@
 
 namespace sluice::detail::redis {
 
+/// What a call to a cluster carries from node to node, and how it was answered last.
+struct RoutedCall {
+    Slot slot = any_slot;  ///< of all keys
+    bool asking = false;   ///< sent to a node that is getting the slot, because another said so
+    bool alone = false;    ///< shares no run
+
+    std::error_code error{};
+    Redirection redirection{};  ///< beside the error, where a cluster's node said it
+};
+
 /// Some decisions of one policy for one run of a script, in RESP but for the frame around them, and where to put the
 /// answers.
-struct ScriptCall {
+struct ScriptCall : RoutedCall {
     const Scripts* scripts = nullptr;   ///< live for ever
     const Arguments* common = nullptr;  ///< of all decisions: the policy's, and the time if it is not the server's
     std::string_view keys{};            ///< of all decisions, as RESP arguments
@@ -25,14 +35,9 @@ struct ScriptCall {
     std::size_t keys_each = 1;
     std::size_t values_each = 1;  ///< integers in one answer
     std::size_t decisions = 0;    ///< at most max_decisions
-    Slot slot = any_slot;         ///< of all keys
-    bool asking = false;          ///< sent to a node that is getting the slot, because another said so
-    bool alone = false;           ///< shares no run
 
     /// `values_each` integers for each decision; the first is `wrong_type` where a key is not ours.
     std::span<std::int64_t> values{};
-    std::error_code error{};
-    Redirection redirection{};  ///< beside the error, where a cluster's node said it
 
     static constexpr std::size_t max_decisions = 128;
     static constexpr std::int64_t wrong_type = -1;

@@ -26,7 +26,7 @@ public:
     static constexpr std::chrono::milliseconds pause_time{5};
 
     /// Makes the call ready for the next attempt, or its error one for the caller.
-    Step after(ScriptCall& call) noexcept {
+    Step after(RoutedCall& call) noexcept {
         Step step = step_for(call);
         const bool waits = step == Step::pause;  // a slot takes as long as it takes: the deadline ends that
         if (step != Step::finish && !waits && ++steps_ > max_steps) step = Step::finish;
@@ -40,12 +40,12 @@ public:
     }
 
     /// Where a step cannot be done: a cluster that is being changed is busy.
-    static void give_up(ScriptCall& call) noexcept {
+    static void give_up(RoutedCall& call) noexcept {
         if (call.redirection.kind != Redirection::Kind::none) call.error = Errc::busy;
     }
 
     /// What casts doubt on the node that was asked: another may serve in its place by now.
-    static bool is_doubtful(const ScriptCall& call) noexcept {
+    static bool is_doubtful(const RoutedCall& call) noexcept {
         for (const Errc errc : {Errc::timeout, Errc::refused, Errc::disconnected, Errc::unresolved, Errc::breaker_open,
                                 Errc::authentication, Errc::read_only, Errc::loading}) {
             if (call.error == errc) return true;
@@ -54,7 +54,7 @@ public:
     }
 
 private:
-    static Step step_for(const ScriptCall& call) noexcept {
+    static Step step_for(const RoutedCall& call) noexcept {
         switch (call.redirection.kind) {
             case Redirection::Kind::moved:
             case Redirection::Kind::ask: return call.redirection.names_node() ? Step::follow : Step::look_up;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Rules that are read when there is no memory: an error like all others, and nothing is changed.
+// Rules that are read when there is no memory: an error like all others, and nothing is changed. Requests that need none.
 #include "support/catch.hpp"
 
 #include <cstdint>
@@ -8,11 +8,14 @@
 #include <fstream>
 #include <new>
 #include <string>
+#include <utility>
 
 #include <unistd.h>
 
+#include <sluice/http/guard.hpp>
 #include <sluice/http/json/rules.hpp>
 #include <sluice/metrics/registry.hpp>
+#include <sluice/sluice.hpp>
 
 #include "support/limited_memory.hpp"
 
@@ -70,4 +73,28 @@ TEST_CASE("rules that are read without memory are refused, wherever it ran out",
     const std::string text = registry.prometheus();  // what it says of reloads comes last, and stays
     CHECK(text.substr(0, text.find("# HELP sluice_rules_last_reload")) == without_rules);
     std::remove(name.c_str());
+}
+
+TEST_CASE("a guarded request of a known client allocates nothing", "[http][json]") {
+    Rule rule{.name = "api", .routes = {RoutePattern{"/api/*"}}};
+    rule.tiers = {{.limits = {{sluice::RateLimiter{sluice::TokenBucket{2, sluice::per_day(1)}, {.name = "api"}},
+                               {KeyPart::address, KeyPart::rule}}}}};
+    const HeaderOptions both{HeaderStyle::both};
+    const Guard guard{RuleSet{{rule}}, {.headers = both}};
+    const auto ask = [&] {
+        return guard.handle({.method = "GET", .path = "/api/data", .peer = "192.0.2.1", .query = "page=2"});
+    };
+    REQUIRE(ask().allowed);
+    limited_memory::left = 0;
+    const Answer allowed = ask();
+    const auto moved = allowed;
+    const Answer denied = ask();
+    limited_memory::left = -1;
+    CHECK(moved.allowed);
+    REQUIRE(moved.fields.size() == 5);
+    CHECK(moved.fields[0].value == "\"api\";r=0;t=172800");
+    CHECK(moved.fields[3].value == "0");
+    CHECK_FALSE(denied.allowed);
+    CHECK(denied.denial.status == 429);
+    CHECK(denied.denial.content.empty());  // a body needs memory
 }

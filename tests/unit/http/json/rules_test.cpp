@@ -257,6 +257,11 @@ TEST_CASE("a reload keeps the states of limits that did not change", "[http][jso
     CHECK_FALSE(rules.check(asked("GET", "/a", {})).allowed());
     rules.replace(parse_rules(two, "f", make));
     CHECK(rules.check(asked("GET", "/a", {})).allowed());
+    CHECK_FALSE(rules.check(asked("GET", "/a", {})).allowed());  // one of the two was used before
+    const std::string fresh = R"({"rules":[{"name":"r","routes":["/a"],"limits":[{"name":"l","reset":true,
+        "policy":{"kind":"token_bucket","capacity":3,"refill":"1/h"}}]}]})";
+    rules.replace(parse_rules(fresh, "f", make));
+    CHECK(rules.check(asked("GET", "/a", {})).answers()[0].decision.remaining == 2);
 }
 
 TEST_CASE("what a reload has left out is gone from the metrics, what stays goes on counting", "[http][json][metrics]") {

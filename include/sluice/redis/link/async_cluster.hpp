@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LINK_ASYNC_CLUSTER_HPP
+#define SLUICE_REDIS_LINK_ASYNC_CLUSTER_HPP
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sluice/error.hpp>
+#include <sluice/redis/link/async_call.hpp>
+#include <sluice/redis/link/async_context.hpp>
+#include <sluice/redis/link/async_lesson.hpp>
+#include <sluice/redis/link/async_node.hpp>
+#include <sluice/redis/link/async_topology.hpp>
+#include <sluice/redis/link/cluster_table.hpp>
+#include <sluice/redis/redis_stats.hpp>
+#include <sluice/redis/wire/call_route.hpp>
+#include <sluice/redis/wire/host_port.hpp>
+#include <sluice/redis/wire/redirection.hpp>
+#include <sluice/remote/breaker.hpp>
+#include <sluice/remote/watch.hpp>
+
+namespace sluice::detail::redis {
+
+/// A node of a cluster, for an event loop, and the calls that have to do with it.
+class AsyncClusterNode {
+public:
+    using Clock = AsyncNode::Clock;
+
+    AsyncClusterNode(HostPort address, AsyncContext& context)
+        : address_(std::move(address)), number_(++context.nodes),
+          node_({address_.host, address_.port, {}}, context, answered) {}
+
+    const HostPort& address() const noexcept { return address_; }
+    std::uint64_t number() const noexcept { return number_; }  ///< no other of the client has had it
+    const detail::remote::Breaker& breaker() const noexcept { return node_.breaker(); }
+    std::size_t open_connections() const noexcept { return node_.open_connections(); }
+    AsyncNode& node() noexcept { return node_; }
+    const AsyncNode& node() const noexcept { return node_; }
+    Server& server() noexcept { return node_.server(); }
+
+    /// It failed lately, so that another may have taken its place.
+    bool is_doubted() const noexcept { return is_doubted_; }
+    void doubt(bool is_doubted) noexcept { is_doubted_ = is_doubted; }
+
+    bool has_calls() const noexcept { return node_.has_calls() || !answered.empty() || !pausing.empty(); }
+    Clock::time_point due() const noexcept {
+        if (!answered.empty()) return Clock::time_point::min();
+        return pausing.empty() ? node_.due() : std::min(node_.due(), resumes_at);
+    }
+
+    AsyncCallList answered{};
+    AsyncCallList pausing{};  ///< that are asked again at `resumes_at`
+    Clock::time_point resumes_at{};
+    bool was_asked = false;  ///< and has not been processed since
+    bool was_named = false;  ///< by a redirection, since the map was learnt last
+
+private:
+    const HostPort address_;
+    const std::uint64_t number_;
+    bool is_doubted_ = false;
+    AsyncNode node_;
+};
+
+/// What ClusterTopology is for threads, for an event loop: each call goes to the master that serves its slot, and where it
+/// is turned away, to where it belongs, within its deadline. All masters are talked to at once, and one that is lost fails
+/// the calls of its slots alone.
+class AsyncCluster final : public AsyncTopology {
+public:
+    explicit AsyncCluster(AsyncContext& context)
+        : context_(context), table_(context.url,
+                                    [&context](HostPort address) {
+                                        return std::make_shared<AsyncClusterNode>(std::move(address), context);
+                                    }),
+          lesson_(table_, context) {
+        check_cluster_prefix(context.options.prefix);
+    }
+
+    void ask(AsyncCall& call, Clock::time_point now) noexcept override {
+        guarded(call, [&] {
+            if ((call.error = call.find_slot(context_.scratch))) return context_.ready.push_back(call);
+            const Member owner = table_.owner(call.slot);
+            if (!owner || owner->is_doubted()) want_map(now, least_map_age_doubted);
+            if (owner) return send(call, *owner, now);
+            wait_for_map(call);
+        });
+    }
+
+    void process(int fd) noexcept override {
+        const auto now = Clock::now();
+        learn(fd, now);
+        while (lost_.earliest() <= now) {
+            AsyncCall& call = *lost_.pop_front();
+            if (!call.error) call.error = Errc::timeout;
+            finish(call);
+        }
+        each_node([&](AsyncClusterNode& node) {
+            node.was_asked = false;
+            node.node().process(fd);
+            while (!node.pausing.empty() && node.resumes_at <= now) send(*node.pausing.pop_front(), node, now);
+        });
+        // What was turned away goes on at once; that ends, since each call does so a few times at most.
+        while (route_answered(now)) {
+            each_node([&](AsyncClusterNode& node) {
+                if (std::exchange(node.was_asked, false)) node.node().process(-1);
+            });
+        }
+        if (wants_map_) learn(-1, now);
+        departed_.erase(std::remove_if(departed_.begin(), departed_.end(),
+                                       [](const Member& member) { return !member->has_calls(); }),
+                        departed_.end());
+    }
+
+    void fail_all(std::error_code why) noexcept override {
+        const auto fail = [&](AsyncCallList& calls) {
+            while (!calls.empty()) {
+                AsyncCall& call = *calls.pop_front();
+                call.error = why;
+                context_.ready.push_back(call);
+            }
+        };
+        fail(lost_);
+        each_node([&](AsyncClusterNode& node) {
+            node.node().fail_all(why);
+            fail(node.answered);
+            fail(node.pausing);
+        });
+    }
+
+    void watch(std::vector<Watch>& watches) const override {
+        if (const auto watch = lesson_.watch()) watches.push_back(*watch);
+        for (const auto* const nodes : {&table_.all(), &std::as_const(departed_)}) {
+            for (const Member& member : *nodes) member->node().watch(watches);
+        }
+    }
+    Clock::time_point due() const noexcept override {
+        if (wants_map_) return Clock::time_point::min();
+        auto due = std::min(lesson_.due(), lost_.earliest());
+        for (const auto* const nodes : {&table_.all(), &std::as_const(departed_)}) {
+            for (const Member& member : *nodes) due = std::min(due, member->due());
+        }
+        return due;
+    }
+
+    void add_to(RedisStats& stats) const override { table_.add_to(stats); }
+
+private:
+    using Table = ClusterTable<AsyncClusterNode>;
+    using Member = Table::Member;
+    using Step = CallRoute::Step;
+
+    template <class F>
+    void each_node(F f) noexcept {
+        for (const auto* const nodes : {&table_.all(), &std::as_const(departed_)}) {
+            for (const Member& member : *nodes) f(*member);
+        }
+    }
+    /// A call that cannot go on for want of memory ends.
+    template <class F>
+    void guarded(AsyncCall& call, F f) noexcept {
+        try {
+            f();
+        } catch (const std::bad_alloc&) {
+            call.error = Errc::no_memory;
+            call.redirection = {};
+            context_.ready.push_back(call);
+        }
+    }
+
+    void send(AsyncCall& call, AsyncClusterNode& to, Clock::time_point now) noexcept {
+        to.was_asked = true;
+        to.node().ask(call, now);
+    }
+    void send_again(AsyncCall& call, AsyncClusterNode& to, Clock::time_point now) noexcept {
+        Counters::add(context_.counters.redirections, 1);
+        call.error.clear();
+        call.redirection = {};
+        send(call, to, now);
+    }
+    /// With the error of the last attempt.
+    void finish(AsyncCall& call) noexcept {
+        CallRoute::give_up(call);
+        context_.ready.push_back(call);
+    }
+
+    /// Whether by this there is a new lesson to come, which begins with process().
+    bool want_map(Clock::time_point now, std::chrono::milliseconds least_age) noexcept {
+        const bool is_first = !is_map_coming() && lesson_.is_older_than(least_age, now);
+        wants_map_ = wants_map_ || is_first;
+        return is_first;
+    }
+    bool is_map_coming() const noexcept { return wants_map_ || lesson_.is_under_way(); }
+
+    /// Begins with a lesson that is wanted or goes on with it, and then with those who wait for it.
+    void learn(int fd, Clock::time_point now) noexcept {
+        const bool was_wanted = std::exchange(wants_map_, false);
+        try {
+            if (was_wanted) lesson_.begin();
+            const auto before = lesson_.is_under_way() ? table_.all() : std::vector<Member>{};
+            departed_.reserve(departed_.size() + before.size());
+            if (!lesson_.process(fd, now)) return;
+            for (const Member& member : before) {
+                const auto& all = table_.all();
+                const bool has_left = std::find(all.begin(), all.end(), member) == all.end();
+                if (has_left && member->has_calls()) departed_.push_back(member);
+            }
+        } catch (const std::bad_alloc&) {
+            lesson_.abandon();
+        }
+        AsyncCallList lost;
+        lost.swap(lost_);
+        while (!lost.empty()) look_up(*lost.pop_front(), now);
+    }
+    void wait_for_map(AsyncCall& call) noexcept {
+        if (is_map_coming() && lost_.size() < context_.options.max_waiting) return lost_.insert(call);
+        if (!call.error) call.error = is_map_coming() || !lesson_.outcome() ? Errc::busy : lesson_.outcome();
+        finish(call);
+    }
+    /// To whom the map says now, if that is another than the last one.
+    void look_up(AsyncCall& call, Clock::time_point now) noexcept {
+        const Member owner = table_.owner(call.slot);
+        if (call.asked_node == 0) return owner ? send(call, *owner, now) : wait_for_map(call);
+        if (!owner || owner->number() == call.asked_node) return finish(call);
+        send_again(call, *owner, now);
+    }
+
+    /// Finishes the calls that are answered, or sends them on; false where there were none.
+    bool route_answered(Clock::time_point now) noexcept {
+        bool any = false;
+        const auto route = [&](const Member& member) {
+            while (!member->answered.empty()) {
+                any = true;
+                AsyncCall& call = *member->answered.pop_front();
+                guarded(call, [&] { go_on(call, *member, now); });
+            }
+        };
+        // A redirection may add a node at the end.
+        for (std::size_t i = 0; i != table_.all().size(); ++i) route(Member{table_.all()[i]});
+        for (const Member& member : departed_) route(member);
+        return any;
+    }
+    /// What follows from an answer of `asked`.
+    void go_on(AsyncCall& call, AsyncClusterNode& asked, Clock::time_point now) {
+        asked.doubt(CallRoute::is_doubtful(call));
+        call.asked_node = asked.number();
+        const Step step = call.route.after(call);
+        switch (call.deadline <= now ? Step::finish : step) {
+            case Step::finish: break;
+            case Step::follow: return follow(call, asked, now);
+            case Step::look_up: {
+                const bool is_first = want_map(now, least_map_age_doubted);
+                // The breaker's word is known without asking: it is worth no wait.
+                const bool waits = is_first || call.error != Errc::breaker_open;
+                if (waits && is_map_coming()) return wait_for_map(call);
+                return look_up(call, now);
+            }
+            case Step::pause:
+                if (call.deadline - now <= CallRoute::pause_time) break;
+                if (asked.pausing.empty()) asked.resumes_at = now + CallRoute::pause_time;
+                Counters::add(context_.counters.redirections, 1);
+                call.error.clear();
+                call.redirection = {};
+                return asked.pausing.insert(call);
+        }
+        finish(call);
+    }
+    void follow(AsyncCall& call, AsyncClusterNode& asked, Clock::time_point now) {
+        const bool was_moved = call.redirection.kind == Redirection::Kind::moved;
+        const Member to = table_.named(call.redirection.to, asked);
+        if (!to) return finish(call);
+        if (was_moved) {
+            table_.assign(call.slot, to);
+            want_map(now, least_map_age_redirected);
+        }
+        send_again(call, *to, now);
+    }
+
+    AsyncContext& context_;
+    Table table_;
+    AsyncLesson<AsyncClusterNode> lesson_;
+    bool wants_map_ = false;
+    AsyncCallList lost_{};            // that wait for the map
+    std::vector<Member> departed_{};  // that are in the table no more, with calls
+};
+
+}  // namespace sluice::detail::redis
+
+#endif
