@@ -67,7 +67,7 @@ private:
 int main(int argc, char** argv) {
     Asker asker{argc, argv};
     const memory::Keys one{memory::always_one()}, known{memory::each_once(known_keys)},
-        once{memory::each_once(9 * known_keys)};
+        once{memory::each_once(12 * known_keys)};
     const TokenBucket fast{1'000'000'000, per_second(1'000'000'000)}, slow{1'000'000, per_second(1)},
         strict{1, per_second(1)}, brief{1'000'000, per_second(1'000'000)};
     const FixedWindow day{1'000'000, 24h};

@@ -16,9 +16,9 @@ instructions_for() {
 }
 
 variant_run() {
-    local n=65536 kind count loop=0  # n known keys, each of which has come eight times when the count begins
+    local n=65536 kind count loop=0  # n known keys, each of which has come eleven times when the count begins
     "$bin/instructions_benchmark" | while read -r kind; do
-        count=$((($(instructions_for "$kind" $((9 * n))) - $(instructions_for "$kind" $((8 * n)))) / n - loop))
+        count=$((($(instructions_for "$kind" $((12 * n))) - $(instructions_for "$kind" $((11 * n)))) / n - loop))
         printf '%-40s %5d\n' "$kind" "$count"
         [ "$kind" != loop ] || loop=$count
     done
