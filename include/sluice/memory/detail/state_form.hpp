@@ -43,7 +43,7 @@ concept WordPolicy = Policy<P> && requires(const P& policy, const typename P::St
 //   load(policy, words, state), save(policy, state, words)
 //   step(policy, words, now, cost)     PackedForm only: a policy's step on words, its own where it has one that does with less
 //   expires_at(words)                  the policy need not be known
-//   destroy(words)                     what they own
+//   destroy(words), owns_memory        what they own, if anything
 // A policy has one or two: PackedForm where it can be, PlainForm otherwise.
 namespace sluice::detail {
 
@@ -72,6 +72,7 @@ struct PackedForm<P> {
     using State = typename P::State;
     static constexpr std::size_t words = 1;
     static constexpr bool always_fits = requires { requires std::bool_constant<P::fits_word()>::value; };
+    static constexpr bool owns_memory = false;
 
     static bool fits(const P& policy) noexcept { return policy.fits_word(); }
     static void load(const P& policy, const std::uint64_t* from, State& state) noexcept {
@@ -94,6 +95,7 @@ template <class... P>
 struct PackedParts {
     static constexpr std::size_t words = sizeof...(P);
     static constexpr bool always_fits = (PackedForm<P>::always_fits && ...);
+    static constexpr bool owns_memory = false;
 
     template <class Combined>
     static bool fits(const Combined& policy) noexcept {
@@ -180,6 +182,7 @@ struct PlainForm {
     static constexpr bool is_boxed = !Bytes<State>::can_copy || Bytes<State>::words > max_state_words;
     static constexpr std::size_t words = 1 + (is_boxed ? 1 : Bytes<State>::words);
     static constexpr bool always_fits = true;
+    static constexpr bool owns_memory = is_boxed;
 
     static bool fits(const P&) noexcept { return true; }
     static void load(const P&, const std::uint64_t* from, State& state) noexcept {

@@ -50,7 +50,8 @@ public:
         for (std::size_t i = 0; i != shard_count_; ++i) set_last(i, std::min(Shard::min_slots, shard_slots_) - 1);
     }
     ~Table() {
-        for (std::size_t i = 0; i != shard_count_; ++i) {
+        for (std::size_t i = 0; Form::owns_memory && i != shard_count_; ++i) {  // or it would touch every shard's pages
+            if (shards_[i].used_now() == 0) continue;
             for_each_owned(i, [](StateSlot slot) { Form::destroy(slot.peek(slot.owner()).data()); });
         }
     }
@@ -198,7 +199,6 @@ private:
         if (has_checks_) slot.set_check(check);  // before the owner
         slot.assign(tag, words);
     }
-
     /// Takes the slot from its key if its state has expired. Under the lock, as all that follows.
     bool take_expired(Shard& shard, StateSlot slot, std::int64_t expired_before) noexcept {
         Words words;
