@@ -7,15 +7,15 @@
 cmake_minimum_required(VERSION 3.22)
 
 # Layer by layer: a header's path under sluice/ (first match counts), and the layers that it may include.
-set(layers values concepts policies remote memory limiter layers redis_wire redis_lua redis_link redis tls asio postgres metrics http grpc umbrella)
+set(layers values concepts policies remote memory limiter layers redis_wire redis_lua redis_link redis tls asio postgres metrics http grpc umbrella testing)
 set(path_values "^(version|decision|rate|clock|error|observer|units)\\.hpp$|^detail/")
 set(path_concepts "^(completion|policy|store|operate)\\.hpp$")
-set(path_limiter "^(rate_limiter|any_limiter|async_calls|reservation|waiting|settling|charge|charge_calls|carry_over)\\.hpp$")
+set(path_limiter "^(rate_limiter|limiter_options|any_limiter|async_calls|reservation|waiting|settling|charge|charge_calls|carry_over)\\.hpp$")
 set(path_umbrella "^sluice\\.hpp$")
 set(path_redis_wire "^redis/wire/|^redis/redis_credentials\\.hpp$")
 set(path_redis_lua "^redis/lua/|^redis/redis_policy\\.hpp$")
 set(path_redis_link "^redis/link/|^redis/redis_(options|stats|url)\\.hpp$")
-foreach(folder policies remote memory layers redis tls asio postgres metrics http grpc)
+foreach(folder policies remote memory layers redis tls asio postgres metrics http grpc testing)
     set(path_${folder} "^${folder}(\\.hpp$|/)")
 endforeach()
 
@@ -38,6 +38,7 @@ set(below_metrics values)
 set(below_grpc values http)
 set(below_http values concepts policies memory limiter layers metrics)
 set(below_umbrella values concepts policies memory limiter)
+set(below_testing values concepts policies limiter)
 
 # Headers from outside, and the only layer that may include them.
 set(foreign "hiredis/=redis_wire" "openssl/=tls" "asio=asio" "libpq-fe\\.h=postgres" "postgresql/=postgres" "httplib\\.h=none" "crow=none"

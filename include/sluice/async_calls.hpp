@@ -38,8 +38,7 @@ struct ObservedCall {
 
 /// What a limiter does with a store's answer, and then who asked: knows all that it needs, so that the limiter may be gone.
 template <class F>
-struct LimiterCompletion {
-    F done;
+struct LimiterCompletion : CompletionBefore<F> {
     std::uint64_t limit;
     std::uint64_t cost;
     FailureMode on_failure;
@@ -50,11 +49,8 @@ struct LimiterCompletion {
         if (has_decision && !is_decided(decision.error))
             decision = settled_failure(decision.error, limit, cost, on_failure);
         if (observed) observed->report(cost, decision);
-        std::move(done)(decision);
+        std::move(this->done)(decision);
     }
-
-    auto get_allocator() const noexcept { return completion_allocator(done); }
-    bool is_abandoned() const noexcept { return sluice::is_abandoned(done); }
 };
 
 }  // namespace detail
@@ -68,8 +64,8 @@ void RateLimiter<P, S>::async_ask(Operation operation, const Scope<P>& scope, st
         std::move(done)(has_decision ? rejection(scope.policy) : failure(Errc::invalid_argument));
         return;
     }
-    detail::LimiterCompletion<F> completion{std::move(done), scope.policy.quota().limit, cost.count(),
-                                            options_.on_failure, has_decision};
+    detail::LimiterCompletion<F> completion{
+        {std::move(done)}, scope.policy.quota().limit, cost.count(), options_.on_failure, has_decision};
     if (options_.observer && operation == Operation::consume) {
         detail::try_or(
             [&] {

@@ -36,6 +36,19 @@ bool is_abandoned(const F& done) noexcept {
     return false;
 }
 
+namespace detail {
+
+/// For a completion that calls another one: passes on what is asked of it otherwise.
+template <class F>
+struct CompletionBefore {
+    F done;
+
+    auto get_allocator() const noexcept { return completion_allocator(done); }
+    bool is_abandoned() const noexcept { return sluice::is_abandoned(done); }
+};
+
+}  // namespace detail
+
 }  // namespace sluice
 
 #endif

@@ -19,18 +19,13 @@
 #include <sluice/detail/stop_token.hpp>
 #include <sluice/detail/waiting/limiter_id.hpp>
 #include <sluice/error.hpp>
+#include <sluice/limiter_options.hpp>
 #include <sluice/observer.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 #include <sluice/units.hpp>
 
 namespace sluice {
-
-struct LimiterOptions {
-    std::string name{};                           ///< tells apart the limiters that share a store
-    FailureMode on_failure = FailureMode::allow;  ///< `allowed` when the store fails
-    std::shared_ptr<Observer> observer{};         ///< hears of every try_consume; none by default
-};
 
 struct Waited;      // waiting.hpp
 struct Taken;       // reservation.hpp
@@ -40,20 +35,6 @@ namespace detail {
 
 template <Policy P, class S>
 struct ChargeCallsOf;  // charge_calls.hpp
-
-/// What a limiter answers where its store could not decide.
-inline Decision settled_failure(const std::error_code& error, std::uint64_t limit, std::uint64_t cost,
-                                FailureMode mode) noexcept {
-    Decision decision = failure(error);
-    decision.limit = limit;
-    if (is_rejected(error)) return decision;
-    if (cost > limit) {
-        decision.retry_after = Decision::never;
-    } else {
-        decision.allowed = mode == FailureMode::allow;
-    }
-    return decision;
-}
 
 }  // namespace detail
 

@@ -113,6 +113,14 @@ concept SettlingStore = Store<S, P> && requires(const S& store, const Request<P>
     noexcept->std::same_as<Consumption>;
 };
 
+/// The same for event loops: done(Consumption) is called as decide_async() calls done(Decision).
+template <class S, class P>
+concept AsyncSettlingStore = AsyncStore<S, P> &&
+    requires(const S& store, const Request<P>& request, void (*done)(Consumption)) {
+    { store.consume_async(request, done) }
+    noexcept;
+};
+
 /// A store that takes the time from the caller (nanoseconds since the Unix epoch). Calls may be late by up to 5 s, in any
 /// order, as threads are that read a clock and are then held up.
 template <class S, class P>

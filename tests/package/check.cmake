@@ -5,7 +5,8 @@
 # not be found, as if it were not installed.
 cmake_minimum_required(VERSION 3.22)
 
-set(options "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCOMPONENT=${COMPONENT}" "-DOPTIONAL_COMPONENT=${OPTIONAL_COMPONENT}")
+set(options "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCOMPONENT=${COMPONENT}" "-DOPTIONAL_COMPONENT=${OPTIONAL_COMPONENT}"
+    "-DPROGRAM=${PROGRAM}")
 if(USE STREQUAL "subdirectory")
     list(APPEND options "-DSLUICE_SOURCE_DIR=${SOURCE_DIR}")
 else()

@@ -39,9 +39,10 @@ template <Policy P, class S, class Handler>
 class AcquireOperation final : public waiting::Waiter,
                                public std::enable_shared_from_this<AcquireOperation<P, S, Handler>> {
 public:
-    AcquireOperation(const RateLimiter<P, S>& limiter, std::string key, Units units, std::chrono::nanoseconds max_wait,
-                     Handler handler)
-        : limiter_(limiter), id_{~waiting_id(limiter), Scope<P>{limiter.name(), limiter.policy()}.id, std::move(key)},
+    AcquireOperation(const RateLimiter<P, S>& limiter, const P& policy, std::string key, Units units,
+                     std::chrono::nanoseconds max_wait, Handler handler)
+        : limiter_(limiter),
+          policy_(policy), id_{~waiting_id(limiter), Scope<P>{limiter.name(), policy_}.id, std::move(key)},
           units_(units), strand_(::asio::any_io_executor{store_executor(limiter.store())}), timer_(strand_),
           done_(std::move(handler), store_executor(limiter.store())) {
         cost = units.count();
@@ -68,15 +69,17 @@ private:
     using Clock = std::chrono::steady_clock;
     enum class State : std::uint8_t { in_line, sleeping, asking, delayed, ended };
 
-    /// A refund gives back what these took, whenever that was.
+    /// A refund gives back what these took, whenever that was. Of others it has to be known what was taken, and when.
     static constexpr bool refunds_exactly = std::same_as<P, TokenBucket> || std::same_as<P, LeakyBucket>;
+    static constexpr bool settles = !refunds_exactly && SettlingPolicy<P> &&
+                                    (AsyncSettlingStore<S, P> || (SettlingStore<S, P> && InProcessStore<S>));
 
     static nanoseconds now() noexcept { return Clock::now().time_since_epoch(); }
 
     void enter() {
         if (state_ == State::ended) return;
         if (units_.is_negative()) return end(ended_by(Errc::invalid_argument));
-        if (QueuePolicy<P> || cost == 0 || cost > limiter_.quota().limit) return ask();
+        if (QueuePolicy<P> || cost == 0 || cost > policy_.quota().limit) return ask();
         try {
             room().enter(id_, *this);
         } catch (const std::bad_alloc&) {
@@ -107,19 +110,27 @@ private:
         state_ = State::asking;
         ++sleeps_;
         timer_.cancel();
-        request(cost == 0 ? Operation::peek : Operation::consume, [me = this->shared_from_this()](Decision answer) {
-            ::asio::dispatch(me->strand_, [me, answer] { me->answered(answer); });
-        });
+        const auto me = this->shared_from_this();
+        const auto done = [me](const Consumption& taken) {
+            ::asio::dispatch(me->strand_, [me, taken] { me->answered(taken); });
+        };
+        Request<P> question = request(cost == 0 ? Operation::peek : Operation::consume);
+        question.max_delay = std::max(nanoseconds{0}, deadline - now());
+        if constexpr (!settles) {
+            limiter_.store().decide_async(question, [done](Decision answer) { done({answer}); });
+        } else if constexpr (AsyncSettlingStore<S, P>) {
+            limiter_.store().consume_async(question, done);
+        } else {
+            done(limiter_.store().consume(question));  // within the process
+        }
     }
-    template <class F>
-    void request(Operation operation, F done) const {
-        const Scope<P> scope{limiter_.name(), limiter_.policy(), id_.scope};
-        Request<P> request{scope, id_.key, cost, operation};
-        request.max_delay = std::max(nanoseconds{0}, deadline - now());
-        limiter_.store().decide_async(request, std::move(done));
+    Request<P> request(Operation operation) const noexcept {
+        return {Scope<P>{limiter_.name(), policy_, id_.scope}, id_.key, cost, operation};
     }
 
-    void answered(Decision answer) {
+    void answered(const Consumption& taken) {
+        taken_ = taken;
+        const Decision& answer = taken_.decision;
         if (state_ == State::ended) {  // meanwhile
             if (answer.allowed) give_back();
             return;
@@ -173,9 +184,17 @@ private:
         end(ended_by(Errc::cancelled));
     }
 
-    /// Of what was given, or may have been.
+    /// What was given.
     void give_back() const {
-        if constexpr (refunds_exactly) request(Operation::refund, [](Decision) {});
+        if constexpr (settles) {
+            Request<P> back = request(Operation::give_back);
+            back.units = taken_.units;
+            back.consumed_at = taken_.at;
+            back.source = taken_.source;
+            if (back.units != 0) limiter_.store().decide_async(back, [](Decision) {});
+        } else if constexpr (refunds_exactly) {
+            limiter_.store().decide_async(request(Operation::refund), [](Decision) {});
+        }
     }
 
     void end(const Decision& answer) {
@@ -192,7 +211,7 @@ private:
     /// As soon as the units come at the policy's rate.
     nanoseconds next_ask(const Decision& answer, std::uint64_t next_cost) const noexcept {
         if (InProcessStore<S> || !answer.allowed || answer.remaining >= next_cost) return nanoseconds::min();
-        const Quota quota = limiter_.quota();
+        const Quota quota = policy_.quota();
         const auto missing = static_cast<uint128>(next_cost - answer.remaining);
         const auto wait = missing * static_cast<std::uint64_t>(quota.window.count()) / quota.limit + 1;
         return now() + std::min(quota.window, nanoseconds{static_cast<std::int64_t>(wait)});
@@ -200,11 +219,11 @@ private:
 
     waiting::Room& room() const { return waiting::Room::of(id_); }
     Decision resolved(const Decision& failed) const noexcept {
-        return settled_failure(failed.error, limiter_.quota().limit, cost, limiter_.on_failure());
+        return settled_failure(failed.error, policy_.quota().limit, cost, limiter_.on_failure());
     }
     Decision ended_by(Errc error) const noexcept {
         Decision answer = failure(error);
-        answer.limit = limiter_.quota().limit;
+        answer.limit = policy_.quota().limit;
         return answer;
     }
     /// From 0 to `most`: different in processes that were told the same.
@@ -215,6 +234,7 @@ private:
     }
 
     const RateLimiter<P, S> limiter_;
+    const P policy_;
     const waiting::Room::Key id_;
     const Units units_;
     ::asio::strand<::asio::any_io_executor> strand_;
@@ -223,6 +243,7 @@ private:
     State state_ = State::in_line;
     bool has_entered_ = false;
     bool has_asked_ = false;
+    Consumption taken_{};  // by the last answer
     Decision served_{};
     HandlerCompletion<Handler, StoreExecutor<S>> done_;
 };

@@ -15,6 +15,7 @@
 #include <asio/execution_context.hpp>
 
 #include <sluice/asio/asio_driver.hpp>
+#include <sluice/decision.hpp>
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/redis_codec.hpp>
 #include <sluice/redis/redis_options.hpp>
@@ -51,12 +52,17 @@ public:
     /// Calls done(Decision) on the executor, see AsyncStore.
     template <Policy P, Completion F>
     void decide_async(const Request<P>& request, F done) const noexcept {
-        ask(request, std::nullopt, done);
+        ask<Decision>(request, std::nullopt, done);
+    }
+    /// Calls done(Consumption) on the executor, see AsyncSettlingStore.
+    template <Policy P, std::invocable<Consumption> F>
+    void consume_async(const Request<P>& request, F done) const noexcept {
+        ask<Consumption>(request, std::nullopt, done);
     }
     /// At a time of the caller's instead of the server's, for tests and replays: one key must not mix the two.
     template <Policy P, Completion F>
     void decide_async_at(const Request<P>& request, std::chrono::nanoseconds now, F done) const noexcept {
-        ask(request, std::optional{now}, done);
+        ask<Decision>(request, std::optional{now}, done);
     }
 
     /// Completes all that waits with Errc::cancelled, on the executor.
@@ -86,10 +92,11 @@ private:
         void operator()(detail::redis::AsyncCall* call) const noexcept { call->destroy(); }
     };
 
-    template <Policy P, class F>
+    template <class Result, Policy P, class F>
     void ask(const Request<P>& request, detail::redis::RedisCodec::Now now, F& done) const noexcept {
         // With copies of all that the request refers to, since it may get to the executor later.
-        std::unique_ptr<detail::redis::AsyncCall, Destroy> call{owner_->driver->session().make(request, now, done)};
+        std::unique_ptr<detail::redis::AsyncCall, Destroy> call{
+            owner_->driver->session().make<Result>(request, now, done)};
         if (call == nullptr) return;
         ::asio::dispatch(get_executor(), [driver = owner_->driver, call = std::move(call),
                                           size = request.key.size()]() mutable { driver->ask(*call.release(), size); });

@@ -35,10 +35,15 @@ struct AcquireInitiation {
 
     template <class Handler, class Key>
     void operator()(Handler&& handler, const Key& key, Units cost, std::chrono::nanoseconds max_wait) const {
+        (*this)(std::forward<Handler>(handler), key, cost, max_wait, limiter.policy());
+    }
+    template <class Handler, class Key>
+    void operator()(Handler&& handler, const Key& key, Units cost, std::chrono::nanoseconds max_wait,
+                    const P& policy) const {
         using Operation = AcquireOperation<P, S, std::decay_t<Handler>>;
         auto slot = ::asio::get_associated_cancellation_slot(handler);
-        const auto operation =
-            std::make_shared<Operation>(limiter, std::string{key}, cost, max_wait, std::forward<Handler>(handler));
+        const auto operation = std::make_shared<Operation>(limiter, policy, std::string{key}, cost, max_wait,
+                                                           std::forward<Handler>(handler));
         if (slot.is_connected()) {
             slot.assign([weak = std::weak_ptr{operation}](::asio::cancellation_type type) {
                 const auto cancelled = weak.lock();
@@ -61,9 +66,9 @@ struct AcquireInitiation {
 /// store and waits as told, with jitter. At most 2,000 wait for a key; more are denied with Errc::busy. When the store
 /// fails, all waits for the key end with what the failure mode says.
 ///
-/// A signal of the associated cancellation slot, of any type, ends the wait at once, denied with Errc::cancelled. What a
-/// bucket gave goes back, also where its answer is still on the way; of other policies a call that was on the way may
-/// have been charged.
+/// A signal of the associated cancellation slot, of any type, ends the wait at once, denied with Errc::cancelled. What was
+/// given goes back, also where the answer is still on the way; but of a store that does not tell what it took (see
+/// AsyncSettlingStore: Fallback) only what a bucket gave does.
 ///
 /// Until the operation begins the limiter and `key` have to live, see async_try_consume. Each wait allocates its operation
 /// with copies of limiter and key, and Asio a strand and a timer.
@@ -74,6 +79,16 @@ auto async_acquire(const RateLimiter<P, S>& limiter, Key&& key, Units cost, std:
     return ::asio::async_initiate<Token, void(Decision)>(detail::asio_io::AcquireInitiation<P, S>{limiter}, token,
                                                          detail::asio_io::KeptKey<Key>(std::forward<Key>(key)), cost,
                                                          max_wait);
+}
+
+/// With another policy of the limiter's type (a tier), which is copied.
+template <Policy P, class S, class Key, class Token>
+requires AsyncStore<S, P> && std::convertible_to<const Key&, std::string_view>
+auto async_acquire(const RateLimiter<P, S>& limiter, Key&& key, Units cost, std::chrono::nanoseconds max_wait,
+                   const P& policy, Token&& token) {
+    return ::asio::async_initiate<Token, void(Decision)>(detail::asio_io::AcquireInitiation<P, S>{limiter}, token,
+                                                         detail::asio_io::KeptKey<Key>(std::forward<Key>(key)), cost,
+                                                         max_wait, policy);
 }
 
 }  // namespace sluice

@@ -19,7 +19,7 @@
 //
 //     Asked asked{.method = ..., .path = ..., .peer = ..., .query = ..., .header = headers};
 //     Answer answer = guard.handle(std::move(asked));          // never throws
-//     if (!answer.allowed) ...                                 // answer.denial: status, content type, body
+//     if (!answer.allowed) ...                                 // answer.denial.status, and put_denial()
 //     put_fields(answer, [&](const char* name, std::string_view value) { ... });   // into every answer
 //
 // A denied request's body has to be read, or its connection to end: else the rest is taken for the next request.
@@ -60,6 +60,17 @@ void put_fields(const Answer& answer, Set&& set) noexcept {
         }
     };
     sluice::detail::try_or(put, [] {});
+}
+
+/// Writes a denial: its fields and Content-Type by set(), as put_fields() does, and its body.
+template <class Set>
+void put_denial(const Answer& answer, Set&& set, std::string& body) noexcept {
+    put_fields(answer, set);
+    const auto explain = [&] {
+        set("Content-Type", answer.denial.content_type);
+        body = answer.denial.content;
+    };
+    sluice::detail::try_or(explain, [] {});  // no memory: a denial without an explanation
 }
 
 /// What the program says about the caller; nothing where it throws.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <sluice/http/adapter.hpp>
+#include <sluice/http/detail/beast_messages.hpp>
 
 // Rate limiting for Boost.Beast. Templates over its members; Beast's headers are not included here.
 namespace sluice::http {
@@ -20,28 +21,31 @@ namespace sluice::http {
 ///     if (answer.delay.count() > 0) ...                                // wait on a timer, which holds no thread
 ///     limiter.finish(answer, response);                                // into the handler's response
 ///
-/// `identify` maps a request to a Caller. Thread-safe and noexcept where it says so; a call to a slow store holds the thread.
+/// `identify` maps a request to a Caller. Thread-safe and noexcept where it says so. A call to a slow store holds the thread;
+/// so that it is none that serves others, too, ask on a pool's (asio::thread_pool), as long as the store may take:
+///
+///     const auto ask = [&]() -> asio::awaitable<Answer> { co_return limiter.check(request, peer); };
+///     const Answer answer = limiter.may_wait(request, peer) ? co_await asio::co_spawn(pool, ask, asio::use_awaitable)
+///                                                           : limiter.check(request, peer);
 template <class Identify = Anonymous>
 class BeastGuard {
 public:
     explicit BeastGuard(Guard guard, Identify identify = {})
         : guard_(std::move(guard)), identify_(std::move(identify)) {}
 
-    /// Of a request, or of its header alone, by the raw path: Beast decodes nothing.
+    /// Of a request, or of its header alone, by the raw path.
     template <class Request>
     Answer check(const Request& request, std::string_view peer) const noexcept {
-        const auto find = [&](std::string_view name, HeaderValues& values) {
-            auto [line, last] = request.equal_range({name.data(), name.size()});
-            for (; line != last; ++line) values.add(view(line->value()));
-        };
-        const auto [path, query] = split_target(view(request.target()));
-        return guard_.handle({.method = view(request.method_string()),
-                              .path = path,
-                              .peer = peer,
-                              .query = query,
-                              .header = find,
-                              .caller = identified(identify_, request),
-                              .path_is_decoded = false});
+        const detail::BeastHeaders headers{request};
+        Asked asked = detail::asked_on_beast(request, peer, headers);
+        asked.caller = identified(identify_, request);
+        return guard_.handle(std::move(asked));
+    }
+    /// Whether check() may wait for a store outside of this process; without a call to it.
+    template <class Request>
+    bool may_wait(const Request& request, std::string_view peer) const noexcept {
+        const detail::BeastHeaders headers{request};
+        return guard_.may_wait(detail::asked_on_beast(request, peer, headers));
     }
 
     /// The answer to a denied request; Response has a string as its body. Where the body of the request has not been read
@@ -54,7 +58,7 @@ public:
         response.set("Content-Type", answer.denial.content_type);
         response.keep_alive(is_read && request.keep_alive());
         const std::size_t size = answer.denial.content.size();
-        if (view(request.method_string()) != "HEAD") response.body() = answer.denial.content;
+        if (detail::beast_view(request.method_string()) != "HEAD") response.body() = answer.denial.content;
         response.content_length(size);
         finish(answer, response);
         return response;
@@ -72,12 +76,6 @@ public:
     const Guard& guard() const noexcept { return guard_; }
 
 private:
-    /// Of Beast's own kind of view.
-    template <class View>
-    static std::string_view view(const View& text) noexcept {
-        return {text.data(), text.size()};
-    }
-
     Guard guard_;
     Identify identify_;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <sluice/http/adapter.hpp>
+#include <sluice/http/detail/crow_messages.hpp>
 
 // Rate limiting for Crow. Templates over its documented members; crow.h is not included here.
 namespace sluice::http {
@@ -50,7 +51,7 @@ public:
         void refuse(std::optional<Response>& response) const noexcept {
             if (answer_.allowed) return;
             response.emplace();
-            deny(answer_, *response);
+            detail::deny_on_crow(answer_, *response);
         }
 
     private:
@@ -64,11 +65,19 @@ public:
 
     template <class Request, class Response, class Context>
     void before_handle(Request& request, Response& response, Context& mine) noexcept {
-        mine.answer_ = handle(request);
+        const MapHeaders headers{request.headers};
+        const std::string method = detail::crow_method(request);
+        mine.answer_ = guard_.handle({.method = method,
+                                      .path = request.url,
+                                      .peer = request.remote_ip_address,
+                                      .query = detail::crow_query(request),
+                                      .header = headers,
+                                      .caller = identified(identify_, request),
+                                      .body_size = request.body.size()});
         mine.is_open_ = mine.answer_.allowed;
         hold(mine.answer_, guard_.options());
         if (mine.answer_.allowed) return;
-        deny(mine.answer_, response);
+        detail::deny_on_crow(mine.answer_, response);
         response.end();
     }
 
@@ -79,40 +88,10 @@ public:
     void after_handle(Request&, Response& response, Context& mine) noexcept {
         if (!std::exchange(mine.is_open_, false)) return;
         mine.answer_.verdict.settle(response.code);
-        put_fields(mine.answer_,
-                   [&](const char* name, std::string value) { response.set_header(name, std::move(value)); });
+        detail::put_crow_fields(mine.answer_, response);
     }
 
 private:
-    template <class Request>
-    Answer handle(const Request& request) const noexcept {
-        const MapHeaders headers{request.headers};
-        const auto target = [&] {  // older versions of Crow keep it under another name
-            if constexpr (requires { request.raw_url; }) return std::string_view{request.raw_url};
-            return std::string_view{request.url};
-        };
-        const std::string method =
-            sluice::detail::try_or([&] { return method_name(request.method); }, [] { return std::string{}; });
-        return guard_.handle({.method = method,
-                              .path = request.url,
-                              .peer = request.remote_ip_address,
-                              .query = split_target(target()).second,
-                              .header = headers,
-                              .caller = identified(identify_, request),
-                              .body_size = request.body.size()});
-    }
-
-    template <class Response>
-    static void deny(const Answer& answer, Response& response) noexcept {
-        response.code = answer.denial.status;
-        put_fields(answer, [&](const char* name, std::string value) { response.set_header(name, std::move(value)); });
-        const auto explain = [&] {
-            response.set_header("Content-Type", std::string{answer.denial.content_type});
-            response.body = answer.denial.content;
-        };
-        sluice::detail::try_or(explain, [] {});  // no memory: a denial without an explanation
-    }
-
     Guard guard_;
     Identify identify_;
 };

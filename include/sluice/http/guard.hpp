@@ -99,6 +99,14 @@ public:
         return verdict;
     }
 
+    /// Whether handle() may wait for a store outside of this process, for servers whose threads must not: by the limits of the
+    /// request's rule, without asking them.
+    bool may_wait(const Asked& asked) const noexcept {
+        const auto rules = shared_->rules.current();
+        const Rule* rule = rules->rule_of(asked);
+        return rule != nullptr && rule->may_wait();
+    }
+
     const GuardOptions& options() const noexcept { return shared_->options; }
     /// Whether both are one: copies of a guard charge a request once.
     friend bool operator==(const Guard& a, const Guard& b) noexcept { return a.shared_ == b.shared_; }

@@ -21,8 +21,7 @@ inline void mark_degraded(Decision& decision) noexcept {
 
 /// Told by the secondary.
 template <class F>
-struct SecondaryCompletion {
-    F done;
+struct SecondaryCompletion : CompletionBefore<F> {
     Operation operation;
     Decision first;  ///< of the primary
 
@@ -32,10 +31,8 @@ struct SecondaryCompletion {
         } else {
             mark_degraded(decision);
         }
-        std::move(done)(decision);
+        std::move(this->done)(decision);
     }
-    auto get_allocator() const noexcept { return completion_allocator(done); }
-    bool is_abandoned() const noexcept { return sluice::is_abandoned(done); }
 };
 
 /// Told by the primary; asks the secondary where that is called for, with copies of all that the request refers to.
@@ -57,7 +54,7 @@ public:
         }
         const Scope<P> scope{name_, policy_, scope_id_};
         secondary_.decide_async(with_scope(asked_, scope, key_),
-                                SecondaryCompletion<F>{std::move(done_), asked_.operation, decision});
+                                SecondaryCompletion<F>{{std::move(done_)}, asked_.operation, decision});
     }
     auto get_allocator() const noexcept { return completion_allocator(done_); }
     bool is_abandoned() const noexcept { return sluice::is_abandoned(done_); }

@@ -26,18 +26,15 @@ inline void settle_share(Decision& decision, std::uint64_t units, std::uint64_t 
 }
 
 template <class F>
-struct ShareCompletion {
-    F done;
+struct ShareCompletion : CompletionBefore<F> {
     std::uint64_t units;
     std::uint64_t whole_limit;
     std::chrono::nanoseconds share_window;
 
     void operator()(Decision decision) && {
         settle_share(decision, units, whole_limit, share_window);
-        std::move(done)(decision);
+        std::move(this->done)(decision);
     }
-    auto get_allocator() const noexcept { return completion_allocator(done); }
-    bool is_abandoned() const noexcept { return sluice::is_abandoned(done); }
 };
 
 }  // namespace detail::layers
@@ -87,8 +84,8 @@ public:
         const P share = share_of(request.scope.policy, instances_);
         store_.decide_async(
             with_scope(request, Scope<P>{request.scope.name, share}, request.key),
-            detail::layers::ShareCompletion<F>{std::move(done), request.units, request.scope.policy.quota().limit,
-                                               share.quota().window});
+            detail::layers::ShareCompletion<F>{
+                {std::move(done)}, request.units, request.scope.policy.quota().limit, share.quota().window});
     }
 
     template <Policy P>

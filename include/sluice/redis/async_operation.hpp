@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -26,8 +27,8 @@
 namespace sluice::detail::redis {
 
 /// A request with copies of all that it refers to, and who wants to know the decision: one allocation, from the allocator
-/// of the completion where it has one.
-template <Policy P, class F>
+/// of the completion where it has one. The Result is a Decision, or a Consumption, which tells what was taken.
+template <Policy P, class Result, class F>
 class AsyncOperation final : public AsyncCall {
 public:
     using Now = RedisCodec::Now;
@@ -68,18 +69,30 @@ public:
         error = call.error;
         redirection = std::move(call.redirection);
         if (error) return;
-        decision = RedisCodec::decode(request_, RedisCodec::is_seldom(request_),
-                                      RedisPolicy<P>::at_server_resolution(policy_), values.data())
-                       .decision;
+        const Consumption taken =
+            RedisCodec::decode(request_, settles(), RedisPolicy<P>::at_server_resolution(policy_), values.data());
+        if constexpr (tells_what_was_taken) {
+            result_ = taken;
+        } else {
+            result_ = taken.decision;
+        }
     }
 
     bool is_abandoned() const noexcept override { return sluice::is_abandoned(done_); }
 
     void complete() noexcept override {
         F done{std::move(done_)};
-        const Decision decided = error ? failure(error) : decision;
+        const Result result = error ? Result{failure(error)} : result_;
         destroy();
-        std::move(done)(decided);
+        std::move(done)(result);
+    }
+    std::error_code outcome() const noexcept override {
+        if (error) return error;
+        if constexpr (tells_what_was_taken) {
+            return result_.decision.error;
+        } else {
+            return result_.error;
+        }
     }
 
     void destroy() noexcept override {
@@ -90,6 +103,8 @@ public:
     }
 
 private:
+    static constexpr bool tells_what_was_taken = std::same_as<Result, Consumption>;
+
     struct alignas(std::max_align_t) Unit {
         std::byte bytes[alignof(std::max_align_t)];
     };
@@ -107,10 +122,11 @@ private:
                               copy(request.key, request.scope.name.size()))) {}
     ~AsyncOperation() = default;
 
+    bool settles() const noexcept { return tells_what_was_taken || RedisCodec::is_seldom(request_); }
+
     /// The key and the units are in `scratch` afterwards.
     std::error_code prepare(RedisCodec::Prepared& prepared, EncodedKeys& scratch) {
-        if (const auto problem = codec_.prepare(request_, RedisCodec::is_seldom(request_), now_, prepared))
-            return problem;
+        if (const auto problem = codec_.prepare(request_, settles(), now_, prepared)) return problem;
         width_ = prepared.width();
         scratch.encode(prepared.key_prefix(), prepared.keys_each(), {&request_.key, 1}, request_.operation,
                        request_.units);
@@ -128,6 +144,7 @@ private:
     P policy_;
     Now now_;
     std::size_t width_ = 1;
+    Result result_{};
     F done_;
     Request<P> request_;
 };

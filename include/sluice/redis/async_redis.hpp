@@ -3,12 +3,14 @@
 #define SLUICE_REDIS_ASYNC_REDIS_HPP
 
 #include <chrono>
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
 
+#include <sluice/decision.hpp>
 #include <sluice/error.hpp>
 #include <sluice/redis/async_operation.hpp>
 #include <sluice/redis/link/async_client.hpp>
@@ -33,13 +35,13 @@ public:
     const std::shared_ptr<AsyncClient>& client() const noexcept { return client_; }
 
     /// Never throws: without memory the answer comes at once.
-    template <Policy P, class F>
+    template <class Result, Policy P, class F>
     AsyncCall* make(const Request<P>& request, RedisCodec::Now now, F& done) noexcept {
         try {
-            return AsyncOperation<P, F>::make(codec_, request, now, done);
+            return AsyncOperation<P, Result, F>::make(codec_, request, now, done);
         } catch (const std::bad_alloc&) {
             client_->count_failure(Errc::no_memory);
-            std::move(done)(failure(Errc::no_memory));
+            std::move(done)(Result{failure(Errc::no_memory)});
             return nullptr;
         }
     }
@@ -99,12 +101,17 @@ public:
     /// Calls done(Decision), see AsyncStore. Does no input or output: process() does.
     template <Policy P, Completion F>
     void decide_async(const Request<P>& request, F done) const noexcept {
-        ask(request, std::nullopt, done);
+        ask<Decision>(request, std::nullopt, done);
+    }
+    /// Calls done(Consumption), see AsyncSettlingStore.
+    template <Policy P, std::invocable<Consumption> F>
+    void consume_async(const Request<P>& request, F done) const noexcept {
+        ask<Consumption>(request, std::nullopt, done);
     }
     /// At a time of the caller's instead of the server's, for tests and replays: one key must not mix the two.
     template <Policy P, Completion F>
     void decide_async_at(const Request<P>& request, std::chrono::nanoseconds now, F done) const noexcept {
-        ask(request, std::optional{now}, done);
+        ask<Decision>(request, std::optional{now}, done);
     }
 
     /// What to watch, a descriptor for each connection that waits; changes with every other call, and is valid until then.
@@ -150,9 +157,10 @@ private:
 
     detail::redis::AsyncClient& client() const noexcept { return *owner_->session.client(); }
 
-    template <Policy P, class F>
+    template <class Result, Policy P, class F>
     void ask(const Request<P>& request, detail::redis::RedisCodec::Now now, F& done) const noexcept {
-        if (auto* const call = owner_->session.make(request, now, done)) owner_->session.ask(*call, request.key.size());
+        if (auto* const call = owner_->session.make<Result>(request, now, done))
+            owner_->session.ask(*call, request.key.size());
     }
     void go_on(int fd) const noexcept {
         const auto client = owner_->session.client();  // `this` may be gone when it returns

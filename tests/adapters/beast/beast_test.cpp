@@ -2,13 +2,22 @@
 #include "support/catch.hpp"
 
 #include <atomic>
+#include <exception>
+#include <memory>
 #include <optional>
+#include <semaphore>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
@@ -107,6 +116,41 @@ private:
     std::thread thread_;
 };
 
+/// A store elsewhere that is slow: it answers when it is told to.
+struct HeldStore {
+    struct Gate {
+        std::binary_semaphore asked{0}, may_answer{0};
+    };
+    std::shared_ptr<Gate> gate = std::make_shared<Gate>();
+
+    sluice::Decision decide(const sluice::Request<sluice::TokenBucket>&) const noexcept {
+        gate->asked.release();
+        gate->may_answer.acquire();
+        return {.allowed = true, .limit = 1};
+    }
+};
+
+/// Serves a connection on an io_context's thread, which never waits for a store: as BeastGuard's comment has it.
+boost::asio::awaitable<void> serve_from_pool(tcp::socket socket, const BeastGuard<>& limiter,
+                                             boost::asio::thread_pool& pool) {
+    beast::flat_buffer buffer;
+    for (;;) {
+        Request request;
+        co_await beast::http::async_read(socket, buffer, request, boost::asio::use_awaitable);
+        const auto ask = [&]() -> boost::asio::awaitable<Answer> { co_return limiter.check(request, "192.0.2.1"); };
+        std::optional<Answer> answer;
+        if (limiter.may_wait(request, "192.0.2.1")) {
+            answer = co_await boost::asio::co_spawn(pool, ask, boost::asio::use_awaitable);
+        } else {
+            answer = limiter.check(request, "192.0.2.1");
+        }
+        Response response{answer->allowed ? beast::http::status::ok : beast::http::status::too_many_requests, 11};
+        response.prepare_payload();
+        limiter.finish(*answer, response);
+        co_await beast::http::async_write(socket, response, boost::asio::use_awaitable);
+    }
+}
+
 int status(const std::optional<RawResponse>& response) { return response ? response->status : -1; }
 
 }  // namespace
@@ -182,4 +226,33 @@ TEST_CASE("beast: only failed logins count", "[beast]") {
     for (int i = 0; i < 3; ++i) CHECK(status(client.ask(raw_request("GET", "/login?good"))) == 200);
     CHECK(status(client.ask(raw_request("GET", "/login"))) == 401);
     CHECK(status(client.ask(raw_request("GET", "/login?good"))) == 429);
+}
+
+TEST_CASE("beast: a store that does not answer holds no request that does not need it", "[beast]") {
+    const HeldStore store;
+    Rule slow{.name = "slow", .routes = {RoutePattern{"/slow"}}},
+        health{.name = "health", .routes = {RoutePattern{"/health"}}};
+    slow.tiers = {
+        {.limits = {{sluice::RateLimiter{sluice::TokenBucket{1, sluice::per_hour(1)}, store, {.name = "slow"}}}}}};
+    health.tiers = {
+        {.limits = {{sluice::RateLimiter{sluice::TokenBucket{2, sluice::per_hour(1)}, {.name = "health"}}}}}};
+    const BeastGuard<> limiter{Guard{RuleSet{{slow, health}}}};
+
+    boost::asio::io_context context;
+    boost::asio::thread_pool pool{1};
+    tcp::acceptor acceptor{context, {boost::asio::ip::make_address("127.0.0.1"), 0}};
+    RawClient waits{acceptor.local_endpoint().port()}, other{acceptor.local_endpoint().port()};
+    for (int i = 0; i < 2; ++i) {
+        boost::asio::co_spawn(context, serve_from_pool(acceptor.accept(), limiter, pool),
+                              [](const std::exception_ptr&) {});
+    }
+    std::thread server{[&] { context.run(); }};  // one thread for all
+    waits.send(raw_request("GET", "/slow"));
+    store.gate->asked.acquire();
+    for (const int expected : {200, 200, 429}) CHECK(status(other.ask(raw_request("GET", "/health"))) == expected);
+    store.gate->may_answer.release();
+    CHECK(status(waits.read()) == 200);
+    context.stop();
+    server.join();
+    pool.join();
 }

@@ -55,13 +55,14 @@ struct ThreadUsage {
     }
 };
 
-/// A loop with an AsyncRedis, a steady load on it (200 requests a second), and a timer that has nothing to do with either.
+/// A loop with an AsyncRedis, a steady load on it (200 times a second some requests), and a timer that has nothing to do with
+/// either.
 class LoopUnderLoad {
 public:
-    LoopUnderLoad(const std::string& url, sluice::RedisOptions options, FailureMode mode)
+    LoopUnderLoad(const std::string& url, sluice::RedisOptions options, FailureMode mode, int calls_at_once)
         : redis_(url, std::move(options)),
           limiter_(sluice::FixedWindow{1'000'000, 24h}, redis_, {.name = "faults", .on_failure = mode}), mode_(mode),
-          thread_([this] { run(); }) {}
+          calls_at_once_(calls_at_once), thread_([this] { run(); }) {}
     ~LoopUnderLoad() {
         if (thread_.joinable()) stop();
     }
@@ -107,7 +108,7 @@ private:
         while (!is_over_ || asked_ != report_.latencies.size()) {
             const auto now = Clock::now();
             if (now >= next_ask && !is_over_) {
-                ask();
+                for (int i = 0; i != calls_at_once_; ++i) ask();
                 next_ask += 5ms;
             }
             if (now >= next_tick) {
@@ -150,6 +151,7 @@ private:
     const sluice::AsyncRedis redis_;
     const sluice::RateLimiter<sluice::FixedWindow, sluice::AsyncRedis> limiter_;
     const FailureMode mode_;
+    const int calls_at_once_;
     std::vector<pollfd> items_;
     LoadReport report_;
     std::uint64_t asked_ = 0;
@@ -164,12 +166,13 @@ private:
 /// Runs a story under load, with both failure modes, and checks what must hold whatever happens: the loop is never held
 /// up, each call is answered once and in time, a failure as its mode says, the client counts the same, nothing leaks.
 template <class Story, class Check>
-void endure(const std::string& url, Story story, Check check, sluice::RedisOptions options = {.timeout = timeout}) {
+void endure(const std::string& url, Story story, Check check, sluice::RedisOptions options = {.timeout = timeout},
+            int calls_at_once = 1) {
     for (const auto mode : {FailureMode::allow, FailureMode::deny}) {
         const auto descriptors = open_descriptors();
         {
             HiccupMeter control;
-            LoopUnderLoad loop{url, options, mode};
+            LoopUnderLoad loop{url, options, mode, calls_at_once};
             loop.wait_for_first();
             const auto memory = resident_bytes();
             story(loop);

@@ -33,11 +33,13 @@
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
+#include "support/deferred.hpp"
 #include "support/fake_server.hpp"
 #include "support/redis_server.hpp"
 
 using namespace std::chrono_literals;
 using sluice::AsioRedis;
+using sluice::async_acquire;
 using sluice::async_try_consume;
 using sluice::Decision;
 using sluice::Errc;
@@ -114,6 +116,21 @@ TEST_CASE("all completion tokens are told the decision") {
         auto future = async_try_consume(limiter, "key", 2, asio::use_future);
         io.run();
         CHECK(future.get().remaining == 998);
+    }
+    SECTION("an operation that begins when it is called, with a key that was given away and a wait") {
+        std::string key = "a key that is longer than a short string's memory";
+        auto call = async_try_consume(limiter, std::move(key), 1, deferred_token);
+        auto wait = async_acquire(limiter, "key", 3, 1s, deferred_token);
+        io.run();
+        CHECK(redis.stats().decisions == 0);
+        std::vector<std::uint64_t> heard;
+        std::move(call)([&](Decision decision) { heard.push_back(decision.remaining); });
+        io.restart();
+        io.run();
+        std::move(wait)([&](Decision decision) { heard.push_back(decision.remaining); });
+        io.restart();
+        io.run();
+        CHECK(heard == std::vector<std::uint64_t>{999, 997});
     }
     SECTION("a coroutine that begins late, with a key that was given away and a tier") {
         const sluice::TokenBucket tier{5, sluice::per_hour(1)};

@@ -77,7 +77,8 @@ TEST_CASE("coroutines wait for units of a bucket in the order of their arrival")
 TEST_CASE("a leaky bucket gives places in its queue, in one call each") {
     RedisServer server;
     asio::io_context io;
-    const AsioRedis redis{io, server.url(), patient};
+    // On several connections one might overtake another.
+    const AsioRedis redis{io, server.url(), {.timeout = 10s, .connections = 1}};
     const sluice::RateLimiter limiter{sluice::LeakyBucket{10, sluice::per_second(50)}, redis, {.name = "queue"}};
     std::vector<int> order;
     const auto start = Clock::now();
@@ -171,6 +172,31 @@ TEST_CASE("a signal ends a wait in every state, and what was given goes back") {
         end();
         CHECK(remaining(io, bucket) == 2);
     }
+    SECTION("while the store is asked: what a window counted goes back, and nobody else's") {
+        const auto goes_back = [&](const auto& limiter) {
+            CHECK(remaining(io, limiter) == 5);
+            async_acquire(limiter, "key", 1, 1h, [](Decision decision) { CHECK(decision.allowed); });
+            io.restart();
+            io.run();
+            server.freeze();
+            wait(limiter);
+            io.restart();
+            for (int i = 0; i != 10; ++i) io.poll();
+            signal.emit(asio::cancellation_type::terminal);
+            for (int i = 0; i != 10; ++i) io.poll();
+            server.thaw();
+            end();
+            CHECK(remaining(io, limiter) == 4);
+            heard.reset();
+        };
+        goes_back(sluice::RateLimiter{sluice::FixedWindow{5, 24h}, redis, {.name = "fixed"}});
+        goes_back(sluice::RateLimiter{sluice::SlidingWindow{5, 1h}, redis, {.name = "log"}});
+        goes_back(sluice::RateLimiter{sluice::SlidingWindowCounter{5, 24h}, redis, {.name = "counter"}});
+        goes_back(
+            sluice::RateLimiter{sluice::AllOf{sluice::TokenBucket{9, sluice::per_hour(1)}, sluice::FixedWindow{5, 24h}},
+                                redis,
+                                {.name = "both"}});
+    }
     SECTION("while it sleeps until it asks again") {
         bool first = false;
         async_acquire(bucket, "key", 2, 1h, [&](Decision decision) { first = decision.allowed; });
@@ -209,6 +235,23 @@ TEST_CASE("a signal ends a wait in every state, and what was given goes back") {
         end();
         CHECK(remaining(io, queue) == 9);
     }
+}
+
+TEST_CASE("waits of two tiers have states and lines of their own") {
+    RedisServer server;
+    asio::io_context io;
+    const AsioRedis redis{io, server.url(), patient};
+    const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::per_hour(1)}, redis, {.name = "tiers"}};
+    const sluice::TokenBucket gold{3, sluice::per_hour(1)};
+    std::vector<bool> allowed;
+    for (int i = 0; i != 4; ++i)
+        async_acquire(limiter, "key", 1, 1s, gold, [&](Decision decision) { allowed.push_back(decision.allowed); });
+    auto standard = async_acquire(limiter, "key", 1, 1s, asio::use_future);
+    auto never = async_acquire(limiter, "key", 2, 1s, asio::use_future);
+    io.run();
+    CHECK(allowed == std::vector<bool>{true, true, true, false});
+    CHECK(standard.get().allowed);
+    CHECK(never.get().retry_after == Decision::never);
 }
 
 TEST_CASE("a store that fails ends all waits for the key as the failure mode says") {

@@ -105,14 +105,13 @@ TEST_CASE("calls to a far server do not wait for one another") {
     const AsyncRedis client{server.url(), {.timeout = 10s}};
     REQUIRE_FALSE(decide(client).error);
     int answered = 0;
-    const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i != 3; ++i) {
         limiter_on(client).async_try_consume("key", 1, [&](Decision) { ++answered; });
         for (int turns = 0; turns != 10; ++turns) turn(client, 1);
     }
     turn_until(client, [&] { return answered == 3; });
-    CHECK(std::chrono::steady_clock::now() - start < 295ms);  // one after the other they take 300
     CHECK(client.stats().connections == 3);
+    CHECK(client.stats().round_trips == 4);
 }
 
 TEST_CASE("a completion may ask again") {
@@ -234,7 +233,7 @@ TEST_CASE("what waits is cancelled in every state") {
     }
     SECTION("an answer that comes after cancel() is nobody's, and the connection goes on") {
         RedisServer server;
-        const AsyncRedis redis{server.url(), {.timeout = 10s}};
+        const AsyncRedis redis{server.url(), {.timeout = 10s, .connections = 1}};
         REQUIRE(decide(redis).remaining == 999);
         int cancelled = 0;
         limiter_on(redis).async_try_consume(

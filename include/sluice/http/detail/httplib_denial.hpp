@@ -33,6 +33,13 @@ HttplibRecord* record_of(const Request& request) noexcept {
     return const_cast<Request&>(request).response_handler.template target<HttplibRecord>();
 }
 
+/// Null where the rules were not asked.
+template <class Request>
+const Verdict* verdict_of(const Request& request) noexcept {
+    const HttplibRecord* record = record_of(request);
+    return record == nullptr || !record->is_checked ? nullptr : &record->answer.verdict;
+}
+
 template <class Request>
 // NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved, into a type that depends on Request
 HttplibRecord& keep(const Request& request, HttplibRecord record) {

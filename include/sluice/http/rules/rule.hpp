@@ -92,6 +92,13 @@ struct Rule {
         };
         return methods.empty() || std::any_of(methods.begin(), methods.end(), same);
     }
+    /// Whether one of its limits is outside of this process.
+    bool may_wait() const noexcept {
+        const auto is_remote = [](const Limit& limit) { return !limit.limiter.is_in_process(); };
+        return std::any_of(tiers.begin(), tiers.end(), [&](const Tier& tier) {
+            return std::any_of(tier.limits.begin(), tier.limits.end(), is_remote);
+        });
+    }
     bool exempts(const Asked& asked) const noexcept {
         const Caller& caller = asked.caller;
         return holds(exempt_networks, caller) ||

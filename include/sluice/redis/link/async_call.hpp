@@ -7,7 +7,6 @@
 #include <system_error>
 #include <utility>
 
-#include <sluice/decision.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/wire/call_route.hpp>
 #include <sluice/redis/wire/call_set.hpp>
@@ -31,7 +30,7 @@ public:
     /// Adds the call to those that go to the server together. An error where it cannot be asked; may throw
     /// std::bad_alloc. `scratch` is memory that is kept from call to call.
     virtual std::error_code encode(EncodedKeys& scratch, CallSet& calls) = 0;
-    /// Makes the answer to what encode() added the decision, or the error.
+    /// Takes the answer to what encode() added, or the error.
     virtual void decode(CallSet& calls) noexcept = 0;
     /// Whether whoever asked has lost interest: what is not sent need not be.
     virtual bool is_abandoned() const noexcept = 0;
@@ -40,10 +39,9 @@ public:
     /// Destroys the call without a word.
     virtual void destroy() noexcept = 0;
 
-    /// What complete() will tell, or why there is no decision.
-    const std::error_code& outcome() const noexcept { return error ? error : decision.error; }
+    /// The error that complete() will tell, if any.
+    virtual std::error_code outcome() const noexcept = 0;
 
-    Decision decision{};  ///< where there is no error
     CallSet::Ticket ticket = 0;
     Clock::time_point deadline{};
     CallRoute route{};             ///< in a cluster
