@@ -2,7 +2,6 @@
 #ifndef SLUICE_MEMORY_MEMORY_STORE_HPP
 #define SLUICE_MEMORY_MEMORY_STORE_HPP
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include <sluice/clock.hpp>
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/error.hpp>
 #include <sluice/memory/detail/decision_time.hpp>
@@ -140,7 +140,8 @@ private:
 
     struct Shared {
         explicit Shared(const MemoryOptions& its)
-            : options(its), keys(its.max_keys), overflow_keys(std::clamp<std::size_t>(its.max_keys / 64, 1, 64)),
+            : options(its), keys(its.max_keys),
+              overflow_keys(std::min<std::size_t>(std::max<std::size_t>(its.max_keys / 64, 1), 64)),
               packed(keys, overflow_keys, its.wide_fingerprints), plain(keys, overflow_keys, its.wide_fingerprints) {}
 
         MemoryOptions options;

@@ -2,11 +2,11 @@
 #ifndef SLUICE_MEMORY_DETAIL_SHARD_HPP
 #define SLUICE_MEMORY_DETAIL_SHARD_HPP
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/memory/detail/slot.hpp>
 

@@ -2,7 +2,6 @@
 #ifndef SLUICE_MEMORY_DETAIL_STATE_FORM_HPP
 #define SLUICE_MEMORY_DETAIL_STATE_FORM_HPP
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <concepts>
@@ -13,6 +12,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <sluice/detail/algorithm.hpp>
+#include <sluice/detail/saturate.hpp>
 #include <sluice/policy.hpp>
 
 namespace sluice {
@@ -121,7 +122,9 @@ struct PackedParts {
         }
     }
     static std::int64_t expires_at(const std::uint64_t* from) noexcept {
-        return std::max({P::word_expires_at(*from++).count()...});  // braces: from left to right
+        std::int64_t latest = int64_min;
+        ((latest = std::max<std::int64_t>(latest, P::word_expires_at(*from++).count())), ...);
+        return latest;
     }
     static void destroy(const std::uint64_t*) noexcept {}
 

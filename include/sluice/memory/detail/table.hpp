@@ -2,7 +2,6 @@
 #ifndef SLUICE_MEMORY_DETAIL_TABLE_HPP
 #define SLUICE_MEMORY_DETAIL_TABLE_HPP
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -10,6 +9,7 @@
 #include <memory>
 #include <new>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/memory/detail/pages.hpp>
 #include <sluice/memory/detail/shard.hpp>
