@@ -4,6 +4,7 @@
 // Both use as many connections as threads or clients; keys are drawn from the same thousand, and all is admitted, so
 // that every decision writes. SCRIPT is a file to write pgbench's script to.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -48,10 +49,12 @@ std::string pgbench_command(const sluice::TokenBucket& policy, const std::string
     sluice::detail::postgres::Parts parts;
     sluice::PostgresPolicy<sluice::TokenBucket>::parts(policy, std::chrono::nanoseconds::max(), parts);
     sluice::detail::postgres::Statement statement{"sluice", "decide_2", request.scope.id};
-    statement.add_key(request.key);
     statement.finish(parts, request, {});
+    sluice::detail::postgres::CallSet calls;
+    const std::array only{calls.add(statement.call({&request.key, 1}))};
     // pgbench sends what \\; joins in one message, too.
-    std::string text = sluice::detail::postgres::replaced(statement.text(2s, 5s), ";", "\\;");
+    std::string text = sluice::detail::postgres::replaced(
+        sluice::detail::postgres::transaction_settings(2s, 5s) + calls.statement(only), ";", "\\;");
     text = sluice::detail::postgres::replaced(text, "E'\\\\x6b6579'", "int8send(:k)");
     std::ofstream{script} << "\\set k random(1, " << keys << ")\n" << text << '\n';
     return pgbench + " -n -M simple -c " + std::to_string(clients) + " -j 2 -T " + std::to_string(seconds) + " -f '" +
@@ -115,7 +118,7 @@ bool expect(const char* what, double ratio, double least) {
 int main(int argc, char* argv[]) {
     if (argc != 4) fail("Usage: postgres_benchmark CONNECTION PGBENCH SCRIPT");
     const sluice::TokenBucket policy{1'000'000'000, sluice::per_second(1'000'000)};
-    const sluice::PostgresStore store{argv[1], {.timeout = 5s, .connections = clients}};
+    const sluice::PostgresStore store{argv[1], {.timeout = 5s}};
     if (const auto error = store.ensure_schema()) fail("no schema: " + error.message());
     const Limiter limiter{policy, store, {.name = "threads"}};
     const std::string command = pgbench_command(policy, argv[2], argv[1], argv[3]);

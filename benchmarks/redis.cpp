@@ -4,6 +4,7 @@
 // the first processor; the clients run on the others.
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>

@@ -2,7 +2,6 @@
 #ifndef SLUICE_CHARGE_HPP
 #define SLUICE_CHARGE_HPP
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -15,6 +14,7 @@
 #include <sluice/any_limiter.hpp>
 #include <sluice/charge_calls.hpp>
 #include <sluice/decision.hpp>
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/error.hpp>
 #include <sluice/rate_limiter.hpp>
@@ -215,8 +215,8 @@ inline bool try_consume_all(std::span<const Charge> charges, std::span<Decision>
         std::fill(out.begin(), out.end(), failure(error));
         return false;
     };
-    const bool is_negative =
-        std::any_of(charges.begin(), charges.end(), [](const Charge& charge) { return charge.cost().is_negative(); });
+    bool is_negative = false;
+    for (const Charge& charge : charges) is_negative |= charge.cost().is_negative();
     if (is_negative || charges.size() != out.size()) return refuse(Errc::invalid_argument);
     const auto start = std::chrono::steady_clock::now();
     const auto run = [&](std::span<Entry> entries) {

@@ -2,7 +2,6 @@
 #ifndef SLUICE_POLICY_HPP
 #define SLUICE_POLICY_HPP
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <concepts>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/algorithm.hpp>
 
 namespace sluice {
 

@@ -2,7 +2,6 @@
 #ifndef SLUICE_RATE_LIMITER_HPP
 #define SLUICE_RATE_LIMITER_HPP
 
-#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/detail/key_views.hpp>
 #include <sluice/detail/stop_token.hpp>

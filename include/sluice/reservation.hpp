@@ -2,7 +2,6 @@
 #ifndef SLUICE_RESERVATION_HPP
 #define SLUICE_RESERVATION_HPP
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/error.hpp>
 #include <sluice/policy.hpp>

@@ -2,7 +2,6 @@
 #ifndef SLUICE_WAITING_HPP
 #define SLUICE_WAITING_HPP
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/detail/int128.hpp>
 #include <sluice/detail/saturate.hpp>

@@ -2,12 +2,12 @@
 #ifndef SLUICE_DETAIL_SATURATE_HPP
 #define SLUICE_DETAIL_SATURATE_HPP
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <limits>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/int128.hpp>
 
 // Sums and differences that stop at the ends of their range and never wrap.

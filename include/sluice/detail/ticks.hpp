@@ -2,10 +2,10 @@
 #ifndef SLUICE_DETAIL_TICKS_HPP
 #define SLUICE_DETAIL_TICKS_HPP
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/divisor.hpp>
 #include <sluice/detail/int128.hpp>
 #include <sluice/detail/saturate.hpp>

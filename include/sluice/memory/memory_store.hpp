@@ -2,7 +2,6 @@
 #ifndef SLUICE_MEMORY_MEMORY_STORE_HPP
 #define SLUICE_MEMORY_MEMORY_STORE_HPP
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -15,6 +14,7 @@
 #include <utility>
 
 #include <sluice/clock.hpp>
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/memory/detail/states.hpp>
 #include <sluice/memory/memory_options.hpp>
 #include <sluice/policy.hpp>

@@ -2,7 +2,6 @@
 #ifndef SLUICE_POLICIES_ALL_OF_HPP
 #define SLUICE_POLICIES_ALL_OF_HPP
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -11,6 +10,7 @@
 #include <tuple>
 #include <utility>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/policy.hpp>
 
 namespace sluice {
@@ -35,8 +35,10 @@ public:
     /// That of the policy with the least limit: a larger cost can never pass.
     constexpr Quota quota() const {
         return std::apply(
-            [](const auto&... policy) {
-                return std::min({policy.quota()...}, [](const Quota& a, const Quota& b) { return a.limit < b.limit; });
+            [](const auto& first, const auto&... others) {
+                Quota least = first.quota();
+                ((others.quota().limit < least.limit ? static_cast<void>(least = others.quota()) : void()), ...);
+                return least;
             },
             policies_);
     }
@@ -95,7 +97,13 @@ public:
 
     std::chrono::nanoseconds lease_end(std::chrono::nanoseconds at) const noexcept
         requires(LeasablePolicy<Policies>&&...) {
-        return std::apply([&](const auto&... policy) { return std::min({policy.lease_end(at)...}); }, policies_);
+        return std::apply(
+            [&](const auto&... policy) {
+                auto first = std::chrono::nanoseconds::max();
+                ((first = std::min(first, policy.lease_end(at))), ...);
+                return first;
+            },
+            policies_);
     }
 
     /// Those of the parts, one after the other.

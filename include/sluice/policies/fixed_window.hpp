@@ -2,7 +2,6 @@
 #ifndef SLUICE_POLICIES_FIXED_WINDOW_HPP
 #define SLUICE_POLICIES_FIXED_WINDOW_HPP
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <chrono>
@@ -10,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/policies/detail/share.hpp>
 #include <sluice/policies/detail/window.hpp>

@@ -2,13 +2,13 @@
 #ifndef SLUICE_POLICIES_LEAKY_BUCKET_HPP
 #define SLUICE_POLICIES_LEAKY_BUCKET_HPP
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/policies/detail/bucket.hpp>
 #include <sluice/policies/detail/share.hpp>
 #include <sluice/policy.hpp>

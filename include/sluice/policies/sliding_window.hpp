@@ -2,12 +2,12 @@
 #ifndef SLUICE_POLICIES_SLIDING_WINDOW_HPP
 #define SLUICE_POLICIES_SLIDING_WINDOW_HPP
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <string_view>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/detail/skew.hpp>
 #include <sluice/detail/validate.hpp>

@@ -2,13 +2,13 @@
 #ifndef SLUICE_POLICIES_SLIDING_WINDOW_COUNTER_HPP
 #define SLUICE_POLICIES_SLIDING_WINDOW_COUNTER_HPP
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <string_view>
 #include <utility>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/policies/detail/share.hpp>
 #include <sluice/policies/detail/window.hpp>

@@ -54,10 +54,11 @@ public:
         Parts parts;
         PostgresPolicy<FixedWindow>::parts(policy, MaxDelay::max(), parts);
         Statement statement{client_.options().schema, "decide_2", 0};
-        statement.add_key(request.key);
         statement.finish(parts, request, {});
+        CallSet calls;
+        const std::array only{calls.add(statement.call({&request.key, 1}))};
         const auto left = deadline.remaining();
-        return client_.run_apart(statement.text(left, left), deadline).error;
+        return client_.run_apart(transaction_settings(left, left) + calls.statement(only), deadline);
     }
 
     template <Policy P>
@@ -106,19 +107,20 @@ public:
     detail::remote::KeyLocks& key_locks() noexcept { return key_locks_; }
     void swap_states(const detail::remote::StateCells& asked, const Deadline& deadline) {
         Statement statement{client_.options().schema, "swap_2", asked.scope_id};
-        for (const auto* const cell : asked.cells) statement.add_key(cell->key);
         statement.finish(asked);
-        const auto answer = run(statement, deadline);
-        Numbers numbers{answer.value};
+        std::vector<std::string_view> keys;
+        for (const auto* const cell : asked.cells) keys.push_back(cell->key);
+        Call& call = statement.call(keys);
+        client_.run(call, deadline);
+        Seen numbers{call.numbers};
         std::uint64_t new_keys = 0;
         for (auto* const cell : asked.cells) {
-            cell->error = answer.error;
+            cell->error = call.error;
             cell->is_swapped = numbers.next() == 1;
             cell->now = std::chrono::nanoseconds{numbers.next()};
             const bool was_new = std::equal(cell->state.begin(), cell->state.end(), asked.fresh.begin());
             for (std::int64_t& number : cell->state) number = numbers.next();
             if (cell->is_swapped && was_new) ++new_keys;
-            if (!cell->error && !numbers.is_valid()) cell->error = Errc::protocol;
         }
         if (new_keys != 0) client_.sweeper().note_new_keys(new_keys);
     }
@@ -129,52 +131,41 @@ private:
     std::error_code ask(const Request<P>& request, std::span<const std::string_view> keys, Now now,
                         const Deadline& deadline, Put put) {
         if (!PostgresPolicy<P>::problem(request.scope.policy).empty()) return Errc::misconfigured;
-        // Everyone asks for rows in the order of their keys, so that no two calls wait for each other's rows; the same
-        // key several times is asked for in the order given.
-        std::array<std::uint8_t, max_keys> order;
-        static_assert(max_keys <= 256);
-        const auto count = keys.size();
-        for (std::size_t i = 0; i != count; ++i) order[i] = static_cast<std::uint8_t>(i);
-        std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count),
-                  [&](auto a, auto b) { return keys[a] != keys[b] ? keys[a] < keys[b] : a < b; });
-
         Parts parts;
         PostgresPolicy<P>::parts(request.scope.policy,
                                  request.operation == Operation::consume ? request.max_delay : MaxDelay::max(), parts);
         Statement statement{client_.options().schema, Statement::function_of(request.operation), request.scope.id};
-        for (std::size_t i = 0; i != count; ++i) statement.add_key(keys[order[i]]);
         statement.finish(parts, request, now);
-
-        const auto answer = run(statement, deadline);
-        if (answer.error) return answer.error;
-        Numbers numbers{answer.value};
+        Call& call = statement.call(keys);
+        client_.run(call, deadline);
+        if (call.error) return call.error;
+        std::span<const std::int64_t> numbers{call.numbers};
         std::uint64_t new_keys = 0;
-        for (std::size_t i = 0; i != count; ++i) put(order[i], conclude(request, numbers, new_keys));
+        for (std::size_t i = 0; i != keys.size(); ++i) put(i, conclude(request, numbers, new_keys));
         if (new_keys != 0) client_.sweeper().note_new_keys(new_keys);
-        return numbers.is_valid() ? std::error_code{} : make_error_code(Errc::protocol);
+        return {};
     }
-
-    Answer run(const Statement& statement, const Deadline& deadline) {
-        // Locks are waited for twice at most: behind others that wait for the row, and for the row.
-        return client_.run([&](std::chrono::nanoseconds left) { return statement.text(left * 2 / 5, left); }, deadline);
-    }
-
-    static constexpr std::size_t max_numbers = 1'024;
 
     /// The policy's own decision on the state that the server saw.
     template <Policy P>
-    static Consumption conclude(const Request<P>& request, Numbers& numbers, std::uint64_t& new_keys) {
+    static Consumption conclude(const Request<P>& request, std::span<const std::int64_t>& numbers,
+                                std::uint64_t& new_keys) {
         if (request.operation == Operation::reset || request.operation == Operation::give_back) return {};
+        const auto take_first = [&](std::size_t count) {
+            const auto first = numbers.first(std::min(count, numbers.size()));
+            numbers = numbers.subspan(first.size());
+            return first;
+        };
         Request<P> decided = request;
         if (request.operation == Operation::take) {
             decided.operation = Operation::consume;
-            decided.units = static_cast<std::uint64_t>(numbers.next());
+            decided.units = static_cast<std::uint64_t>(Seen{take_first(1)}.next());
         }
-        Consumption consumption{.at = std::chrono::nanoseconds{numbers.next()}};
-        const bool allowed = numbers.next() != 0;
-        std::vector<std::int64_t> seen(std::min(static_cast<std::size_t>(numbers.next()), max_numbers));
-        for (std::int64_t& number : seen) number = numbers.next();
-        if (!numbers.is_valid() || request.operation == Operation::refund) return {};
+        Seen head{take_first(3)};
+        Consumption consumption{.at = std::chrono::nanoseconds{head.next()}};
+        const bool allowed = head.next() != 0;
+        const auto seen = take_first(static_cast<std::size_t>(std::max<std::int64_t>(0, head.next())));
+        if (request.operation == Operation::refund) return {};
 
         const P& policy = request.scope.policy;
         typename P::State state{};

@@ -15,7 +15,8 @@ namespace sluice {
 struct PostgresOptions {
     /// For one call from beginning to end: waiting for a connection, dialling, logging in, the statement. 1 ms .. 1 min.
     std::chrono::milliseconds timeout{100};
-    /// Connections at most, 1 .. 64, made as they are needed; so many calls run at once.
+    /// Connections at most, 1 .. 64, made as they are needed. Callers that find all in use are decided together by whichever
+    /// comes free: few are faster than many.
     std::size_t connections = 4;
     /// The Postgres schema that holds our table and functions: 1 to 40 of a-z, 0-9 and _, no digit and no pg_ first.
     std::string schema = "sluice";

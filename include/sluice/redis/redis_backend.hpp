@@ -15,7 +15,6 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/group.hpp>
 #include <sluice/redis/link/make_topology.hpp>
 #include <sluice/redis/link/topology.hpp>
 #include <sluice/redis/redis_codec.hpp>
@@ -25,6 +24,7 @@
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/state_swap.hpp>
 #include <sluice/redis/wire/call.hpp>
+#include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/redis/wire/key.hpp>
 #include <sluice/remote/cas_store.hpp>
@@ -41,7 +41,7 @@ public:
     using Now = RedisCodec::Now;
 
     static constexpr std::size_t max_key_bytes = detail::redis::max_key_bytes;
-    static constexpr std::size_t max_keys = Group::max_decisions;
+    static constexpr std::size_t max_keys = CallSet::max_decisions;
 
     RedisBackend(std::string_view url, RedisOptions options)
         : topology_(make_topology(url, std::move(options))), codec_(topology_->options().prefix) {}

@@ -30,14 +30,19 @@
 #include <sluice/asio.hpp>
 #include <sluice/layers/fallback.hpp>
 #include <sluice/layers/share.hpp>
+#include <sluice/redis/wire/key.hpp>
+#include <sluice/redis/wire/slot.hpp>
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
+#include "support/deferred.hpp"
 #include "support/fake_server.hpp"
+#include "support/redis_cluster.hpp"
 #include "support/redis_server.hpp"
 
 using namespace std::chrono_literals;
 using sluice::AsioRedis;
+using sluice::async_acquire;
 using sluice::async_try_consume;
 using sluice::Decision;
 using sluice::Errc;
@@ -115,6 +120,21 @@ TEST_CASE("all completion tokens are told the decision") {
         io.run();
         CHECK(future.get().remaining == 998);
     }
+    SECTION("an operation that begins when it is called, with a key that was given away and a wait") {
+        std::string key = "a key that is longer than a short string's memory";
+        auto call = async_try_consume(limiter, std::move(key), 1, deferred_token);
+        auto wait = async_acquire(limiter, "key", 3, 1s, deferred_token);
+        io.run();
+        CHECK(redis.stats().decisions == 0);
+        std::vector<std::uint64_t> heard;
+        std::move(call)([&](Decision decision) { heard.push_back(decision.remaining); });
+        io.restart();
+        io.run();
+        std::move(wait)([&](Decision decision) { heard.push_back(decision.remaining); });
+        io.restart();
+        io.run();
+        CHECK(heard == std::vector<std::uint64_t>{999, 997});
+    }
     SECTION("a coroutine that begins late, with a key that was given away and a tier") {
         const sluice::TokenBucket tier{5, sluice::per_hour(1)};
         std::string key = "a key that is longer than a short string's memory";
@@ -162,6 +182,42 @@ TEST_CASE("10,000 coroutines on one loop are admitted exactly") {
     CHECK(allowed == 5'000);
     CHECK(failed == 0);
     CHECK(redis.stats().round_trips < 100);
+}
+
+TEST_CASE("coroutines ask all masters of a cluster at once, and find what has moved") {
+    RedisCluster cluster{3};
+    asio::io_context io;
+    const AsioRedis redis{io, cluster.url(), patient};
+    const Limiter limiter = limiter_on(redis);
+    const auto ask_all = [&](std::uint64_t expected) {
+        int answered = 0;
+        for (int i = 0; i != 300; ++i) {
+            asio::co_spawn(
+                io,
+                [&, i]() -> asio::awaitable<void> {
+                    const Decision decision = co_await ask(limiter, "key" + std::to_string(i));
+                    CHECK(decision.remaining == expected);
+                    ++answered;
+                },
+                asio::detached);
+        }
+        io.restart();
+        io.run();
+        CHECK(answered == 300);
+    };
+    ask_all(999);
+    ask_all(998);
+    CHECK(redis.stats().nodes.size() == 3);
+    CHECK(redis.stats().connections >= 3);
+    CHECK(redis.stats().map_requests == 1);
+    const auto slot = sluice::detail::redis::slot_of(
+        sluice::detail::redis::key_prefix("sluice", "asio", sluice::Scope{"asio", limiter.policy()}.id, false) +
+        "key7");
+    const auto owner = slot * std::size_t{3} / sluice::detail::redis::slot_count;
+    cluster.move(slot, owner, (owner + 1) % 3);
+    ask_all(997);
+    CHECK(redis.stats().redirections >= 1);
+    CHECK(redis.stats().failures == 0);
 }
 
 TEST_CASE("several threads ask a client on a strand, and are admitted exactly") {

@@ -397,3 +397,63 @@ TEST_CASE("who waits for a connection is served in turn") {
     for (std::size_t i = 1; i != 4; ++i) CHECK(decisions[i].remaining == 1'000 - i);
     CHECK(store.stats().waiting == 0);
 }
+
+namespace {
+
+/// What threads that wait for the only connection are told, after it was held by one that waited for another's row.
+/// `while_they_wait` runs meanwhile.
+template <class Limiter, class WhileTheyWait>
+std::vector<sluice::Decision> decided_together(const Limiter& limiter, const std::vector<std::string>& keys,
+                                               WhileTheyWait while_they_wait) {
+    REQUIRE(limiter.try_consume("held"));
+    for (const auto& key : keys) REQUIRE(limiter.try_consume(key));
+    const PostgresServer::Session other{server()};
+    other.command("BEGIN");
+    other.command("SELECT 1 FROM sluice.state_2 WHERE key = 'held' FOR UPDATE");
+    std::thread holder{[&] { CHECK(limiter.try_consume("held").allowed); }};
+    while (server().command("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != "1")
+        std::this_thread::sleep_for(1ms);
+    std::vector<sluice::Decision> decisions(keys.size());
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i != keys.size(); ++i)
+        threads.emplace_back([&, i] { decisions[i] = limiter.try_consume(keys[i]); });
+    while (limiter.store().stats().waiting != keys.size()) std::this_thread::sleep_for(1ms);
+    while_they_wait();
+    other.command("COMMIT");
+    holder.join();
+    for (auto& thread : threads) thread.join();
+    return decisions;
+}
+
+}  // namespace
+
+TEST_CASE("callers that wait for a connection are decided by one statement") {
+    const sluice::PostgresStore store{server().connection_string(), {.timeout = busy, .connections = 1}};
+    REQUIRE_FALSE(store.ensure_schema());
+    const sluice::RateLimiter limiter{thousand, store, {.name = "together"}};
+    std::uint64_t before = 0;
+    const auto decisions =
+        decided_together(limiter, {"c", "a", "b", "a", "d", "a"}, [&] { before = store.stats().statements; });
+    CHECK(store.stats().statements == before + 2);  // the holder's, and theirs
+    std::vector<std::uint64_t> of_a;
+    for (const std::size_t i : {1U, 3U, 5U}) of_a.push_back(decisions[i].remaining);
+    std::sort(of_a.begin(), of_a.end());
+    CHECK(of_a == std::vector<std::uint64_t>{994, 995, 996});
+    for (const std::size_t i : {0U, 2U, 4U}) CHECK(decisions[i].remaining == 998);
+}
+
+TEST_CASE("one of them whose row is locked fails alone") {
+    const sluice::PostgresStore store{server().connection_string(), {.timeout = 3s, .connections = 1}};
+    REQUIRE_FALSE(store.ensure_schema());
+    const sluice::RateLimiter limiter{thousand, store, {.name = "apart"}};
+    const PostgresServer::Session third{server()};
+    const auto decisions = decided_together(limiter, {"locked", "x", "y", "z"}, [&] {
+        third.command("BEGIN");
+        third.command("SELECT 1 FROM sluice.state_2 WHERE key = 'locked' FOR UPDATE");
+    });
+    CHECK(decisions[0].error == Errc::busy);
+    for (const std::size_t i : {1U, 2U, 3U}) CHECK(decisions[i].remaining == 998);
+    CHECK(store.stats().breaker_openings == 0);
+    third.command("COMMIT");
+    CHECK(limiter.peek("locked").remaining == 999);
+}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
 #include <cstdint>
-#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -95,24 +94,4 @@ TEST_CASE("errors are classed by SQLSTATE") {
     CHECK(sluice::detail::postgres::sqlstate_in("FATAL:  3D000") == "3D000");
     CHECK(sluice::detail::postgres::sqlstate_in("connection refused:  Is the server running?").empty());
     CHECK(sluice::detail::postgres::sqlstate_in("").empty());
-}
-
-TEST_CASE("numbers are read as Postgres writes them, and nothing else") {
-    sluice::detail::postgres::Numbers numbers{"{1,-2,9223372036854775807,-9223372036854775808}"};
-    CHECK(numbers.next() == 1);
-    CHECK(numbers.next() == -2);
-    CHECK(numbers.next() == std::numeric_limits<std::int64_t>::max());
-    CHECK(numbers.next() == std::numeric_limits<std::int64_t>::min());
-    CHECK(numbers.is_valid());
-    CHECK(numbers.next() == 0);
-    CHECK_FALSE(numbers.is_valid());
-
-    CHECK(sluice::detail::postgres::Numbers{"{}"}.is_valid());
-    for (const char* text :
-         {"", "{", "}", "1", "{1", "{x}", "{1.5}", "{NULL}", "{9223372036854775808}", "{ 1}", "{,1}"}) {
-        INFO(text);
-        sluice::detail::postgres::Numbers wrong{text};
-        wrong.next();
-        CHECK_FALSE(wrong.is_valid());
-    }
 }

@@ -4,14 +4,14 @@
 #include <chrono>
 #include <cstdint>
 
-#include <sluice/redis/link/group.hpp>
+#include <sluice/redis/link/link.hpp>
 
 #include "support/catch.hpp"
 
 using namespace std::chrono_literals;
 using sluice::Errc;
 using sluice::detail::redis::Arguments;
-using sluice::detail::redis::Group;
+using Group = sluice::detail::remote::Group<sluice::detail::redis::Link>;
 using sluice::detail::redis::ScriptCall;
 using Permit = Group::Permit;
 
@@ -34,7 +34,7 @@ ScriptCall call_of(std::size_t decisions) {
 
 TEST_CASE("a group is bounded by its decisions, and by deadlines that lie too far apart") {
     Group group;
-    const Group::Deadline deadline{100ms};
+    const sluice::detail::remote::Deadline deadline{100ms};
     std::array<ScriptCall, 7> many;
     many.fill(call_of(128));
     group.add(many, deadline, Permit::normal);
@@ -42,19 +42,19 @@ TEST_CASE("a group is bounded by its decisions, and by deadlines that lie too fa
     const std::array one{call_of(1)};
     CHECK(group.accepts(last, deadline));
     group.add(last, deadline, Permit::normal);
-    CHECK(group.calls.decisions() == Group::max_decisions);
+    CHECK(group.calls.decisions() == sluice::detail::redis::CallSet::max_decisions);
     CHECK_FALSE(group.accepts(one, deadline));
     group.leave(1);
     CHECK(group.accepts(one, deadline));
-    CHECK_FALSE(group.accepts(one, Group::Deadline{90ms}));
-    CHECK_FALSE(group.accepts(one, Group::Deadline{300ms}));
+    CHECK_FALSE(group.accepts(one, sluice::detail::remote::Deadline{90ms}));
+    CHECK_FALSE(group.accepts(one, sluice::detail::remote::Deadline{300ms}));
 }
 
 TEST_CASE("who leaves a group is not asked for, and takes the probe along") {
     Group group;
     std::array one{call_of(1)}, two{call_of(2)};
-    const auto stays = group.add(one, Group::Deadline{1h}, Permit::normal);
-    const auto leaves = group.add(two, Group::Deadline{1s}, Permit::probe);
+    const auto stays = group.add(one, sluice::detail::remote::Deadline{1h}, Permit::normal);
+    const auto leaves = group.add(two, sluice::detail::remote::Deadline{1s}, Permit::probe);
     CHECK(group.permit() == Permit::probe);
     group.leave(leaves);
     CHECK(group.permit() == Permit::normal);
@@ -62,7 +62,7 @@ TEST_CASE("who leaves a group is not asked for, and takes the probe along") {
     CHECK(group.calls.decisions() == 1);
     CHECK(group.deadline > Group::Clock::now() + 30min);
 
-    const auto late = group.add(two, Group::Deadline{0s}, Permit::normal);
+    const auto late = group.add(two, sluice::detail::remote::Deadline{0s}, Permit::normal);
     group.cancel_late(stays);
     CHECK(group.calls.decisions() == 1);
     group.collect(late, two);

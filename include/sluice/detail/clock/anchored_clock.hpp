@@ -2,11 +2,11 @@
 #ifndef SLUICE_DETAIL_CLOCK_ANCHORED_CLOCK_HPP
 #define SLUICE_DETAIL_CLOCK_ANCHORED_CLOCK_HPP
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <limits>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/clock/counter_rate.hpp>
 #include <sluice/detail/clock/process_lock.hpp>
 #include <sluice/detail/clock/wall_anchor.hpp>

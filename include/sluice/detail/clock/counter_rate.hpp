@@ -2,10 +2,10 @@
 #ifndef SLUICE_DETAIL_CLOCK_COUNTER_RATE_HPP
 #define SLUICE_DETAIL_CLOCK_COUNTER_RATE_HPP
 
-#include <algorithm>
 #include <cstdint>
 #include <limits>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/int128.hpp>
 
 namespace sluice::detail {

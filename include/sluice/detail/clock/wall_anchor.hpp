@@ -2,11 +2,12 @@
 #ifndef SLUICE_DETAIL_CLOCK_WALL_ANCHOR_HPP
 #define SLUICE_DETAIL_CLOCK_WALL_ANCHOR_HPP
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <limits>
+
+#include <sluice/detail/algorithm.hpp>
 
 namespace sluice::detail {
 

@@ -2,10 +2,11 @@
 #ifndef SLUICE_DETAIL_WAITING_WAIT_CLOCK_HPP
 #define SLUICE_DETAIL_WAITING_WAIT_CLOCK_HPP
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+
+#include <sluice/detail/algorithm.hpp>
 
 namespace sluice::detail::waiting {
 

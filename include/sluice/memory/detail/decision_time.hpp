@@ -2,10 +2,10 @@
 #ifndef SLUICE_MEMORY_DETAIL_DECISION_TIME_HPP
 #define SLUICE_MEMORY_DETAIL_DECISION_TIME_HPP
 
-#include <algorithm>
 #include <chrono>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/detail/skew.hpp>
 #include <sluice/policy.hpp>

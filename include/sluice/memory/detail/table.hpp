@@ -2,7 +2,6 @@
 #ifndef SLUICE_MEMORY_DETAIL_TABLE_HPP
 #define SLUICE_MEMORY_DETAIL_TABLE_HPP
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -11,6 +10,7 @@
 #include <mutex>
 #include <new>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/int128.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/memory/detail/pages.hpp>
@@ -50,7 +50,7 @@ public:
     static constexpr std::size_t min_shard_slots = 4096 / sizeof(Slot);
 
     explicit Table(std::size_t max_keys)
-        : max_keys_(max_keys), overflow_keys_(std::clamp<std::size_t>(max_keys / 64, 1, 64)),
+        : max_keys_(max_keys), overflow_keys_(std::min<std::size_t>(std::max<std::size_t>(max_keys / 64, 1), 64)),
           shard_slots_(std::min(max_shard_slots, slots_for(max_keys, overflow_keys_))),
           shard_count_(slots_for(max_keys, overflow_keys_) / shard_slots_), max_bytes_(shard_count_ * max_shard_bytes),
           shards_(std::make_unique<Shard[]>(shard_count_)),

@@ -2,12 +2,12 @@
 #ifndef SLUICE_POLICIES_DETAIL_BUCKET_HPP
 #define SLUICE_POLICIES_DETAIL_BUCKET_HPP
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/saturate.hpp>
 #include <sluice/detail/skew.hpp>
 #include <sluice/detail/ticks.hpp>

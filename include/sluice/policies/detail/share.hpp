@@ -2,10 +2,10 @@
 #ifndef SLUICE_POLICIES_DETAIL_SHARE_HPP
 #define SLUICE_POLICIES_DETAIL_SHARE_HPP
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/int128.hpp>
 #include <sluice/detail/validate.hpp>
 #include <sluice/rate.hpp>

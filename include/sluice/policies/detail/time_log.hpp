@@ -2,13 +2,13 @@
 #ifndef SLUICE_POLICIES_DETAIL_TIME_LOG_HPP
 #define SLUICE_POLICIES_DETAIL_TIME_LOG_HPP
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
 #include <utility>
 
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/exceptions.hpp>
 
 namespace sluice::detail {

@@ -14,8 +14,8 @@
 
 #include <sluice/error.hpp>
 #include <sluice/redis/link/async_call.hpp>
-#include <sluice/redis/link/async_connection.hpp>
 #include <sluice/redis/link/async_context.hpp>
+#include <sluice/redis/link/async_lane.hpp>
 #include <sluice/redis/link/async_sentinels.hpp>
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/redis_url.hpp>
@@ -31,8 +31,8 @@ namespace sluice::detail::redis {
 /// is far or slow, after a moment on a further one. Calls are answered by their deadlines, in whichever state they are.
 class AsyncNode {
 public:
-    using Deadline = AsyncConnection::Deadline;
-    using Clock = AsyncConnection::Clock;
+    using Deadline = detail::remote::Deadline;
+    using Clock = Deadline::Clock;
     using Breaker = detail::remote::Breaker;
 
     /// Calls that have their answer go to `answered`.
@@ -121,23 +121,14 @@ public:
 
 private:
     using Permit = Breaker::Permit;
-    using Stage = AsyncConnection::Stage;
+    using Stage = AsyncLane::Stage;
 
-    /// Of one exchange: as many as a loop serves in a millisecond or two.
-    static constexpr std::size_t max_decisions = 512;
     /// So long calls wait for a connection that is in use, so that they go together, before another is dialled or used.
     static constexpr std::chrono::milliseconds patience{1};
     /// So long one that could not be dialled is left alone while others serve.
     static constexpr std::chrono::milliseconds rest{250};
 
-    struct Lane {
-        Lane(Server& server, AsyncContext& context) : connection(server, context) {}
-
-        AsyncConnection connection;
-        AsyncCallList sent{};
-        Permit permit = Permit::normal;  // of the attempt that is under way
-        Clock::time_point rests_until{};
-    };
+    using Lane = AsyncLane;
 
     template <class Predicate>
     bool any(Predicate predicate) const noexcept {
@@ -218,40 +209,15 @@ private:
     /// When those that wait may have a connection of their own.
     Clock::time_point send_due() const noexcept {
         const bool is_asking = any([](const Lane& lane) { return lane.connection.is_exchanging(); });
-        if (!is_asking || waiting_.size() >= max_decisions) return Clock::time_point::min();
+        if (!is_asking || waiting_.size() >= AsyncLane::max_decisions) return Clock::time_point::min();
         return waiting_.front().deadline - context_.options.timeout + patience;
     }
 
     void send(Lane& lane) {
-        CallSet& calls = lane.connection.calls();
-        calls.clear();
-        const auto now = Clock::now();
-        bool any_late = false;
-        while (!waiting_.empty() && calls.decisions() < max_decisions) {
-            AsyncCall& call = *waiting_.pop_front();
-            if (call.is_abandoned()) {
-                answer(call, Errc::cancelled);
-            } else if (call.deadline - now <= lane.connection.round_trip()) {
-                any_late = true;
-                answer(call, Errc::timeout);
-            } else if (const auto error = encode(call, calls)) {
-                answer(call, error);
-            } else {
-                lane.sent.push_back(call);
-            }
-        }
-        if (any_late) lane.connection.note_late();
+        lane.take(waiting_, context_.scratch, [&](AsyncCall& call, std::error_code why) { answer(call, why); });
         if (lane.sent.empty()) return settle_probes();
         if (permit_waiting_ == Permit::probe) lane.permit = take_permit();
-        const auto timeout = context_.options.timeout;
-        lane.connection.begin(Deadline{lane.sent.back().deadline - timeout, timeout});
-    }
-    std::error_code encode(AsyncCall& call, CallSet& calls) noexcept {
-        try {
-            return call.encode(context_.scratch, calls);
-        } catch (const std::bad_alloc&) {
-            return Errc::no_memory;
-        }
+        lane.begin(context_.options.timeout);
     }
 
     /// Looks whether a dial or an exchange has ended, and what follows.
@@ -268,11 +234,7 @@ private:
             }
         } else {
             report(lane, ending->outcome.evidence);
-            while (!lane.sent.empty()) {
-                AsyncCall& call = *lane.sent.pop_front();
-                call.decode(lane.connection.calls());
-                answered_.push_back(call);
-            }
+            lane.decode_to(answered_);
         }
         settle_probes();
     }

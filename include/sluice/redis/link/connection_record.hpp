@@ -14,6 +14,7 @@
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/lanes.hpp>
 #include <sluice/remote/stream.hpp>
 
 namespace sluice::detail::redis {
@@ -26,11 +27,7 @@ public:
     using Clock = Deadline::Clock;
     using Evidence = detail::remote::Breaker::Evidence;
 
-    struct Outcome {
-        Evidence evidence = Evidence::nothing;
-        bool is_useless = false;  ///< it could not be dialled, or what was dialled did not serve
-        bool is_over = false;     ///< the connection has to be closed
-    };
+    using Outcome = detail::remote::Outcome;
 
     explicit ConnectionRecord(Server& server) noexcept : server_(server) {}
 

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include <sluice/redis/link/combiner.hpp>
+#include <sluice/redis/link/link.hpp>
 #include <sluice/redis/link/sentinels.hpp>
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/redis_options.hpp>

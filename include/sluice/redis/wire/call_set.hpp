@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
@@ -73,6 +74,15 @@ public:
         }
         decisions_ += call.decisions;
         return ticket;
+    }
+
+    /// Some milliseconds of the server's time.
+    static constexpr std::size_t max_decisions = 1'024;
+    /// Whether they are not too many together with these.
+    bool accepts(std::span<const ScriptCall> more) const noexcept {
+        return std::accumulate(more.begin(), more.end(), decisions_, [](std::size_t sum, const ScriptCall& call) {
+                   return sum + call.decisions;
+               }) <= max_decisions;
     }
 
     /// Answers without asking the server, as long as no Exchange has begun with it.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_LINK_COMBINER_HPP
-#define SLUICE_REDIS_LINK_COMBINER_HPP
+#ifndef SLUICE_REMOTE_COMBINER_HPP
+#define SLUICE_REMOTE_COMBINER_HPP
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -14,15 +16,12 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/group.hpp>
-#include <sluice/redis/link/lanes.hpp>
-#include <sluice/redis/link/server.hpp>
-#include <sluice/redis/wire/call.hpp>
-#include <sluice/redis/wire/call_set.hpp>
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/group.hpp>
+#include <sluice/remote/lanes.hpp>
 
-namespace sluice::detail::redis {
+namespace sluice::detail::remote {
 
 /// A few connections ("lanes") and the calls that wait for one. While a lane is free a call takes it and goes alone.
 /// Else it joins the group of those that wait; the thread that gives a lane back offers it to the first group, and
@@ -30,20 +29,24 @@ namespace sluice::detail::redis {
 /// in one round trip (flat combining: Hendler, Incze, Shavit and Tzafrir, 2010). No lock is held during input and
 /// output, and no thread works for others but along with its own call. None waits beyond its own deadline, whoever
 /// leads: the group has a copy of all that it sends.
+template <class Link>
 class Combiner {
 public:
-    using Deadline = detail::remote::Deadline;
-    using Breaker = detail::remote::Breaker;
+    using Call = typename Link::Call;
+    using Lane = remote::Lane<Link>;
+    using Group = remote::Group<Link>;
 
-    Combiner(Server& server, Breaker& breaker)
+    Combiner(typename Link::Server& server, Breaker& breaker)
         : breaker_(breaker), max_waiting_(server.options.max_waiting), lanes_(server, server.options.connections) {}
 
     /// Called in a forked child, where no other thread runs and the mutex may be locked for ever.
     void abandon() noexcept { lanes_.abandon(); }
     std::size_t open_connections() const noexcept { return lanes_.open_connections(); }
+    /// Calls that wait for a connection at the moment.
+    std::size_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
     /// Returns when all the calls are answered, which go to the server in one exchange.
-    void run(std::span<ScriptCall> calls, const Deadline& deadline, Breaker::Permit permit) noexcept {
+    void run(std::span<Call> calls, const Deadline& deadline, Breaker::Permit permit) noexcept {
         std::unique_lock lock{mutex_};
         if (Lane* const lane = groups_.empty() ? lanes_.take() : nullptr) {
             lock.unlock();
@@ -66,10 +69,10 @@ public:
 
     /// Readies a lane that was taken to perform the calls; followed by conclude(). False where there is no memory: then the
     /// lane is given back, and the calls are refused.
-    bool load(Lane& lane, std::span<ScriptCall> calls, Breaker::Permit permit) noexcept {
+    bool load(Lane& lane, std::span<Call> calls, Breaker::Permit permit) noexcept {
         lane.alone.clear();
         try {
-            for (const ScriptCall& call : calls) lane.alone.add(call);
+            for (const Call& call : calls) lane.alone.add(call);
             return true;
         } catch (const std::bad_alloc&) {
             give_back(lane, {});
@@ -79,8 +82,7 @@ public:
     }
 
     /// Gives the lane back, and the calls their answers.
-    void conclude(Lane& lane, std::span<ScriptCall> calls, const Connection::Outcome& outcome,
-                  Breaker::Permit permit) noexcept {
+    void conclude(Lane& lane, std::span<Call> calls, const Outcome& outcome, Breaker::Permit permit) noexcept {
         for (std::size_t i = 0; i != calls.size(); ++i) lane.alone.collect(i, calls[i]);
         breaker_.report(permit, outcome.evidence, Deadline::Clock::now());
         give_back(lane, outcome);
@@ -89,11 +91,11 @@ public:
 private:
     enum class Ending : std::uint8_t { leads, answered, too_late };
 
-    void go_alone(Lane& lane, std::span<ScriptCall> calls, const Deadline& deadline, Breaker::Permit permit) noexcept {
+    void go_alone(Lane& lane, std::span<Call> calls, const Deadline& deadline, Breaker::Permit permit) noexcept {
         if (load(lane, calls, permit)) conclude(lane, calls, lane.connection.perform(lane.alone, deadline), permit);
     }
 
-    void go_together(std::unique_lock<std::mutex>& lock, std::span<ScriptCall> calls, const Deadline& deadline,
+    void go_together(std::unique_lock<std::mutex>& lock, std::span<Call> calls, const Deadline& deadline,
                      Breaker::Permit permit) noexcept {
         std::shared_ptr<Group> group;
         std::size_t self = 0;
@@ -179,16 +181,17 @@ private:
         if (woken) woken->stage.wake_one();
     }
 
-    std::shared_ptr<Group> group_for(std::span<const ScriptCall> calls, const Deadline& deadline) {
-        if (groups_.empty() || !groups_.back()->accepts(calls, deadline)) {
-            auto group = std::make_shared<Group>();
-            group->reserve(32);  // what joins does so under the lock
-            groups_.push_back(std::move(group));
-        }
-        return groups_.back();
+    std::shared_ptr<Group> group_for(std::span<const Call> calls, const Deadline& deadline) {
+        const auto open = std::find_if(groups_.rbegin(), groups_.rend(),
+                                       [&](const auto& group) { return group->accepts(calls, deadline); });
+        if (open != groups_.rend()) return *open;
+        auto group = std::make_shared<Group>();
+        group->reserve(32);  // what joins does so under the lock
+        groups_.push_back(group);
+        return group;
     }
 
-    void give_back(Lane& lane, const Connection::Outcome& outcome) noexcept {
+    void give_back(Lane& lane, const Outcome& outcome) noexcept {
         std::unique_lock lock{mutex_};
         std::shared_ptr<Group> next;
         if (lanes_.returns(lane, outcome)) {
@@ -212,10 +215,10 @@ private:
         return nullptr;
     }
 
-    static void fail(std::span<ScriptCall> calls, Errc why) noexcept {
-        for (ScriptCall& call : calls) call.error = why;
+    static void fail(std::span<Call> calls, Errc why) noexcept {
+        for (Call& call : calls) call.error = why;
     }
-    void refuse(std::span<ScriptCall> calls, Errc why, Breaker::Permit permit) noexcept {
+    void refuse(std::span<Call> calls, Errc why, Breaker::Permit permit) noexcept {
         fail(calls, why);
         breaker_.report(permit, Breaker::Evidence::nothing, Deadline::Clock::now());
     }
@@ -223,11 +226,11 @@ private:
     Breaker& breaker_;
     const std::size_t max_waiting_;
     std::mutex mutex_;
-    Lanes lanes_;
+    Lanes<Link> lanes_;
     std::deque<std::shared_ptr<Group>> groups_;  // first come, first led
-    std::size_t waiting_ = 0;                    // threads in groups that nobody leads yet
+    std::atomic<std::size_t> waiting_{0};        // threads in groups that nobody leads yet; changed under the mutex
 };
 
-}  // namespace sluice::detail::redis
+}  // namespace sluice::detail::remote
 
 #endif

@@ -1,73 +1,66 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_LINK_GROUP_HPP
-#define SLUICE_REDIS_LINK_GROUP_HPP
+#ifndef SLUICE_REMOTE_GROUP_HPP
+#define SLUICE_REMOTE_GROUP_HPP
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/lanes.hpp>
-#include <sluice/redis/wire/call.hpp>
-#include <sluice/redis/wire/call_set.hpp>
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/lanes.hpp>
 #include <sluice/remote/wake_word.hpp>
 
-namespace sluice::detail::redis {
+namespace sluice::detail::remote {
 
 /// Threads that wait for a lane together, and their calls. Changed under the combiner's mutex until it is led; then the
 /// calls are the leader's, until it has set the stage to `over`.
+template <class Link>
 struct Group {
-    using Deadline = detail::remote::Deadline;
-    using Permit = detail::remote::Breaker::Permit;
+    using Call = typename Link::Call;
+    using CallSet = typename Link::CallSet;
+    using Permit = Breaker::Permit;
     using Clock = Deadline::Clock;
 
     enum Stage : std::uint32_t { waiting, offered, led, over };
     struct Member {
-        CallSet::Ticket first = 0;
+        typename CallSet::Ticket first = 0;
         std::size_t count = 0;
         Clock::time_point deadline{};
         Permit permit = Permit::normal;
         bool has_left = false;
     };
 
-    detail::remote::WakeWord stage{};
+    WakeWord stage{};
     CallSet calls{};
     std::vector<Member> members{};
     std::size_t present = 0;
     Clock::time_point deadline = Clock::time_point::max();  ///< the earliest of all members'
-    Lane* lane = nullptr;                                   ///< while it is offered
+    Lane<Link>* lane = nullptr;                             ///< while it is offered
 
     static constexpr std::size_t max_members = 256;
-    static constexpr std::size_t max_decisions = 1'024;  ///< some milliseconds of the server's time
 
     void reserve(std::size_t count) {
         members.reserve(count);
         calls.reserve(count);
     }
 
-    static std::size_t decisions_of(std::span<const ScriptCall> calls) noexcept {
-        return std::accumulate(calls.begin(), calls.end(), std::size_t{0},
-                               [](std::size_t sum, const ScriptCall& call) { return sum + call.decisions; });
-    }
-
-    /// Not if it would become too large, nor if their deadlines lie too far apart: all get what the leader's allows.
-    bool accepts(std::span<const ScriptCall> more, const Deadline& other) const noexcept {
-        return members.size() < max_members && calls.decisions() + decisions_of(more) <= max_decisions &&
+    /// Not if the calls had better go apart, nor if their deadlines lie too far apart: all get what the leader's allows.
+    bool accepts(std::span<const Call> more, const Deadline& other) const noexcept {
+        return members.size() < max_members && calls.accepts(more) &&
                other.at() >= deadline - std::chrono::milliseconds{2} && deadline >= other.start() + other.budget() / 2;
     }
 
     /// The new member's number. May throw std::bad_alloc, and then nobody was added.
-    std::size_t add(std::span<const ScriptCall> more, const Deadline& until, Permit permit) {
+    std::size_t add(std::span<const Call> more, const Deadline& until, Permit permit) {
         members.push_back({calls.size(), 0, until.at(), permit});
         Member& member = members.back();
         try {
-            for (const ScriptCall& call : more) {
+            for (const Call& call : more) {
                 calls.add(call);
                 ++member.count;
             }
@@ -108,7 +101,7 @@ struct Group {
         return has_probe ? Permit::probe : Permit::normal;
     }
 
-    void collect(std::size_t number, std::span<ScriptCall> asked) noexcept {
+    void collect(std::size_t number, std::span<Call> asked) noexcept {
         for (std::size_t i = 0; i != asked.size(); ++i) calls.collect(members[number].first + i, asked[i]);
     }
 
@@ -118,6 +111,6 @@ private:
     }
 };
 
-}  // namespace sluice::detail::redis
+}  // namespace sluice::detail::remote
 
 #endif
