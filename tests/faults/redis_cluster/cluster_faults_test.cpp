@@ -339,3 +339,55 @@ TEST_CASE("a cluster that does not serve a slot says so, and one that comes late
     RedisCluster::wait_for("decision", cluster.node(0), [&](RedisServer&) { return !later.try_consume("key").error; });
     CHECK(later.store().stats().map_requests == 2);
 }
+
+TEST_CASE("a loop's calls end in time wherever they are in a cluster, and are cancelled there") {
+    RedisCluster cluster{3};
+    const auto tag = tags_on(cluster, 0, 1).front();
+    const auto slot = sluice::detail::redis::slot_of(tag);
+    const sluice::RedisOptions options{.timeout = 200ms, .prefix = "{" + tag + "}"};
+    const sluice::AllOf policy{sluice::FixedWindow{50, 24h}, plenty};
+    const auto decide = [&](const sluice::AsyncRedis& redis, const char* key = "key") {
+        const sluice::RateLimiter limiter{policy, redis, {.name = "both"}};
+        return answer_to(redis, [&](auto done) { limiter.async_try_consume(key, 1, std::move(done)); });
+    };
+    const auto cancelled = [&](const sluice::AsyncRedis& redis, const char* key) {
+        const sluice::RateLimiter limiter{policy, redis, {.name = "both"}};
+        std::error_code error;
+        limiter.async_try_consume(key, 1, [&](Decision decision) { error = decision.error; });
+        for (int i = 0; i != 20; ++i) turn(redis, 1);
+        CHECK_FALSE(error);
+        redis.cancel();
+        return error == Errc::cancelled;
+    };
+    const std::string tail = ",127.0.0.1:" + std::to_string(cluster.port(2));
+    {
+        // Nobody has told the map. One that is silent is asked last the next time.
+        FakeServer silent{[](const FakePeer& peer) { peer.fall_silent(); }};
+        const sluice::AsyncRedis redis{"redis+cluster://" + silent.url().substr(silent.url().rfind('/') + 1) + tail,
+                                       options};
+        CHECK(cancelled(redis, "key"));
+        CHECK(decide(redis).error == Errc::timeout);
+        RedisCluster::wait_for("decision", cluster.node(0), [&](RedisServer&) { return !decide(redis).error; });
+        CHECK(redis.stats().map_requests == 2);
+    }
+    const sluice::AsyncRedis redis{"redis+cluster://127.0.0.1:1" + tail, options};
+    const auto before = 50 - decide(redis).remaining;
+    CHECK(before >= 2);
+    // A slot that is being moved, and takes no script of keys that are not there yet.
+    cluster.begin_move(slot, 0, 1);
+    CHECK(decide(redis).remaining == 50 - before - 1);
+    const auto start = Clock::now();
+    const auto error = decide(redis, "new").error;
+    CHECK((error == Errc::busy || error == Errc::timeout));  // perhaps asked once more when its time was over
+    CHECK(Clock::now() - start > 150ms);
+    CHECK(cancelled(redis, "new"));
+    while (cluster.move_keys(slot, 0, 1, 3)) {
+    }
+    CHECK(decide(redis).remaining == 50 - before - 2);
+    cluster.end_move(slot, 0, 1);
+    CHECK(decide(redis, "new").remaining == 49);
+    // One that nobody serves.
+    for (std::size_t i = 0; i != 3; ++i)
+        CHECK(cluster.node(i).command({"CLUSTER", "DELSLOTS", std::to_string(slot)}) == "OK");
+    CHECK(decide(redis).error == Errc::busy);
+}

@@ -30,11 +30,14 @@
 #include <sluice/asio.hpp>
 #include <sluice/layers/fallback.hpp>
 #include <sluice/layers/share.hpp>
+#include <sluice/redis/wire/key.hpp>
+#include <sluice/redis/wire/slot.hpp>
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
 #include "support/deferred.hpp"
 #include "support/fake_server.hpp"
+#include "support/redis_cluster.hpp"
 #include "support/redis_server.hpp"
 
 using namespace std::chrono_literals;
@@ -179,6 +182,42 @@ TEST_CASE("10,000 coroutines on one loop are admitted exactly") {
     CHECK(allowed == 5'000);
     CHECK(failed == 0);
     CHECK(redis.stats().round_trips < 100);
+}
+
+TEST_CASE("coroutines ask all masters of a cluster at once, and find what has moved") {
+    RedisCluster cluster{3};
+    asio::io_context io;
+    const AsioRedis redis{io, cluster.url(), patient};
+    const Limiter limiter = limiter_on(redis);
+    const auto ask_all = [&](std::uint64_t expected) {
+        int answered = 0;
+        for (int i = 0; i != 300; ++i) {
+            asio::co_spawn(
+                io,
+                [&, i]() -> asio::awaitable<void> {
+                    const Decision decision = co_await ask(limiter, "key" + std::to_string(i));
+                    CHECK(decision.remaining == expected);
+                    ++answered;
+                },
+                asio::detached);
+        }
+        io.restart();
+        io.run();
+        CHECK(answered == 300);
+    };
+    ask_all(999);
+    ask_all(998);
+    CHECK(redis.stats().nodes.size() == 3);
+    CHECK(redis.stats().connections >= 3);
+    CHECK(redis.stats().map_requests == 1);
+    const auto slot = sluice::detail::redis::slot_of(
+        sluice::detail::redis::key_prefix("sluice", "asio", sluice::Scope{"asio", limiter.policy()}.id, false) +
+        "key7");
+    const auto owner = slot * std::size_t{3} / sluice::detail::redis::slot_count;
+    cluster.move(slot, owner, (owner + 1) % 3);
+    ask_all(997);
+    CHECK(redis.stats().redirections >= 1);
+    CHECK(redis.stats().failures == 0);
 }
 
 TEST_CASE("several threads ask a client on a strand, and are admitted exactly") {
