@@ -141,6 +141,21 @@ TEST_CASE("what has come back by the time of a key's first request is not taken 
     CHECK(settled.peek("idle").remaining == 37);
 }
 
+TEST_CASE("one call looks back at a few changes only", "[any_limiter]") {
+    const auto make = [](int limit) {
+        return sluice::AnyLimiter{sluice::RateLimiter{sluice::FixedWindow{limit, 24h * 30'000}, {.name = "l"}}};
+    };
+    auto limiter = make(100);
+    for (int change = 0; change != 40; ++change) {
+        REQUIRE(limiter.try_consume(std::to_string(change)));
+        limiter = sluice::carry_over(make(101 + change), limiter);
+    }
+    int known = 0;
+    for (int change = 0; change != 40; ++change) known += limiter.peek(std::to_string(change)).remaining == 139 ? 1 : 0;
+    CHECK(known >= 1);
+    CHECK(known <= 8);
+}
+
 TEST_CASE("units are carried over once, however many ask at a time", "[any_limiter]") {
     for (int round = 0; round != 200; ++round) {
         const auto make = [](int limit) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -303,6 +304,18 @@ TEST_CASE("rules can be replaced while requests are checked", "[http][rules]") {
     stop = true;
     for (auto& thread : threads) thread.join();
     CHECK(wrong == 0);
+}
+
+TEST_CASE("who is on the deny list is counted as denied", "[http][rules]") {
+    const Fixture f;
+    const auto counters = std::make_shared<sluice::metrics::RuleCounters>();
+    const Rules rules{RuleSet{{rule("r", {{f.bucket("b", 5)}})}, std::nullopt, {{Network{"192.0.2.0/24"}}, counters}}};
+    const auto verdict = rules.check(asked("GET", "/a", from("192.0.2.1")));
+    CHECK(verdict.outcome() == Outcome::denied);
+    CHECK(verdict.is_forbidden());
+    CHECK(verdict.rule()->name == "deny");
+    CHECK(rules.check(asked("GET", "/a", from("198.51.100.1"))).allowed());
+    CHECK(counters->of(Outcome::denied) == 1);
 }
 
 TEST_CASE("a limit whose numbers change takes over what is used, unless it says otherwise", "[http][rules]") {

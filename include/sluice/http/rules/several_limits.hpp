@@ -92,7 +92,7 @@ private:
         const auto& limits = tier_.limits;
         const auto counts_all = [](const Limit& limit) { return limit.counted == Counted::all; };
         const auto is_remote = [](const Limit& limit) { return !limit.limiter.is_in_process(); };
-        return limits.size() > 1 && std::count_if(limits.begin(), limits.end(), is_remote) > 1 &&
+        return std::count_if(limits.begin(), limits.end(), is_remote) > 1 &&
                std::all_of(limits.begin(), limits.end(), counts_all);
     }
     bool charge_together() noexcept {
