@@ -252,7 +252,7 @@ private:
     /// Consumes in the words of a slot: the key's, wherever it is, or one that it gets. False where that takes more than one
     /// attempt, or further looks at the clock.
     [[gnu::always_inline]] bool consume_in_words(const Request<P>& request, const HashedKey& key, Time& time,
-                                                 Decision& decision) const noexcept {
+                                                 Decision& decision) const noexcept requires(Packed::words != 0) {
         const P& policy = request.scope.policy;
         auto& table = shared_->packed.own;
         const std::int64_t expired_before = time.expired_before().count();

@@ -47,9 +47,9 @@ struct Census {
     std::size_t old = 0;  // had expired when the generation began
 };
 struct Plan {
-    std::size_t slots;  // half full at most
-    std::size_t room;   // for expired states
-    bool ends;          // the generation: the old ones go, and those that expired since stay; else the other way round
+    std::size_t slot_count;  // half full at most
+    std::size_t room;        // for expired states
+    bool ends;  // the generation: the old ones go, and those that expired since stay; else the other way round
 };
 
 /// A part of a table that is locked and rebuilt by itself.
@@ -74,8 +74,8 @@ struct alignas(64) Shard {
     std::uint32_t kept = 0;              // expired states, when it began, less those that were freed since
 
     std::size_t used_now() const noexcept { return used.load(std::memory_order_relaxed); }
-    void count_used(std::size_t slots) noexcept {
-        used.store(static_cast<std::uint32_t>(slots), std::memory_order_relaxed);
+    void count_used(std::size_t count) noexcept {
+        used.store(static_cast<std::uint32_t>(count), std::memory_order_relaxed);
     }
     std::int64_t began() const noexcept { return generation_began.load(std::memory_order_relaxed); }
 
@@ -84,19 +84,20 @@ struct alignas(64) Shard {
         reclaimed.store(reclaimed.load(std::memory_order_relaxed) + states, std::memory_order_relaxed);
     }
 
-    Plan plan(const Census& census, std::size_t slots, std::size_t max_slots) noexcept {
+    Plan plan(const Census& census, std::size_t old_count, std::size_t max_slots) noexcept {
         const std::size_t back = kept - std::min<std::size_t>(kept, census.old);
         const bool come_back = back != 0 && back * 32 >= kept;
         const bool ends = come_back || kept == 0 || age + placed >= generation_length;
         const std::size_t wanted = come_back ? (census.all - census.old) / 4 * 5
                                    : ends    ? census.live
-                                             : std::max(census.live, slots / 2 - 1);
+                                             : std::max(census.live, old_count / 2 - 1);
         Plan plan{std::min(min_slots, max_slots), 0, ends};
-        while (plan.slots < max_slots && wanted + 1 > plan.slots / 2) plan.slots *= 2;
+        while (plan.slot_count < max_slots && wanted + 1 > plan.slot_count / 2) plan.slot_count *= 2;
         // Without any that came back, a few stay, to see whether they do.
-        plan.room = std::min(plan.slots / 2 - std::min(plan.slots / 2, census.live), !ends       ? census.old
-                                                                                     : come_back ? census.all
-                                                                                                 : plan.slots / 16);
+        plan.room = std::min(plan.slot_count / 2 - std::min(plan.slot_count / 2, census.live),
+                             !ends       ? census.old
+                             : come_back ? census.all
+                                         : plan.slot_count / 16);
         return plan;
     }
     void note_rebuilt(const Plan& plan, std::size_t states, const Census& census, std::int64_t now) noexcept {

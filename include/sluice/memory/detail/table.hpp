@@ -303,12 +303,12 @@ template <class Form>
     const std::size_t old_slots = last_of(index) + 1;
     const Plan plan = shard.plan(census, old_slots, shard_slots_);
 
-    if (plan.slots > old_slots) keep_page_batches_small();
-    for (std::size_t i = 0; i != std::max(plan.slots, old_slots); ++i) slot_in(index, i).clear(StateSlot::empty);
-    if (plan.slots < old_slots) {
-        release_pages(slot_in(index, plan.slots).words(), (old_slots - plan.slots) * stride_ * sizeof(Word));
+    if (plan.slot_count > old_slots) keep_page_batches_small();
+    for (std::size_t i = 0; i != std::max(plan.slot_count, old_slots); ++i) slot_in(index, i).clear(StateSlot::empty);
+    if (plan.slot_count < old_slots) {
+        release_pages(slot_in(index, plan.slot_count).words(), (old_slots - plan.slot_count) * stride_ * sizeof(Word));
     }
-    set_last(index, plan.slots - 1);
+    set_last(index, plan.slot_count - 1);
 
     std::size_t room = plan.room, states = 0;
     for (Entry* entry = entries.get(); entry != entries.get() + census.all; ++entry) {
@@ -321,11 +321,11 @@ template <class Form>
             --room;
         }
         ++states;
-        const std::size_t home = entry->tag >> (has_version ? 64 - max_shard_bits : shift_) & (plan.slots - 1);
+        const std::size_t home = entry->tag >> (has_version ? 64 - max_shard_bits : shift_) & (plan.slot_count - 1);
         std::size_t at = home;
         for (std::size_t step = 1; slot_in(index, at).owner() != StateSlot::empty; ++step) {
             const std::size_t first = (home & ~within_group) + (step & ~within_group);
-            at = (first & (plan.slots - 1)) | ((home ^ step) & within_group);
+            at = (first & (plan.slot_count - 1)) | ((home ^ step) & within_group);
         }
         give(slot_in(index, at), entry->tag, entry->check, entry->words);
     }
