@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // The Postgres store against pgbench, which runs the same statement:  postgres_benchmark CONNECTION PGBENCH SCRIPT
-// Both use as many connections as threads or clients; keys are drawn from the same thousand, and all is admitted, so
-// that every decision writes. SCRIPT is a file to write pgbench's script to.
+// pgbench has a connection for each of its clients, the store its usual four, over which threads that wait are combined. Keys
+// are drawn from the same thousand, and all is admitted, so that every decision writes. SCRIPT is a file to write pgbench's
+// script to.
 #include <algorithm>
 #include <array>
 #include <atomic>

@@ -9,6 +9,7 @@
 
 #include <sluice/detail/validate.hpp>
 #include <sluice/remote/breaker.hpp>
+#include <sluice/remote/check_options.hpp>
 
 namespace sluice {
 
@@ -32,13 +33,7 @@ struct PostgresOptions {
 
     /// *this, or std::invalid_argument.
     const PostgresOptions& checked() const {
-        check("timeout", timeout.count(), 60'000);
-        check("connections", connections, 64);
-        check("breaker.failures_to_open", breaker.failures_to_open, 1'000'000);
-        check("breaker.first_pause", breaker.first_pause.count(), 60'000);
-        check("breaker.longest_pause", breaker.longest_pause.count(), 3'600'000);
-        check("max_waiting", max_waiting, 1'000'000);
-        check("max_idle", max_idle.count(), 3'600'000);
+        detail::remote::check_options("PostgresOptions", *this);
         const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
         const auto is_valid = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); };
         if (schema.empty() || schema.size() > 40 || !is_letter(schema.front()) || schema.starts_with("pg_") ||
@@ -47,12 +42,6 @@ struct PostgresOptions {
                                   "1 to 40 of a-z, 0-9 and _, no digit and no pg_ first");
         }
         return *this;
-    }
-
-private:
-    template <detail::Integer I>
-    static void check(const char* what, I value, std::uint64_t most) {
-        static_cast<void>(detail::checked_units((std::string{"PostgresOptions::"} + what).c_str(), value, most));
     }
 };
 

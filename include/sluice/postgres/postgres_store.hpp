@@ -29,7 +29,8 @@ namespace sluice {
 ///
 /// Cost: one statement and one round trip for a decision, and a row for each key; callers that wait for a connection share
 /// one. A denial writes nothing and takes no lock; of an exact log every admission writes all times anew. A call takes no longer than PostgresOptions::timeout.
-/// A policy of one's own needs a codec (see StateCodec) and two statements. Works through PgBouncer in any pooling mode: nothing is prepared by name or set for longer than a transaction.
+/// A policy of one's own needs a codec (see StateCodec) and two statements. Works through PgBouncer in any pooling mode:
+/// nothing is prepared by name or set for longer than a transaction.
 ///
 /// Time is the server's, in microseconds; the arithmetic is that of the memory store, on nanoseconds. Where time goes
 /// back, a key is used up at most. Rows that are as good as new are removed, page by page, between decisions. The table

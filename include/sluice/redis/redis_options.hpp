@@ -13,6 +13,7 @@
 #include <sluice/redis/redis_credentials.hpp>
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/channel.hpp>
+#include <sluice/remote/check_options.hpp>
 
 namespace sluice {
 
@@ -55,25 +56,13 @@ struct RedisOptions {
 
     /// *this, or std::invalid_argument.
     const RedisOptions& checked() const {
-        check("timeout", timeout.count(), 60'000);
-        check("connections", connections, 64);
-        check("breaker.failures_to_open", breaker.failures_to_open, 1'000'000);
-        check("breaker.first_pause", breaker.first_pause.count(), 60'000);
-        check("breaker.longest_pause", breaker.longest_pause.count(), 3'600'000);
-        check("max_waiting", max_waiting, 1'000'000);
-        check("max_idle", max_idle.count(), 3'600'000);
-        check("sentinel.recheck", sentinel.recheck.count() / 10, 360'000);
+        detail::remote::check_options("RedisOptions", *this);
+        detail::remote::check_option("RedisOptions", "sentinel.recheck", sentinel.recheck.count() / 10, 360'000);
         if (prefix.size() > 256) {
             detail::throw_invalid("RedisOptions::prefix", std::to_string(prefix.size()) + " bytes",
                                   "at most 256 bytes long");
         }
         return *this;
-    }
-
-private:
-    template <detail::Integer I>
-    static void check(const char* what, I value, std::uint64_t most) {
-        static_cast<void>(detail::checked_units((std::string{"RedisOptions::"} + what).c_str(), value, most));
     }
 };
 

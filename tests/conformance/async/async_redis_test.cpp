@@ -64,9 +64,8 @@ enum class Where { server, cluster, sentinels };
 Where where = Where::server;
 
 struct AsyncRedisKit : conformance::RedisKit {
-    // Few where it is only the way to the server that is another one.
-    static inline int sequences = 0;
-    static inline int requests_per_thread = 0;
+    static constexpr int sequences = 50;
+    static constexpr int requests_per_thread = slow_build ? 500 : 1'000;
 
     const std::string prefix = "sluice" + std::to_string(++count);
 
@@ -93,7 +92,5 @@ private:
 
 TEST_CASE("the Redis client for event loops conforms") {
     where = GENERATE(Where::server, Where::cluster, Where::sentinels);
-    AsyncRedisKit::sequences = where == Where::server ? 100 : 20;
-    AsyncRedisKit::requests_per_thread = where == Where::server && !slow_build ? 2'000 : 500;
     conformance::suite<AsyncRedisKit>();
 }

@@ -272,6 +272,30 @@ TEST_CASE("a master that is killed fails its own slots alone, until another is p
     CHECK_FALSE(stats.breaker_is_open);
 }
 
+TEST_CASE("a call that finds its master gone is answered by the one in its place") {
+    RedisCluster cluster{3, true};
+    const auto tag = tags_on(cluster, 0, 1).front();
+    const Limiter threads = limiter_on(cluster.url(1), "{" + tag + "}", 10s);
+    const auto loop = loop_limiter_on(cluster.url(1), "{" + tag + "}", 10s);
+    const auto ask_loop = [&] {
+        return answer_to(loop.store(), [&](auto done) { loop.async_try_consume("key", 1, std::move(done)); });
+    };
+    REQUIRE_FALSE(threads.try_consume("key").error);
+    REQUIRE_FALSE(ask_loop().error);
+    cluster.node(0).kill();
+    for (const std::size_t witness : {std::size_t{1}, std::size_t{2}}) {
+        RedisCluster::wait_for("promotion", cluster.node(witness), [&](RedisServer& one) {
+            const auto known = one.command({"CLUSTER", "SLOTS"});
+            return known.find(std::to_string(cluster.port(3))) != std::string::npos &&
+                   known.find(std::to_string(cluster.port(0))) == std::string::npos;
+        });
+    }
+    CHECK_FALSE(threads.try_consume("key").error);
+    CHECK_FALSE(ask_loop().error);
+    CHECK(threads.store().stats().failures == 0);
+    CHECK(loop.store().stats().failures == 0);
+}
+
 TEST_CASE("a planned failover loses no count") {
     RedisCluster cluster{3, true};
     const Limiter limiter = limiter_on(cluster.url(2), "planned", 10s);

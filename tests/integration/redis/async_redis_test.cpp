@@ -190,9 +190,10 @@ TEST_CASE("a completion may destroy the client: the others are cancelled, each o
 
 TEST_CASE("what waits is cancelled in every state") {
     SECTION("while a name is looked up") {
-        std::atomic<bool> over{false};
-        const sluice::RedisOptions options{.timeout = 10s, .resolve = [&](const std::string&) {
-                                               while (!over) std::this_thread::sleep_for(1ms);
+        const auto over =
+            std::make_shared<std::atomic<bool>>(false);  // also for the look-up's thread, which outlives the test
+        const sluice::RedisOptions options{.timeout = 10s, .resolve = [over](const std::string&) {
+                                               while (!*over) std::this_thread::sleep_for(1ms);
                                                return std::vector<std::string>{};
                                            }};
         std::optional<AsyncRedis> redis{std::in_place, "redis://name.test", options};
@@ -203,8 +204,7 @@ TEST_CASE("what waits is cancelled in every state") {
         redis.reset();
         REQUIRE(answer);
         CHECK(answer->error == Errc::cancelled);
-        over = true;
-        std::this_thread::sleep_for(10ms);  // the look-up's thread still reads `over`
+        *over = true;
     }
     SECTION("before anything is done") {
         RedisServer server;
