@@ -183,7 +183,7 @@ void endure(const std::string& url, Story story, Check check, sluice::RedisOptio
                                << " us, 99 %: " << loop.loop_latency(99).count() / 1000 << " us, at most "
                                << loop.loop_latency(100).count() / 1000 << " us, machine " << hiccup.count() / 1000
                                << " us");
-            CHECK(loop.loop_latency(50) <= most_loop_latency + hiccup);
+            CHECK(loop.loop_latency(50) <= most_loop_latency + 2 * hiccup);
             CHECK(loop.longest_work() <= most_loop_latency);
             CHECK(loop.sleeps() <= 2);  // a lock that the thread of a look-up holds for a moment
             // So whatever else the loop was late by it owes to the machine.

@@ -112,7 +112,8 @@ void answers_with(RedisServer& server, const std::string& url, Errc errc, Meanin
             CHECK(report.of(errc) > 0);
             CHECK((stats.breaker_openings > 0) == (meaning == Meaning::left_alone));
             CHECK((report.of(Errc::breaker_open) > 0) == (meaning == Meaning::left_alone));
-        });
+        },
+        {.timeout = patience});
 }
 
 }  // namespace
