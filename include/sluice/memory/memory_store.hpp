@@ -43,7 +43,7 @@ namespace sluice {
 /// several under a lock of the slot's own; a denial or peek writes nothing. Other states, such as the exact log, are
 /// allocated with the key, and locked by every request for it. An admission that gives a slot to a new key locks its shard
 /// of up to 2,048 slots, which who asks for known keys does not notice. A shard is rebuilt now and then as keys come and go,
-/// in some 20 us; nothing ever moves the whole table. A new key that finds the store full looks at 64 slots more.
+/// in some 20 us; nothing ever moves the whole table. A new key that finds the store full looks at up to 128 slots more.
 ///
 /// Memory: 8 bytes a slot and 8 for each word of the state: one for each bucket and packed window, else its size and one
 /// more. At most 3/4 and after growing 3/8 of the slots are used. `max_keys` slots' worth of address space is reserved at
@@ -333,11 +333,13 @@ private:
     }
 
     bool reclaim(std::int64_t expired_before) const noexcept {
-        if constexpr (Packed::words != 0) {
-            if (shared_->packed.own.reclaim(expired_before)) return true;
-        }
-        if constexpr (!Packed::always_fits) {
-            if (shared_->plain.own.reclaim(expired_before)) return true;
+        for (int turn = 0; turn != 2; ++turn) {
+            if constexpr (Packed::words != 0) {
+                if (shared_->packed.own.reclaim(expired_before)) return true;
+            }
+            if constexpr (!Packed::always_fits) {
+                if (shared_->plain.own.reclaim(expired_before)) return true;
+            }
         }
         return shared_->keys.now() < shared_->keys.most();  // another thread was faster
     }
