@@ -24,8 +24,8 @@ struct MemoryOptions {
     /// keys, from 1 to 64 in all, which limiters and policies that share the store share too.
     std::size_t max_keys = 1'048'576;
     OnFull on_full = OnFull::overflow;
-    /// Know keys by 125 bits of two hashes instead of 61 of one: two of n keys share a state with a probability of
-    /// n^2 / 2^125, that is never. 8 bytes a slot, and a second hash for each request.
+    /// Know keys by 126 bits of two hashes instead of 62 of one: two of n keys share a state with a probability of
+    /// n^2 / 2^126, that is never. 8 bytes a slot, and a second hash for each request.
     bool wide_fingerprints = false;
 
     /// *this, or std::invalid_argument.

@@ -39,7 +39,7 @@ private:
 ///
 /// One word is kept XORed with the tag and changes by compare-and-swap. Words of different keys thus differ even where
 /// their states are equal, and a swap that was prepared for one key fails when the slot has meanwhile become another's
-/// (but for a chance of 2^-61, as if the two keys had one tag).
+/// (but for a chance of 2^-62, as if the two keys had one tag).
 ///
 /// Several words change under the slot's own lock, the lowest bit of the owner, after they were found to be as they were
 /// read; unlocking counts on the owner's version. Nobody writes who changes nothing: a denial or peek reads the owner, the
