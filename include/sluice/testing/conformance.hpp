@@ -26,9 +26,12 @@
 //         static constexpr std::size_t longest_key = 1'024;          // bytes that a key may have at least
 //         static constexpr int sequences = 200;                      // of 50 random operations, for each policy
 //         static constexpr int requests_per_thread = 1'000;
-//         sluice::ManualClock clock;                                 // the suite sets it; copies share one time
+//         MyClock clock;                                             // the suite sets it; copies share one time
 //         template <sluice::Policy P> auto store() { return MyStore{clock}; }
 //     };
+//
+// MyClock is a sluice::ManualClock, or has its set(). It is set back, too, by up to 5 s: a store that lets go of states at once
+// where its Clock is_steady needs one that is not.
 //
 // Stores of one kit may share their states, as those on one server do; names keep limiters apart, also from earlier runs'. A
 // store whose clock cannot be set is checked by check_store_on_its_clock().

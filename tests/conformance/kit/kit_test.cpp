@@ -37,7 +37,7 @@ enum class Fault { names_are_forgotten, denials_count, long_keys_are_cut };
 /// A memory store with a fault.
 template <sluice::Policy P>
 struct Faulty {
-    sluice::MemoryStore<P, sluice::ManualClock> store;
+    sluice::MemoryStore<P, conformance::SettableClock> store;
     Fault fault;
 
     sluice::Decision decide(sluice::Request<P> request) const noexcept {
