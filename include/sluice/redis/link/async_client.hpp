@@ -33,8 +33,8 @@ class AsyncClient {
 public:
     using Clock = AsyncTopology::Clock;
 
-    AsyncClient(std::string_view url, const RedisOptions& options)
-        : context_(checked_url(url, options), options), topology_(make_topology(context_)) {}
+    AsyncClient(std::string_view url, RedisOptions options)
+        : context_{checked_url(url, options), std::move(options)}, topology_(make_topology(context_)) {}
     AsyncClient(const AsyncClient&) = delete;
     AsyncClient& operator=(const AsyncClient&) = delete;
 
