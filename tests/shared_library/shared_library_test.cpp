@@ -3,7 +3,6 @@
 // A program, a library that it links and a plugin that it opens, none of which sees the others' symbols, share errors,
 // decisions and limiters.
 #include <dlfcn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -15,6 +14,7 @@
 
 #include "face.hpp"
 #include "support/catch.hpp"
+#include "support/process.hpp"
 
 extern "C" Face library_face();
 
@@ -102,9 +102,7 @@ TEST_CASE("a forked child is noticed on both sides of a library's border") {
             const std::int64_t before = face.now();
             ::_exit(is_noticed && face.now() >= before ? 0 : 1);
         }
-        int status = 1;
-        ::waitpid(child, &status, 0);
-        CHECK(status == 0);
+        CHECK(status_of(child) == 0);
         CHECK(face.process_id() == ::getpid());
     }
 }

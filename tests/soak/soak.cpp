@@ -4,7 +4,6 @@
 // with a replica each, while something fails every minute. At the end: nothing was admitted beyond the bounds, the instances' memory
 // is where it was, and no descriptor is lost.
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,6 +28,7 @@
 #include <sluice/redis.hpp>
 #include <sluice/sluice.hpp>
 
+#include "support/process.hpp"
 #include "support/redis_cluster.hpp"
 
 namespace {
@@ -194,9 +194,7 @@ int soak(std::chrono::seconds length) {
     }
     counts.over = true;
     for (const pid_t pid : pids) {
-        int status = 0;
-        ::waitpid(pid, &status, 0);
-        check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "an instance ended by itself");
+        check(status_of(pid) == 0, "an instance ended by itself");
     }
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(Clock::now() - start + faults.losses() * longest_lag);
     const std::uint64_t bound = capacity * (1 + faults.losses()) + rate * static_cast<std::uint64_t>(seconds.count());

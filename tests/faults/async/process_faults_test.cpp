@@ -2,9 +2,6 @@
 
 #include <csignal>
 
-#include <sys/resource.h>
-#include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <memory>
@@ -15,19 +12,13 @@
 #include "faults/async/faults.hpp"
 #include "support/fake_server.hpp"
 #include "support/poll_loop.hpp"
+#include "support/process.hpp"
 
 namespace {
 
 sluice::Decision decide(const sluice::AsyncRedis& redis) {
     const sluice::RateLimiter limiter{sluice::FixedWindow{1'000'000, 24h}, redis, {.name = "faults"}};
     return answer_to(redis, [&](auto done) { limiter.async_try_consume("key0", 1, done); });
-}
-
-int status_of(pid_t child) {
-    int status = -1;
-    while (::waitpid(child, &status, 0) < 0) {
-    }
-    return status;
 }
 
 }  // namespace
@@ -81,13 +72,9 @@ TEST_CASE("a loop whose server is in cluster mode needs another URL") {
 }
 
 TEST_CASE("a storm of signals does not prolong a loop's call") {
-    struct sigaction action {};
-    action.sa_handler = [](int) {};  // without SA_RESTART
-    struct sigaction before {};
-    REQUIRE(sigaction(SIGALRM, &action, &before) == 0);
-    const itimerval storm{{0, 5'000}, {0, 5'000}};
     RedisServer server;
-    REQUIRE(setitimer(ITIMER_REAL, &storm, nullptr) == 0);
+    SignalStorm storm;
+    storm.start();
     endure(
         server.url(),
         [&](LoopUnderLoad& loop) {
@@ -101,9 +88,6 @@ TEST_CASE("a storm of signals does not prolong a loop's call") {
             CHECK(report.decided > 0);
             CHECK(report.of(Errc::timeout) > 0);
         });
-    const itimerval calm{};
-    setitimer(ITIMER_REAL, &calm, nullptr);
-    sigaction(SIGALRM, &before, nullptr);
 }
 
 TEST_CASE("a loop whose server closes gets no SIGPIPE") {
@@ -145,16 +129,13 @@ TEST_CASE("a loop in a process without descriptors blames that process") {
     const sluice::AsyncRedis named{
         "redis://name.test:" + std::to_string(server.port()),
         {.timeout = 10s, .resolve = [](const std::string&) { return std::vector<std::string>{"127.0.0.1"}; }}};
-    rlimit before{};
-    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
-    const rlimit none{0, before.rlim_max};
-    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
     std::vector<std::error_code> errors;
-    for (int i = 0; i != 20; ++i) {
-        errors.push_back(decide(redis).error);
-        errors.push_back(decide(named).error);
-    }
-    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    without_descriptors([&] {
+        for (int i = 0; i != 20; ++i) {
+            errors.push_back(decide(redis).error);
+            errors.push_back(decide(named).error);
+        }
+    });
     for (const auto& error : errors) CHECK(error == Errc::no_memory);
     CHECK_FALSE(redis.stats().breaker_is_open);
     CHECK_FALSE(decide(redis).error);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-#include <filesystem>
-#include <future>
 #include <string>
 
 #include "faults/async/faults.hpp"
+#include "faults/refusals.hpp"
 #include "support/fake_server.hpp"
 
 TEST_CASE("a loop without a server from the beginning") {
@@ -92,71 +91,28 @@ TEST_CASE("a loop whose server forgets its scripts all the time: no decision fai
         {.timeout = patience});
 }
 
-namespace {
-
-/// What a server answers with an error while `begin` has happened and `end` has not; see the same of the blocking store.
-enum class Meaning { left_alone, asked };
-template <class Begin, class End>
-void answers_with(RedisServer& server, const std::string& url, Errc errc, Meaning meaning, Begin begin, End end) {
-    endure(
-        url,
-        [&](LoopUnderLoad& loop) {
-            pause_for(100ms);
-            begin(server);
-            pause_for(fault_time);
-            end(server);
-            CHECK(loop.recovers());
-        },
-        [&](const LoadReport& report, const sluice::RedisStats& stats) {
-            CHECK(report.decided > 0);
-            CHECK(report.of(errc) > 0);
-            CHECK((stats.breaker_openings > 0) == (meaning == Meaning::left_alone));
-            CHECK((report.of(Errc::breaker_open) > 0) == (meaning == Meaning::left_alone));
-        },
-        {.timeout = patience});
-}
-
-}  // namespace
-
-TEST_CASE("a loop whose server becomes a replica, and a primary again") {
-    RedisServer server;
-    const auto nobody = std::to_string(RedisServer::free_port());
-    answers_with(
-        server, server.url(), Errc::read_only, Meaning::left_alone,
-        [&](auto& s) {
-            s.command({"REPLICAOF", "127.0.0.1", nobody});
-        },
-        [](auto& s) {
-            s.command({"REPLICAOF", "NO", "ONE"});
-        });
-}
-
-TEST_CASE("a loop whose server has no memory left") {
-    RedisServer server;
-    answers_with(
-        server, server.url(), Errc::server_full, Meaning::asked,
-        [](auto& s) {
-            s.command({"CONFIG", "SET", "maxmemory", "100kb"});
-        },
-        [](auto& s) {
-            s.command({"CONFIG", "SET", "maxmemory", "0"});
-        });
-}
-
-TEST_CASE("a loop whose server cannot write to its disk") {
-    RedisServer server;
-    const auto dump = server.folder() + "/dump.rdb";
-    answers_with(
-        server, server.url(), Errc::server_full, Meaning::asked,
-        [&](auto& s) {
-            std::filesystem::create_directories(dump + "/in the way");  // of the file that BGSAVE wants to write
-            s.command({"CONFIG", "SET", "save", "3600 1"});
-            s.command({"BGSAVE"});
-        },
-        [&](auto& s) {
-            std::filesystem::remove_all(dump);
-            s.command({"CONFIG", "SET", "save", ""});
-        });
+TEST_CASE("a loop whose server answers with an error for a while") {
+    for (const Refusal& refusal : refusals()) {
+        DYNAMIC_SECTION(refusal.what) {
+            RedisServer server{refusal.server_options};
+            endure(
+                refusal.url(server),
+                [&](LoopUnderLoad& loop) {
+                    pause_for(100ms);
+                    refusal.begin(server);
+                    pause_for(fault_time);
+                    refusal.end(server);
+                    CHECK(loop.recovers());
+                },
+                [&](const LoadReport& report, const sluice::RedisStats& stats) {
+                    CHECK(report.decided > 0);
+                    CHECK(report.of(refusal.errc) > 0);
+                    CHECK((stats.breaker_openings > 0) == refusal.is_left_alone);
+                    CHECK((report.of(Errc::breaker_open) > 0) == refusal.is_left_alone);
+                },
+                {.timeout = patience});
+        }
+    }
 }
 
 TEST_CASE("a loop whose password is wrong until it is corrected") {
@@ -171,50 +127,6 @@ TEST_CASE("a loop whose password is wrong until it is corrected") {
             CHECK(loop.recovers());
         },
         [](const LoadReport& report, const sluice::RedisStats&) { CHECK(report.of(Errc::authentication) > 0); });
-}
-
-TEST_CASE("a loop whose user may not run what a script needs") {
-    RedisServer server;
-    const auto grant = [&](std::string_view set) {
-        server.command({"ACL", "SETUSER", "app", "reset", "on", ">pw", "~sluice:*", "-@all", "+eval", "+evalsha",
-                        "+time", "+get", set, "+incrby"});
-    };
-    grant("+set");
-    answers_with(
-        server, "unix://app:pw@" + server.socket_path(), Errc::permission, Meaning::asked,
-        [&](auto&) { grant("-get"); }, [&](auto&) { grant("+set"); });
-}
-
-TEST_CASE("a loop whose server takes no more clients") {
-    RedisServer server;
-    answers_with(
-        server, server.url(), Errc::busy, Meaning::left_alone,
-        [](auto& s) {
-            s.command({"CONFIG", "SET", "maxclients", "1"});
-            s.command({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
-        },
-        [](auto& s) {
-            s.command({"CONFIG", "SET", "maxclients", "1000"});
-        });
-}
-
-TEST_CASE("a loop whose server is occupied by somebody else's script") {
-    RedisServer server{{"--lua-time-limit", "20"}};
-    std::future<void> script;
-    answers_with(
-        server, server.url(), Errc::busy, Meaning::left_alone,
-        [&](auto& s) {
-            script = std::async(std::launch::async, [path = s.socket_path()] {
-                redisContext* const context = redisConnectUnix(path.c_str());
-                freeReplyObject(redisCommand(context, "EVAL %s 0", "while true do end"));
-                redisFree(context);
-            });
-            pause_for(50ms);
-        },
-        [&](auto& s) {
-            s.command({"SCRIPT", "KILL"});
-            script.get();
-        });
 }
 
 TEST_CASE("a loop through a failover behind one address, and by DNS") {

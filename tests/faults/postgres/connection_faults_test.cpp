@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-#include <csignal>
-
-#include <sys/time.h>
-
 #include <atomic>
 #include <cstdint>
 #include <fstream>
@@ -13,6 +9,7 @@
 
 #include "faults/postgres/faults.hpp"
 #include "support/fake_server.hpp"
+#include "support/process.hpp"
 #include "support/threads.hpp"
 
 TEST_CASE("the server has no connections left") {
@@ -95,13 +92,9 @@ TEST_CASE("whatever a server sends, the deadline holds") {
 
 TEST_CASE("a storm of signals does not prolong a call") {
     FaultyServer server;
-    struct sigaction action {};
-    action.sa_handler = [](int) {};  // without SA_RESTART
-    struct sigaction before {};
-    REQUIRE(sigaction(SIGALRM, &action, &before) == 0);
-    const itimerval storm{{0, 5'000}, {0, 5'000}};
+    SignalStorm storm;
     const Limiter limiter = limiter_on(server.connection_string());
-    REQUIRE(setitimer(ITIMER_REAL, &storm, nullptr) == 0);
+    storm.start();
     for (int i = 0; i != 300; ++i) CHECK_FALSE(limiter.try_consume("key").error);
     const Limiter hasty = limiter_on(server.connection_string(), FailureMode::allow, 5 * timeout());
     while (hasty.try_consume("key").error) pause_for(10ms);
@@ -114,9 +107,6 @@ TEST_CASE("a storm of signals does not prolong a call") {
         longest = std::max<std::chrono::nanoseconds>(longest, std::chrono::steady_clock::now() - start);
     }
     CHECK(longest < 5 * timeout() * 15 / 10 + 2 * hiccup.stop());
-    const itimerval calm{};
-    setitimer(ITIMER_REAL, &calm, nullptr);
-    sigaction(SIGALRM, &before, nullptr);
 }
 
 TEST_CASE("of several servers the one that takes writes is used") {

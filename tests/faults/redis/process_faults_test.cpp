@@ -3,9 +3,7 @@
 #include <csignal>
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,17 +17,14 @@
 
 #include "faults/redis/faults.hpp"
 #include "support/fake_server.hpp"
+#include "support/process.hpp"
 #include "support/random.hpp"
 
 TEST_CASE("a storm of signals does not prolong a call") {
-    struct sigaction action {};
-    action.sa_handler = [](int) {};  // without SA_RESTART
-    struct sigaction before {};
-    REQUIRE(sigaction(SIGALRM, &action, &before) == 0);
-    const itimerval storm{{0, 5'000}, {0, 5'000}};
     RedisServer server;
+    SignalStorm storm;
     const Limiter limiter = limiter_on(server.url());
-    REQUIRE(setitimer(ITIMER_REAL, &storm, nullptr) == 0);
+    storm.start();
     for (int i = 0; i != 500; ++i) CHECK_FALSE(limiter.try_consume("key").error);
     const Limiter hasty = limiter_on(server.url(), FailureMode::allow, {.timeout = 500ms});
     while (hasty.try_consume("key").error) pause_for(10ms);
@@ -42,9 +37,6 @@ TEST_CASE("a storm of signals does not prolong a call") {
         longest = std::max<std::chrono::nanoseconds>(longest, std::chrono::steady_clock::now() - start);
     }
     CHECK(longest < 750ms + 2 * hiccup.stop());
-    const itimerval calm{};
-    setitimer(ITIMER_REAL, &calm, nullptr);
-    sigaction(SIGALRM, &before, nullptr);
 }
 
 TEST_CASE("a server that closes does not raise SIGPIPE") {
@@ -103,10 +95,7 @@ TEST_CASE("a forked child uses connections of its own") {
             for (int n = 0; n != 20; ++n) good = good && !limiter.try_consume("child").error;
             ::_exit(good ? 0 : 1);
         }
-        int status = 0;
-        while (::waitpid(child, &status, 0) < 0) {
-        }
-        failed += status == 0 ? 0 : 1;
+        failed += status_of(child) == 0 ? 0 : 1;
         pause_for(2ms);
     }
     over = true;
@@ -134,10 +123,7 @@ TEST_CASE("a daemon that closes what it inherited keeps its own files") {
         }
         ::_exit(good ? 0 : 1);
     }
-    int status = -1;
-    while (::waitpid(child, &status, 0) < 0) {
-    }
-    CHECK(status == 0);
+    CHECK(status_of(child) == 0);
     CHECK_FALSE(limiter.try_consume("key").error);
     CHECK(limiter.store().stats().dials == 1);
 }
@@ -145,13 +131,10 @@ TEST_CASE("a daemon that closes what it inherited keeps its own files") {
 TEST_CASE("a process without descriptors blames itself") {
     RedisServer server;
     const Limiter limiter = limiter_on(server.url());
-    rlimit before{};
-    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
-    const rlimit none{0, before.rlim_max};
-    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
     std::vector<std::error_code> errors;
-    for (int i = 0; i != 20; ++i) errors.push_back(limiter.try_consume("key").error);
-    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    without_descriptors([&] {
+        for (int i = 0; i != 20; ++i) errors.push_back(limiter.try_consume("key").error);
+    });
     for (const auto& error : errors) CHECK(error == Errc::no_memory);
     CHECK_FALSE(limiter.store().stats().breaker_is_open);
     CHECK_FALSE(limiter.try_consume("key").error);

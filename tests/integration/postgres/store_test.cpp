@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +21,7 @@
 
 #include "support/catch.hpp"
 #include "support/postgres_server.hpp"
+#include "support/process.hpp"
 #include "support/random.hpp"
 #include "support/threads.hpp"
 
@@ -100,9 +100,7 @@ TEST_CASE("a forked child uses connections of its own") {
     for (int i = 0; i != 5; ++i) {
         const pid_t child = ::fork();
         if (child == 0) ::_exit(limiter.try_consume("key").error ? 1 : 0);
-        int status = -1;
-        ::waitpid(child, &status, 0);
-        CHECK(status == 0);
+        CHECK(status_of(child) == 0);
         CHECK_FALSE(limiter.try_consume("key").error);
     }
     CHECK(limiter.peek("key").remaining == 989);
@@ -124,9 +122,7 @@ TEST_CASE("a child that has closed what it inherited keeps the files that it ope
         }
         ::_exit(is_good ? 0 : 1);
     }
-    int status = -1;
-    ::waitpid(child, &status, 0);
-    CHECK(status == 0);
+    CHECK(status_of(child) == 0);
     CHECK(limiter.peek("key").remaining == 998);
 }
 

@@ -11,13 +11,13 @@
 #include <string_view>
 #include <vector>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sluice/redis.hpp>
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
+#include "support/process.hpp"
 #include "support/redis_cluster.hpp"
 #include "support/threads.hpp"
 
@@ -131,9 +131,7 @@ TEST_CASE("a store on a cluster decides as on one server") {
             const bool had_none = redis.stats().connections == 0;
             ::_exit(had_none && limiter.try_consume("fork").remaining == 98 ? 0 : 1);
         }
-        int status = -1;
-        ::waitpid(child, &status, 0);
-        CHECK(status == 0);
+        CHECK(status_of(child) == 0);
         CHECK(limiter.try_consume("fork").remaining == 97);
     }
     SECTION("ping asks every master") {

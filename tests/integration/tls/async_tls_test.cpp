@@ -5,7 +5,6 @@
 #include <string>
 #include <system_error>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sluice/redis.hpp>
@@ -16,6 +15,7 @@
 #include "support/certificates.hpp"
 #include "support/fake_server.hpp"
 #include "support/poll_loop.hpp"
+#include "support/process.hpp"
 #include "support/redis_server.hpp"
 
 using namespace std::chrono_literals;
@@ -82,10 +82,7 @@ TEST_CASE("a forked child that drops what it inherited does not end its parent's
         redis.reset();
         ::_exit(0);
     }
-    int status = -1;
-    while (::waitpid(child, &status, 0) < 0) {
-    }
-    CHECK(status == 0);
+    CHECK(status_of(child) == 0);
     CHECK(decide(*redis).remaining == 998);
     CHECK(redis->stats().dials == 1);
 }

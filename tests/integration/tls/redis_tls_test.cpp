@@ -6,7 +6,6 @@
 #include <system_error>
 #include <vector>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sluice/redis.hpp>
@@ -15,6 +14,7 @@
 
 #include "support/catch.hpp"
 #include "support/certificates.hpp"
+#include "support/process.hpp"
 #include "support/redis_server.hpp"
 
 using namespace std::chrono_literals;
@@ -143,10 +143,7 @@ TEST_CASE("a forked child shakes hands anew") {
             ::alarm(30);
             ::_exit(limiter.try_consume("key").error ? 1 : 0);
         }
-        int status = -1;
-        while (::waitpid(child, &status, 0) < 0) {
-        }
-        CHECK(status == 0);
+        CHECK(status_of(child) == 0);
     }
     CHECK(limiter.try_consume("key").remaining == 995);
     CHECK(limiter.store().stats().dials == 1);

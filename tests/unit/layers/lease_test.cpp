@@ -10,7 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sluice/layers/denial_cache.hpp>
@@ -21,6 +20,7 @@
 
 #include "support/catch.hpp"
 #include "support/counting_store.hpp"
+#include "support/process.hpp"
 #include "support/threads.hpp"
 
 using namespace std::chrono_literals;
@@ -367,9 +367,7 @@ TEST_CASE("a forked child has none of its parent's units") {
         const bool asked = fleet.ask().allowed && fleet.store.calls() == calls + 1;
         ::_exit(asked && fleet.held() == 0 ? 0 : 1);
     }
-    int status = -1;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
+    CHECK(status_of(child) == 0);
     const auto calls = fleet.store.calls();
     CHECK(fleet.ask());
     CHECK(fleet.store.calls() == calls);

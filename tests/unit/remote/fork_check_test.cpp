@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sluice/remote/fork_check.hpp>
 
 #include "support/catch.hpp"
+#include "support/process.hpp"
 
 using sluice::detail::remote::ForkCheck;
 
@@ -14,8 +14,6 @@ TEST_CASE("a process knows its id, and so does a forked child") {
     CHECK(parent == ::getpid());
     const pid_t child = ::fork();
     if (child == 0) ::_exit(ForkCheck::get() == ::getpid() && ForkCheck::get() != parent ? 0 : 1);
-    int status = -1;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
+    CHECK(status_of(child) == 0);
     CHECK(ForkCheck::get() == parent);
 }

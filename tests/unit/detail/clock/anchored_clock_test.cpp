@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
 // No reading waits: whatever the thread that lays the line does, and also where that thread no longer exists.
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -17,6 +16,7 @@
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
+#include "support/process.hpp"
 #include "support/random.hpp"
 
 using namespace std::chrono_literals;
@@ -87,9 +87,7 @@ bool child_succeeds(F child) {
         ::alarm(2);  // ends it where a reading waits
         ::_exit(child() ? 0 : 1);
     }
-    int status = 0;
-    ::waitpid(id, &status, 0);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return status_of(id) == 0;
 }
 
 template <class Clock>
