@@ -2,11 +2,12 @@
 #ifndef SLUICE_TESTS_SUPPORT_RANDOM_HPP
 #define SLUICE_TESTS_SUPPORT_RANDOM_HPP
 
-#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <random>
+
+#include <sluice/testing/detail/random.hpp>
 
 // Random cases that can be repeated: every test that uses them prints its seed, and SLUICE_SEED sets it.
 
@@ -22,51 +23,17 @@ inline constexpr bool slow_build = false;
 inline constexpr bool slow_build = false;
 #endif
 
-class Random {
+class Random : public sluice::detail::conformance::Random {
 public:
-    explicit Random(const char* what) {
+    explicit Random(const char* what) : sluice::detail::conformance::Random(seed_of(what)) {}
+
+private:
+    static std::uint64_t seed_of(const char* what) {
         const char* given = std::getenv("SLUICE_SEED");
         const std::uint64_t seed = given ? std::strtoull(given, nullptr, 10) : std::random_device{}();
         std::cout << what << ": seed " << seed << '\n';
-        engine_.seed(seed);
+        return seed;
     }
-
-    /// Any of the 2^64 values.
-    std::uint64_t bits() { return engine_(); }
-
-    /// Uniform in [low, high].
-    template <class T>
-    T between(T low, T high) {
-        return std::uniform_int_distribution<T>{low, high}(engine_);
-    }
-
-    /// In [low, high] for 1 <= low, every order of magnitude as likely as any other.
-    template <class T>
-    T magnitude(T low, T high) {
-        const int least = bit_length(static_cast<std::uint64_t>(low));
-        const int most = bit_length(static_cast<std::uint64_t>(high));
-        const int length = between(least, most);
-        const auto floor = static_cast<T>(std::uint64_t{1} << (length - 1));
-        const auto top = static_cast<T>(((std::uint64_t{1} << (length - 1)) - 1) * 2 + 1);
-        return between(floor < low ? low : floor, top > high ? high : top);
-    }
-
-    bool one_in(unsigned n) { return engine_() % n == 0; }
-
-    template <class... T>
-    auto pick(T... choices) {
-        const std::common_type_t<T...> all[] = {choices...};
-        return all[static_cast<std::size_t>(engine_() % sizeof...(T))];
-    }
-
-private:
-    static int bit_length(std::uint64_t n) {
-        int bits = 0;
-        for (; n != 0; n >>= 1) ++bits;
-        return bits;
-    }
-
-    std::mt19937_64 engine_;
 };
 
 /// How many random cases to run: all of them, or a part of them under a sanitizer.

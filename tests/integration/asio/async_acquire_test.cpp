@@ -153,6 +153,16 @@ TEST_CASE("a signal ends a wait in every state, and what was given goes back") {
         CHECK(heard->error == Errc::cancelled);
         CHECK_FALSE(heard->allowed);
     };
+    const auto end_while_asked = [&](const auto& limiter) {
+        server.freeze();
+        wait(limiter);
+        io.restart();
+        for (int i = 0; i != 10; ++i) io.poll();
+        signal.emit(asio::cancellation_type::terminal);
+        for (int i = 0; i != 10; ++i) io.poll();
+        server.thaw();
+        end();
+    };
     const sluice::RateLimiter bucket{sluice::TokenBucket{2, sluice::per_hour(1)}, redis, {.name = "bucket"}};
     const sluice::RateLimiter queue{sluice::LeakyBucket{10, sluice::per_hour(1)}, redis, {.name = "queue"}};
     SECTION("before it is asked") {
@@ -162,14 +172,7 @@ TEST_CASE("a signal ends a wait in every state, and what was given goes back") {
     }
     SECTION("while the store is asked") {
         CHECK(remaining(io, bucket) == 2);
-        server.freeze();
-        wait(bucket);
-        io.restart();
-        for (int i = 0; i != 10; ++i) io.poll();
-        signal.emit(asio::cancellation_type::terminal);
-        for (int i = 0; i != 10; ++i) io.poll();
-        server.thaw();
-        end();
+        end_while_asked(bucket);
         CHECK(remaining(io, bucket) == 2);
     }
     SECTION("while the store is asked: what a window counted goes back, and nobody else's") {
@@ -178,14 +181,7 @@ TEST_CASE("a signal ends a wait in every state, and what was given goes back") {
             async_acquire(limiter, "key", 1, 1h, [](Decision decision) { CHECK(decision.allowed); });
             io.restart();
             io.run();
-            server.freeze();
-            wait(limiter);
-            io.restart();
-            for (int i = 0; i != 10; ++i) io.poll();
-            signal.emit(asio::cancellation_type::terminal);
-            for (int i = 0; i != 10; ++i) io.poll();
-            server.thaw();
-            end();
+            end_while_asked(limiter);
             CHECK(remaining(io, limiter) == 4);
             heard.reset();
         };

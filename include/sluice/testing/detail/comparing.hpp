@@ -15,6 +15,7 @@
 #include <sluice/rate_limiter.hpp>
 #include <sluice/testing/detail/policies.hpp>
 #include <sluice/testing/detail/run.hpp>
+#include <sluice/testing/detail/threads.hpp>
 
 // Cases in which a store is compared with the bare policy, and one limiter with another.
 namespace sluice::detail::conformance {

@@ -62,7 +62,8 @@ void drive_policy(const P& policy, Run& run) {
     nanoseconds now = start + nanoseconds{run.between(std::int64_t{0}, quota.window.count())};
     typename P::State state{};
     for (int i = 0; i != 50; ++i) {
-        if (!run.one_in(3)) now += nanoseconds{run.magnitude(1, 2 * (std::max)(quota.window.count(), std::int64_t{1}))};
+        if (!run.one_in(3))
+            now += nanoseconds{run.magnitude<std::int64_t>(1, 2 * (std::max)(quota.window.count(), std::int64_t{1}))};
         const std::uint64_t cost = run.one_in(4) ? quota.limit + 1 : run.between(std::uint64_t{0}, quota.limit);
         const typename P::State before = state;
         const Decision made = policy.step(state, now, cost);

@@ -17,6 +17,7 @@
 #include <sluice/store.hpp>
 #include <sluice/testing/detail/policies.hpp>
 #include <sluice/testing/detail/run.hpp>
+#include <sluice/testing/detail/threads.hpp>
 
 // What a store must do that tells what it took (sluice::SettlingStore); of other stores these cases check nothing.
 namespace sluice::detail::conformance {
@@ -53,6 +54,19 @@ struct SettlingKey {
 
 template <class S, class P>
 SettlingKey(S, P, std::string) -> SettlingKey<S, P>;
+
+/// body(key, what) for each policy, on a key that nobody has asked for, where the store can settle.
+template <class Kit, class Body>
+void with_each_settling_policy(Kit& kit, Run& check, Body body) {
+    for_each_settling_policy([&](const auto& policy, const char* what) {
+        using P = std::decay_t<decltype(policy)>;
+        kit.clock.set(start);
+        if constexpr (sluice::SettlingStore<decltype(kit.template store<P>()), P>) {
+            check.about(what);
+            body(SettlingKey{kit.template store<P>(), policy, check.name(what)}, what);
+        }
+    });
+}
 
 /// Random operations on a few keys at times that may be late: the store answers as the bare policy on a state kept here.
 template <class Kit>
@@ -112,35 +126,28 @@ void settles_as_the_bare_policy(Kit& kit, Run& check) {
 /// What is taken is there no more, and there again when it was given back; too much is never given.
 template <class Kit>
 void takes_and_gives_back(Kit& kit, Run& check) {
-    for_each_settling_policy([&](const auto& policy, const char* what) {
-        using P = std::decay_t<decltype(policy)>;
-        kit.clock.set(start);
-        if constexpr (sluice::SettlingStore<decltype(kit.template store<P>()), P>) {
-            check.about(what);
-            const SettlingKey key{kit.template store<P>(), policy, check.name(what)};
-            const auto first = key.take(3);
-            check(first.decision);
-            check(first.units == 3);
-            check(first.at == start);
-            const auto rest = key.take(100);
-            check(rest.units == 2);
-            check(rest.decision.remaining == 0);
-            const auto none = key.take(100);
-            check(!none.decision);
-            check(none.units == 0);
-            check(none.decision.retry_after > 0ns);
-            check(!key.give_back(first, 2).error);
-            check(key.remaining() == 2);
-            check(key.consume(3).units == 0);
-            check(key.consume(2).units == 2);
+    with_each_settling_policy(kit, check, [&](const auto& key, const char* what) {
+        const auto first = key.take(3);
+        check(first.decision);
+        check(first.units == 3);
+        check(first.at == start);
+        const auto rest = key.take(100);
+        check(rest.units == 2);
+        check(rest.decision.remaining == 0);
+        const auto none = key.take(100);
+        check(!none.decision);
+        check(none.units == 0);
+        check(none.decision.retry_after > 0ns);
+        check(!key.give_back(first, 2).error);
+        check(key.remaining() == 2);
+        check(key.consume(3).units == 0);
+        check(key.consume(2).units == 2);
 
-            kit.clock.set(start + 1h);
-            check(key.consume(5).units == 5);
-            check(!key.give_back(first, 1).error);  // of a window that is over
-            const bool is_window =
-                std::string_view{what}.find("window") != std::string_view::npos;  // all_of: its bucket's
-            check(key.remaining() == (is_window ? 0 : 1));
-        }
+        kit.clock.set(start + 1h);
+        check(key.consume(5).units == 5);
+        check(!key.give_back(first, 1).error);  // of a window that is over
+        const bool is_window = std::string_view{what}.find("window") != std::string_view::npos;  // all_of: its bucket's
+        check(key.remaining() == (is_window ? 0 : 1));
     });
 }
 
@@ -172,29 +179,23 @@ void minds_the_greatest_delay(Kit& kit, Run& check) {
 /// Threads take, and give back what they do not need, at a clock that stands still: the books balance.
 template <class Kit>
 void settles_exactly_with_threads(Kit& kit, Run& check) {
-    for_each_settling_policy([&](const auto& policy, const char* what) {
-        using P = std::decay_t<decltype(policy)>;
-        kit.clock.set(start);
-        if constexpr (sluice::SettlingStore<decltype(kit.template store<P>()), P>) {
-            check.about(what);
-            const SettlingKey key{kit.template store<P>(), policy, check.name(what)};
-            std::atomic<int> held{0};
-            std::atomic<int> most_held{0};
-            run_threads(4, [&](int thread) {
-                for (int i = 0; i != Kit::requests_per_thread / 20; ++i) {
-                    const auto taken = (i + thread) % 2 == 0 ? key.take(3) : key.consume(2);
-                    if (taken.units == 0) continue;
-                    const int now_held = held += static_cast<int>(taken.units);
-                    int most = most_held;
-                    while (most < now_held && !most_held.compare_exchange_weak(most, now_held)) {
-                    }
-                    held -= static_cast<int>(taken.units);
-                    if (key.give_back(taken, taken.units).error) std::abort();
+    with_each_settling_policy(kit, check, [&](const auto& key, const char*) {
+        std::atomic<int> held{0};
+        std::atomic<int> most_held{0};
+        run_threads(4, [&](int thread) {
+            for (int i = 0; i != Kit::requests_per_thread / 20; ++i) {
+                const auto taken = (i + thread) % 2 == 0 ? key.take(3) : key.consume(2);
+                if (taken.units == 0) continue;
+                const int now_held = held += static_cast<int>(taken.units);
+                int most = most_held;
+                while (most < now_held && !most_held.compare_exchange_weak(most, now_held)) {
                 }
-            });
-            check(most_held <= 5);
-            check(key.remaining() == 5);
-        }
+                held -= static_cast<int>(taken.units);
+                if (key.give_back(taken, taken.units).error) std::abort();
+            }
+        });
+        check(most_held <= 5);
+        check(key.remaining() == 5);
     });
 }
 
