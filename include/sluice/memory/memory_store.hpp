@@ -16,14 +16,10 @@
 
 #include <sluice/clock.hpp>
 #include <sluice/detail/algorithm.hpp>
-#include <sluice/detail/exceptions.hpp>
-#include <sluice/error.hpp>
 #include <sluice/memory/detail/decision_time.hpp>
-#include <sluice/memory/detail/key_hash.hpp>
 #include <sluice/memory/detail/slot.hpp>
-#include <sluice/memory/detail/state_access.hpp>
 #include <sluice/memory/detail/state_form.hpp>
-#include <sluice/memory/detail/table.hpp>
+#include <sluice/memory/detail/store_tables.hpp>
 #include <sluice/memory/memory_options.hpp>
 #include <sluice/operate.hpp>
 #include <sluice/policy.hpp>
@@ -134,23 +130,9 @@ private:
     using State = typename P::State;
     using Time = detail::DecisionTime<C>;
     using Packed = detail::PackedForm<P>;
-    using Plain = detail::PlainForm<P>;
     using HashedKey = detail::HashedKey;
+    using Shared = detail::StoreTables<P, C>;
     using Placed = detail::Placed;
-
-    struct Shared {
-        explicit Shared(const MemoryOptions& its)
-            : options(its), keys(its.max_keys),
-              overflow_keys(std::min<std::size_t>(std::max<std::size_t>(its.max_keys / 64, 1), 64)),
-              packed(keys, overflow_keys, its.wide_fingerprints), plain(keys, overflow_keys, its.wide_fingerprints) {}
-
-        MemoryOptions options;
-        detail::KeyHash hash, check_hash;
-        detail::KeyCount keys, overflow_keys;
-        std::conditional_t<Packed::words != 0, detail::Tables<Packed>, detail::NoTables> packed;
-        std::conditional_t<Packed::always_fits, detail::NoTables, detail::Tables<Plain>> plain;
-        std::atomic<std::uint64_t> overflowed{0};
-    };
 
     struct Place {
         std::uint64_t hash;
@@ -239,13 +221,13 @@ private:
             operate_anywhere(request, hash, time, decision, taken);
             return decision;
         }
-        const HashedKey known_by = hashed(request, hash);
+        const HashedKey known_by = shared_->hashed(request, hash);
         if constexpr (Packed::words != 0) {
             if (Packed::fits(request.scope.policy) && consume_in_words(request, known_by, time, decision)) [[likely]]
                 return decision;
         }
         const auto step = [&](State& state, std::chrono::nanoseconds at) { return policy.step(state, at, units); };
-        apply(request, known_by, time, step, decision);
+        shared_->apply(request, known_by, time, step, decision);
         return decision;
     }
 
@@ -278,77 +260,12 @@ private:
         const auto step = [&](State& state, std::chrono::nanoseconds now) {
             return operate(request, state, now, taken);
         };
-        apply(request, hashed(request, hash), time, step, decision);
-    }
-
-    [[gnu::always_inline]] HashedKey hashed(const Request<P>& request, std::uint64_t hash) const noexcept {
-        if (!shared_->options.wide_fingerprints) [[likely]]
-            return {hash, 0};
-        return {hash, shared_->check_hash(request.scope.id, request.key)};
+        shared_->apply(request, shared_->hashed(request, hash), time, step, decision);
     }
 
     static bool is_plain_consumption(const Request<P>& request) noexcept {
         return request.operation == Operation::consume &&
                (!PacingPolicy<P> || request.max_delay == std::chrono::nanoseconds::max());
-    }
-
-    template <class Step>
-    void apply(const Request<P>& request, const HashedKey& key, Time& time, Step step,
-               Decision& decision) const noexcept {
-        if constexpr (Packed::words != 0) {
-            if (Packed::always_fits || Packed::fits(request.scope.policy))
-                return apply_in(shared_->packed, request, key, time, step, decision);
-        }
-        if constexpr (!Packed::always_fits) apply_in(shared_->plain, request, key, time, step, decision);
-    }
-
-    template <class Form, class Step>
-    void apply_in(detail::Tables<Form>& tables, const Request<P>& request, HashedKey key, Time& time, Step step,
-                  Decision& decision) const noexcept {
-        bool has_reclaimed = false;
-        for (detail::Table<Form>* table = &tables.own;;) {
-            const Placed placed =
-                detail::StateAccess<P, C, Form>::step_or_place(*table, request, key, time, step, decision);
-            if (placed == Placed::done) [[likely]]
-                return;
-            if (placed == Placed::no_memory) {
-                decision = failure(Errc::no_memory);
-                return;
-            }
-            if (table == &tables.own) {
-                if (!std::exchange(has_reclaimed, true) && reclaim(time.expired_before().count())) continue;
-                shared_->overflowed.fetch_add(1, std::memory_order_relaxed);
-                if (shared_->options.on_full == OnFull::overflow) {
-                    table = &tables.overflow;
-                    key = overflow_key(request, key);
-                    continue;
-                }
-            }
-            // Where other scopes have taken all overflow states, this one has to be refused.
-            decision = failure(Errc::store_full);
-            decision.limit = request.scope.policy.quota().limit;
-            decision.allowed = shared_->options.on_full == OnFull::allow;
-            return;
-        }
-    }
-
-    bool reclaim(std::int64_t expired_before) const noexcept {
-        for (int turn = 0; turn != 2; ++turn) {
-            if constexpr (Packed::words != 0) {
-                if (shared_->packed.own.reclaim(expired_before)) return true;
-            }
-            if constexpr (!Packed::always_fits) {
-                if (shared_->plain.own.reclaim(expired_before)) return true;
-            }
-        }
-        return shared_->keys.now() < shared_->keys.most();  // another thread was faster
-    }
-
-    /// That of one of the states which new keys of this scope share while the store is full.
-    HashedKey overflow_key(const Request<P>& request, const HashedKey& key) const noexcept {
-        constexpr std::uint64_t apart_from_keys = 0x6f766572666c6f77;
-        const auto index = static_cast<char>((key.hash >> 3) % shared_->overflow_keys.most());
-        return {shared_->hash(request.scope.id ^ apart_from_keys, {&index, 1}), 0};
     }
 
     std::shared_ptr<Shared> shared_;

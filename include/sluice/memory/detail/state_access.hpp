@@ -10,24 +10,11 @@
 #include <sluice/memory/detail/decision_time.hpp>
 #include <sluice/memory/detail/slot.hpp>
 #include <sluice/memory/detail/table.hpp>
+#include <sluice/memory/detail/table_changes.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail {
-
-/// The table of a form, and that of the states that new keys share while the store is full.
-template <class Form>
-struct Tables {
-    Tables(KeyCount& keys, KeyCount& overflow_keys, bool has_checks)
-        : own(keys, has_checks), overflow(overflow_keys, has_checks) {}
-    std::uint64_t reclaimed() const noexcept { return own.reclaimed() + overflow.reclaimed(); }
-
-    Table<Form> own, overflow;
-};
-struct NoTables {
-    NoTables(KeyCount&, KeyCount&, bool) noexcept {}
-    static std::uint64_t reclaimed() noexcept { return 0; }
-};
 
 /// Runs a step on the state of a key, wherever it is: in the words of a slot, behind the address that is there, or nowhere
 /// yet.
