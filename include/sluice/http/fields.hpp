@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <utility>
 
 #include <sluice/detail/cpp20.hpp>
+#include <sluice/http/detail/small_text.hpp>
 
 namespace sluice::http {
 
@@ -42,17 +41,17 @@ public:
         std::size_t index_;
     };
 
-    FieldList() noexcept {}  // not `= default`, which would have the arrays zeroed where the list is value-initialized
-    FieldList(const FieldList& other) { *this = other; }
-    FieldList(FieldList&& other) noexcept { *this = std::move(other); }
+    FieldList() noexcept {}  // not `= default`, which would have the array zeroed where the list is value-initialized
+    FieldList(const FieldList& other) : values_(other.values_) { copy_entries(other); }
+    FieldList(FieldList&& other) noexcept : values_(std::move(other.values_)) { copy_entries(other); }
     FieldList& operator=(const FieldList& other) {
-        large_ = other.large_;
-        copy_small(other);
+        values_ = other.values_;
+        copy_entries(other);
         return *this;
     }
     FieldList& operator=(FieldList&& other) noexcept {
-        large_ = std::move(other.large_);
-        copy_small(other);
+        values_ = std::move(other.values_);
+        copy_entries(other);
         return *this;
     }
     ~FieldList() = default;
@@ -62,56 +61,35 @@ public:
     /// Of an index below size().
     Field operator[](std::size_t index) const noexcept {
         const std::size_t start = index == 0 ? 0 : entries_[index - 1].end;
-        return {entries_[index].name, text().substr(start, entries_[index].end - start)};
+        return {entries_[index].name, values_.view().substr(start, entries_[index].end - start)};
     }
     Iterator begin() const noexcept { return {*this, 0}; }
     Iterator end() const noexcept { return {*this, count_}; }
 
     /// Begins a field, of which there is room for max_fields; `name` has to live as long as the list.
-    void start(const char* name) noexcept { entries_[count_++] = {name, size_}; }
+    void start(const char* name) noexcept { entries_[count_++] = {name, values_.size()}; }
     /// Appends to the value of the last field. These may throw std::bad_alloc.
-    void append(std::string_view part) {
-        if (size_ + part.size() <= small_.size()) {
-            std::copy(part.begin(), part.end(), small_.begin() + static_cast<std::ptrdiff_t>(size_));
-        } else {
-            if (size_ <= small_.size()) large_.assign(small_.data(), size_);
-            large_ += part;
-        }
-        size_ += part.size();
-        entries_[count_ - 1].end = size_;
-    }
-    void append(std::uint64_t number) {
-        constexpr std::size_t longest = 20;  // 2^64 - 1
-        if (size_ + longest <= small_.size()) {
-            char* const start = small_.data() + size_;
-            size_ += static_cast<std::size_t>(std::to_chars(start, start + longest, number).ptr - start);
-            entries_[count_ - 1].end = size_;
-        } else {
-            append(std::string_view{std::to_string(number)});
-        }
-    }
+    void append(std::string_view part) { append_any(part); }
+    void append(std::uint64_t number) { append_any(number); }
 
 private:
     struct Entry {
         const char* name;
-        std::size_t end;  // of its value in text()
+        std::size_t end;  // of its value in values_
     };
 
-    std::string_view text() const noexcept {
-        return size_ <= small_.size() ? std::string_view{small_.data(), size_} : std::string_view{large_};
+    void append_any(auto part) {
+        values_.append(part);
+        entries_[count_ - 1].end = values_.size();
     }
-    void copy_small(const FieldList& other) noexcept {
+    void copy_entries(const FieldList& other) noexcept {
         count_ = other.count_;
-        size_ = other.size_;
         std::copy_n(other.entries_.begin(), count_, entries_.begin());
-        if (size_ <= small_.size()) std::copy_n(other.small_.begin(), size_, small_.begin());
     }
 
     std::size_t count_ = 0;
-    std::size_t size_ = 0;
     std::array<Entry, max_fields> entries_;
-    std::array<char, 256> small_;
-    std::string large_{};
+    detail::SmallText<256> values_;
 };
 
 }  // namespace sluice::http

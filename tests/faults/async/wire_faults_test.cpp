@@ -6,21 +6,11 @@
 #include <string_view>
 
 #include "faults/async/faults.hpp"
+#include "faults/behaviours.hpp"
 #include "support/fake_server.hpp"
 #include "support/poll_loop.hpp"
 
 namespace {
-
-/// A server that answers every request with `reply`, and then does `then`.
-template <class Then>
-FakeServer::Behaviour replies(std::string reply, Then then) {
-    return [reply = std::move(reply), then](const FakePeer& peer) {
-        while (!peer.read().empty()) {
-            peer.write(reply);
-            if (!then(peer)) return;
-        }
-    };
-}
 
 void fails_with(const FakeServer::Behaviour& behaviour, const std::set<Errc>& expected) {
     const auto limit = expected.count(Errc::timeout) != 0 ? std::chrono::milliseconds{timeout} : patience;
@@ -35,19 +25,6 @@ void fails_with(const FakeServer::Behaviour& behaviour, const std::set<Errc>& ex
             CHECK(report.failed() > report.of(Errc::breaker_open));
         },
         {.timeout = limit});
-}
-
-constexpr auto stay = [](const FakePeer&) { return true; };
-constexpr auto silence = [](const FakePeer& peer) {
-    peer.fall_silent();
-    return false;
-};
-constexpr auto close_now = [](const FakePeer&) { return false; };
-
-std::string repeated(std::string_view text, int times) {
-    std::string all;
-    for (int i = 0; i != times; ++i) all += text;
-    return all;
 }
 
 }  // namespace

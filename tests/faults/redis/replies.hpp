@@ -5,23 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <set>
-#include <string>
-#include <string_view>
-#include <utility>
 
+#include "faults/behaviours.hpp"
 #include "faults/redis/faults.hpp"
 #include "support/fake_server.hpp"
-
-/// A server that answers every request with `reply`, and then does `then`.
-template <class Then>
-FakeServer::Behaviour replies(std::string reply, Then then) {
-    return [reply = std::move(reply), then](const FakePeer& peer) {
-        while (!peer.read().empty()) {
-            peer.write(reply);
-            if (!then(peer)) return;
-        }
-    };
-}
 
 inline void fails_with(const FakeServer::Behaviour& behaviour, const std::set<Errc>& expected,
                        std::size_t most_memory = 5'000'000) {
@@ -39,19 +26,6 @@ inline void fails_with(const FakeServer::Behaviour& behaviour, const std::set<Er
             if (!slow_build) CHECK(resident_bytes() < memory + most_memory);
         },
         {.timeout = limit});
-}
-
-inline constexpr auto stay = [](const FakePeer&) { return true; };
-inline constexpr auto silence = [](const FakePeer& peer) {
-    peer.fall_silent();
-    return false;
-};
-inline constexpr auto close_now = [](const FakePeer&) { return false; };
-
-inline std::string repeated(std::string_view text, int times) {
-    std::string all;
-    for (int i = 0; i != times; ++i) all += text;
-    return all;
 }
 
 #endif

@@ -3,12 +3,11 @@
 #define SLUICE_HTTP_RULES_KEY_HPP
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
-#include <string>
 #include <string_view>
 
 #include <sluice/detail/cpp20.hpp>
+#include <sluice/http/detail/small_text.hpp>
 
 namespace sluice::http {
 
@@ -24,38 +23,24 @@ public:
     Key() noexcept {}  // not `= default`, which would have all bytes zeroed where keys are value-initialized
 
     Key& add(std::string_view label, std::string_view value) {
-        if (size_ > 0) append("|");
-        append(label);
-        append(":");
+        if (text_.size() > 0) text_.append("|");
+        text_.append(label);
+        text_.append(":");
         for (;;) {
             const auto plain = std::find_if(value.begin(), value.end(), [](char c) { return c == '|' || c == '%'; });
             const auto size = static_cast<std::size_t>(plain - value.begin());
-            append(value.substr(0, size));
+            text_.append(value.substr(0, size));
             if (plain == value.end()) return *this;
-            append(*plain == '|' ? "%7C" : "%25");
+            text_.append(*plain == '|' ? "%7C" : "%25");
             value.remove_prefix(size + 1);
         }
     }
 
-    std::string_view view() const noexcept {
-        return size_ <= small_.size() ? std::string_view{small_.data(), size_} : std::string_view{large_};
-    }
+    std::string_view view() const noexcept { return text_.view(); }
     operator std::string_view() const noexcept { return view(); }
 
 private:
-    void append(std::string_view part) {
-        if (size_ + part.size() <= small_.size()) {
-            std::copy(part.begin(), part.end(), small_.begin() + static_cast<std::ptrdiff_t>(size_));
-        } else {
-            if (size_ <= small_.size()) large_.assign(small_.data(), size_);
-            large_ += part;
-        }
-        size_ += part.size();
-    }
-
-    std::size_t size_ = 0;
-    std::array<char, 255> small_;
-    std::string large_{};
+    detail::SmallText<255> text_;
 };
 
 }  // namespace sluice::http

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include <sluice/detail/stored_text.hpp>
 #include <sluice/error.hpp>
 
 namespace sluice::detail::postgres {
@@ -40,12 +41,12 @@ public:
     static constexpr std::size_t max_keys = 128;
 
     void reserve(std::size_t count) {
-        bytes_.reserve(count * 64);
+        texts_.make_room(count * 64);
         calls_.reserve(count);
         keys_.reserve(count);
     }
     void clear() noexcept {
-        bytes_.clear();
+        texts_.clear();
         calls_.clear();
         keys_.clear();
         numbers_.clear();
@@ -53,25 +54,25 @@ public:
 
     bool accepts(std::span<const Call> more) const noexcept {
         return more.size() == 1 && keys_.size() + more[0].keys.size() <= max_keys && !is_alone_ && !more[0].is_alone &&
-               text(head_) == more[0].head && text(tail_) == more[0].tail;
+               texts_[head_] == more[0].head && texts_[tail_] == more[0].tail;
     }
 
     /// One that was accepted, or the first. May throw std::bad_alloc, and then nothing was added.
     Ticket add(const Call& call) {
-        std::size_t size = bytes_.size() + call.head.size() + call.tail.size();
+        std::size_t size = call.head.size() + call.tail.size();
         for (const std::string_view key : call.keys) size += key.size();
-        bytes_.reserve(size);
+        texts_.make_room(size);
         make_room(calls_, 1);
         make_room(keys_, call.keys.size());
         if (calls_.empty()) {
-            head_ = store(call.head);
-            tail_ = store(call.tail);
+            head_ = texts_.store(call.head);
+            tail_ = texts_.store(call.tail);
             numbers_each_ = call.numbers_each;
             has_list_ = call.has_list;
             is_alone_ = call.is_alone;
         }
         calls_.push_back({.first_key = keys_.size(), .keys = call.keys.size()});
-        for (const std::string_view key : call.keys) keys_.push_back({.name = store(key)});
+        for (const std::string_view key : call.keys) keys_.push_back({.name = texts_.store(key)});
         return calls_.size() - 1;
     }
 
@@ -124,19 +125,19 @@ public:
             for (std::size_t i = 0; i != calls_[ticket].keys; ++i) order_.push_back(calls_[ticket].first_key + i);
         }
         std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
-            const int order = text(keys_[a].name).compare(text(keys_[b].name));
+            const int order = texts_[keys_[a].name].compare(texts_[keys_[b].name]);
             return order != 0 ? order < 0 : a < b;
         });
-        std::string sql{text(head_)};
+        std::string sql{texts_[head_]};
         for (const std::size_t i : order_) {
             sql += sql.back() == '[' ? "E'\\\\x" : ",E'\\\\x";  // whatever standard_conforming_strings says
-            for (const char c : text(keys_[i].name)) {
+            for (const char c : texts_[keys_[i].name]) {
                 sql += "0123456789abcdef"[static_cast<unsigned char>(c) >> 4];
                 sql += "0123456789abcdef"[static_cast<unsigned char>(c) & 15];
             }
             sql += '\'';
         }
-        return sql += text(tail_);
+        return sql += texts_[tail_];
     }
 
     /// What the server answered to the statement that was made last: numbers as Postgres writes an array, {1,2,3}.
@@ -159,10 +160,7 @@ public:
     }
 
 private:
-    struct Slice {
-        std::size_t begin = 0;
-        std::size_t size = 0;
-    };
+    using Slice = detail::StoredText::Slice;
     struct Entry {
         std::size_t first_key = 0;
         std::size_t keys = 0;
@@ -190,16 +188,8 @@ private:
     static void make_room(std::vector<T>& list, std::size_t more) {
         if (list.size() + more > list.capacity()) list.reserve(std::max(list.size() + more, 2 * list.size()));
     }
-    Slice store(std::string_view text) {
-        const Slice slice{bytes_.size(), text.size()};
-        bytes_ += text;
-        return slice;
-    }
-    std::string_view text(Slice slice) const noexcept {
-        return std::string_view{bytes_}.substr(slice.begin, slice.size);
-    }
 
-    std::string bytes_;
+    detail::StoredText texts_;
     Slice head_{}, tail_{};
     std::size_t numbers_each_ = 0;
     bool has_list_ = false;

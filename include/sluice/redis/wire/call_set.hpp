@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/detail/stored_text.hpp>
 #include <sluice/error.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/wire/slot.hpp>
@@ -28,14 +29,14 @@ public:
 
     /// Room for usual calls, so that adding them takes no allocation of its own.
     void reserve(std::size_t count) {
-        bytes_.reserve(count * 128);
+        texts_.make_room(count * 128);
         calls_.reserve(count);
         runs_.reserve(8);
         values_.reserve(count * 2);
     }
 
     void clear() noexcept {
-        bytes_.clear();
+        texts_.clear();
         calls_.clear();
         runs_.clear();
         values_.clear();
@@ -44,20 +45,20 @@ public:
 
     /// May throw std::bad_alloc, and then nothing was added.
     Ticket add(const ScriptCall& call) {
-        bytes_.reserve(bytes_.size() + call.keys.size() + call.units.size() + call.common->bytes.size());
+        texts_.make_room(call.keys.size() + call.units.size() + call.common->bytes.size());
         make_room(calls_);
         make_room(runs_);
         values_.resize(values_.size() + call.decisions * call.values_each);
         const Ticket ticket = calls_.size();
-        calls_.push_back({.keys = store(call.keys),
-                          .units = store(call.units),
+        calls_.push_back({.keys = texts_.store(call.keys),
+                          .units = texts_.store(call.units),
                           .decisions = call.decisions,
                           .first_value = values_.size() - call.decisions * call.values_each});
         const auto shared =
             std::find_if(runs_.begin(), runs_.end(), [&](const Run& run) { return can_share(run, call); });
         if (shared == runs_.end()) {
             runs_.push_back({.scripts = call.scripts,
-                             .common = store(call.common->bytes),
+                             .common = texts_.store(call.common->bytes),
                              .common_count = call.common->count,
                              .keys_each = call.keys_each,
                              .values_each = call.values_each,
@@ -117,10 +118,7 @@ private:
     friend class Exchange;
     static constexpr Ticket none = static_cast<Ticket>(-1);
 
-    struct Slice {
-        std::size_t begin = 0;
-        std::size_t size = 0;
-    };
+    using Slice = detail::StoredText::Slice;
     struct Entry {
         Slice keys{};
         Slice units{};
@@ -149,26 +147,18 @@ private:
     bool can_share(const Run& run, const ScriptCall& call) const noexcept {
         return run.slot == call.slot && run.asking == call.asking && !run.is_alone && !call.alone &&
                run.scripts == call.scripts && run.decisions + call.decisions <= ScriptCall::max_decisions &&
-               text(run.common) == call.common->bytes;
+               texts_[run.common] == call.common->bytes;
     }
 
     template <class T>
     static void make_room(std::vector<T>& list) {
         if (list.size() == list.capacity()) list.reserve(std::max<std::size_t>(8, 2 * list.size()));
     }
-    Slice store(std::string_view text) {
-        const Slice slice{bytes_.size(), text.size()};
-        bytes_ += text;
-        return slice;
-    }
-    std::string_view text(Slice slice) const noexcept {
-        return std::string_view{bytes_}.substr(slice.begin, slice.size);
-    }
     std::span<std::int64_t> values(const Entry& call, std::size_t each) noexcept {
         return std::span{values_}.subspan(call.first_value, call.decisions * each);
     }
 
-    std::string bytes_;
+    detail::StoredText texts_;
     std::vector<Entry> calls_;
     std::vector<Run> runs_;
     std::vector<std::int64_t> values_;

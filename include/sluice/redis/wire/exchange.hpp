@@ -113,20 +113,20 @@ private:
         bool same_units = true;
         std::string_view units;
         each_open(run, [&](const Entry& call) {
-            if (units.empty()) units = calls_->text(call.units);
-            same_units = same_units && calls_->text(call.units) == units;
+            if (units.empty()) units = calls_->texts_[call.units];
+            same_units = same_units && calls_->texts_[call.units] == units;
         });
         const std::size_t keys = run.decisions * run.keys_each;
         append_head(output_, 3 + keys + run.common_count + (same_units ? 1 : run.decisions));
         output_ += run.is_unknown ? script.by_text : script.by_sha;
         append_argument(output_, keys);
-        each_open(run, [&](const Entry& call) { output_ += calls_->text(call.keys); });
-        output_ += calls_->text(run.common);
+        each_open(run, [&](const Entry& call) { output_ += calls_->texts_[call.keys]; });
+        output_ += calls_->texts_[run.common];
         if (same_units) {
             output_ += units;
         } else {
             each_open(run, [&](const Entry& call) {
-                for (std::size_t i = 0; i != call.decisions; ++i) output_ += calls_->text(call.units);
+                for (std::size_t i = 0; i != call.decisions; ++i) output_ += calls_->texts_[call.units];
             });
         }
         expected_.push_back(index);
