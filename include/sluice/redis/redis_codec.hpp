@@ -193,8 +193,8 @@ private:
     /// Made once for each policy, and never destroyed: static objects of the program may still use a store.
     template <Policy P>
     static const AllScripts& scripts() {
-        constexpr auto& parts = RedisPolicy<P>::parts;
         static const AllScripts& all = *[] {
+            constexpr auto& parts = RedisPolicy<P>::parts;
             auto made = std::unique_ptr<AllScripts>{new AllScripts{
                 .settling = {Scripts{SettlingFrame{parts[0], false}}, Scripts{SettlingFrame{parts[0], true}}}}};
             for (const auto& one : parts)
