@@ -10,9 +10,8 @@
 #include <utility>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/async_context.hpp>
-#include <sluice/redis/link/async_dial.hpp>
 #include <sluice/redis/link/connection_record.hpp>
+#include <sluice/redis/link/dial.hpp>
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/exchange.hpp>
@@ -21,16 +20,16 @@
 
 namespace sluice::detail::redis {
 
-/// A Connection that never blocks, see AsyncDial. As there, one on which something went wrong is never used again. All but
+/// A Connection that never blocks, see Dial. As there, one on which something went wrong is never used again. All but
 /// the const functions may throw std::bad_alloc, after which close() is due.
 class AsyncConnection {
 public:
-    using Deadline = AsyncDial::Deadline;
-    using Clock = AsyncDial::Clock;
+    using Deadline = Dial::Deadline;
+    using Clock = Dial::Clock;
     using Outcome = ConnectionRecord::Outcome;
     enum class Stage : std::uint8_t { closed, dialling, idle, exchanging };
 
-    AsyncConnection(Server& server, AsyncContext& context) : dial_(server, context) {}
+    AsyncConnection(Server& server, Dial::Loop& loop) : dial_(server, &loop) {}
 
     Stage stage() const noexcept {
         if (dial_.is_open()) return is_exchanging_ ? Stage::exchanging : Stage::idle;
@@ -67,8 +66,8 @@ public:
         dial_.begin(deadline);
         dialled();
     }
-    bool is_locating() const noexcept { return dial_.stage() == AsyncDial::Stage::locating; }
-    /// See AsyncDial.
+    bool is_locating() const noexcept { return dial_.stage() == Dial::Stage::locating; }
+    /// See Dial.
     void located(const std::error_code& error, const std::string& host) {
         dial_.located(error, host);
         dialled();
@@ -133,7 +132,7 @@ private:
         ending_ = ending;
     }
 
-    AsyncDial dial_;
+    Dial dial_;
     bool is_exchanging_ = false;
     bool is_new_ = false;  // nothing has been sent on it
     Deadline deadline_{std::chrono::nanoseconds{0}};

@@ -10,12 +10,12 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/link/async_connection.hpp>
-#include <sluice/redis/link/async_context.hpp>
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/loop.hpp>
 
 namespace sluice::detail::redis {
 
@@ -28,7 +28,7 @@ struct AsyncLane {
     /// Of one exchange: as many as a loop serves in a millisecond or two.
     static constexpr std::size_t max_decisions = 512;
 
-    AsyncLane(Server& server, AsyncContext& context) : connection(server, context) {}
+    AsyncLane(Server& server, detail::remote::Loop& loop) : connection(server, loop) {}
 
     AsyncConnection connection;
     AsyncCallList sent{};

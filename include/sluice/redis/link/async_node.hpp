@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -16,9 +17,10 @@
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/link/async_context.hpp>
 #include <sluice/redis/link/async_lane.hpp>
-#include <sluice/redis/link/async_sentinels.hpp>
+#include <sluice/redis/link/async_topology.hpp>
+#include <sluice/redis/link/master_search.hpp>
 #include <sluice/redis/link/server.hpp>
-#include <sluice/redis/redis_url.hpp>
+#include <sluice/redis/redis_stats.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
@@ -29,7 +31,7 @@ namespace sluice::detail::redis {
 /// One server, or whichever sentinels name, how an event loop talks to it, and the calls that wait for that. What is asked
 /// while a request is under way goes together in the next one, on a connection that has become free; or, where the server
 /// is far or slow, after a moment on a further one. Calls are answered by their deadlines, in whichever state they are.
-class AsyncNode {
+class AsyncNode final : public AsyncTopology {
 public:
     using Deadline = detail::remote::Deadline;
     using Clock = Deadline::Clock;
@@ -39,15 +41,16 @@ public:
     AsyncNode(detail::remote::Endpoint endpoint, AsyncContext& context, AsyncCallList& answered)
         : context_(context), answered_(answered), breaker_(context.options.breaker),
           server_(context.url, context.options, context.counters, std::move(endpoint)) {
-        if (server_.is_named_by_sentinels()) sentinels_ = std::make_unique<AsyncSentinels>(context);
-        for (std::size_t i = 0; i != context.options.connections; ++i) lanes_.emplace_back(server_, context);
+        if (server_.is_named_by_sentinels())
+            sentinels_.emplace(std::make_shared<SentinelServers>(context.url, context.options), &context.loop);
+        for (std::size_t i = 0; i != context.options.connections; ++i) lanes_.emplace_back(server_, context.loop);
     }
 
     Server& server() noexcept { return server_; }
     const Breaker& breaker() const noexcept { return breaker_; }
 
     /// Does no input or output yet.
-    void ask(AsyncCall& call, Clock::time_point now) noexcept {
+    void ask(AsyncCall& call, Clock::time_point now) noexcept override {
         const auto permit = breaker_.ask(now, context_.options.timeout);
         if (permit == Permit::none) return answer(call, Errc::breaker_open);
         if (permit == Permit::probe) permit_waiting_ = permit;
@@ -59,13 +62,18 @@ public:
     bool has_calls() const noexcept {
         return !waiting_.empty() || any([](const Lane& lane) { return !lane.sent.empty(); });
     }
+    void add_to(RedisStats& stats) const override {
+        stats.breaker_openings = breaker_.openings();
+        stats.breaker_is_open = breaker_.is_open();
+        stats.connections = open_connections();
+    }
     std::size_t open_connections() const noexcept {
         return static_cast<std::size_t>(
             std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.connection.is_open(); }));
     }
 
     /// Appends what waits for descriptors. What goes on for nobody (calls that were cancelled) is left until somebody asks.
-    void watch(std::vector<Watch>& watches) const {
+    void watch(std::vector<Watch>& watches) const override {
         if (sentinels_) {
             if (const auto watch = sentinels_->watch()) watches.push_back(*watch);
         }
@@ -75,7 +83,7 @@ public:
         }
     }
     /// When process() is due; in the past for at once.
-    Clock::time_point due() const noexcept {
+    Clock::time_point due() const noexcept override {
         auto due = sentinels_ ? sentinels_->due() : Clock::time_point::max();
         if (!has_calls()) return due;
         bool is_idle = false;
@@ -91,7 +99,7 @@ public:
     }
 
     /// Something happened on `fd`, or nothing (-1): time has passed, or there are calls.
-    void process(int fd) noexcept {
+    void process(int fd) noexcept override {
         try {
             auto now = Clock::now();
             if (sentinels_) {
@@ -113,7 +121,7 @@ public:
     }
 
     /// Answers all calls, without a word to the server.
-    void fail_all(std::error_code why) noexcept {
+    void fail_all(std::error_code why) noexcept override {
         for (Lane& lane : lanes_) fail(lane.sent, why);
         fail(waiting_, why);
         settle_probes();
@@ -274,7 +282,7 @@ private:
     AsyncCallList& answered_;
     Breaker breaker_;
     Server server_;
-    std::unique_ptr<AsyncSentinels> sentinels_{};
+    std::optional<MasterSearch> sentinels_{};
     std::deque<Lane> lanes_{};  // does not move what is in it
     AsyncCallList waiting_{};
     Permit permit_waiting_ = Permit::normal;  // of the next attempt
