@@ -69,7 +69,7 @@ public:
     }
     std::size_t open_connections() const noexcept {
         return static_cast<std::size_t>(
-            std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.connection.is_open(); }));
+            std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.is_open(); }));
     }
 
     /// Appends what waits for descriptors. What goes on for nobody (calls that were cancelled) is left until somebody asks.
@@ -79,7 +79,7 @@ public:
         }
         if (!has_calls()) return;
         for (const Lane& lane : lanes_) {
-            if (const auto watch = lane.connection.watch()) watches.push_back(*watch);
+            if (const auto watch = lane.watch()) watches.push_back(*watch);
         }
     }
     /// When process() is due; in the past for at once.
@@ -88,8 +88,8 @@ public:
         if (!has_calls()) return due;
         bool is_idle = false;
         for (const Lane& lane : lanes_) {
-            due = std::min({due, lane.connection.due(), lane.sent.earliest()});
-            is_idle = is_idle || lane.connection.stage() == Stage::idle;
+            due = std::min({due, lane.due(), lane.sent.earliest()});
+            is_idle = is_idle || lane.stage() == Stage::idle;
         }
         if (waiting_.empty()) return due;
         due = std::min(due, waiting_.earliest());
@@ -107,7 +107,7 @@ public:
                 take_location();
             }
             for (Lane& lane : lanes_) {
-                lane.connection.process(fd, now);
+                lane.process(fd, now);
                 conclude(lane);
             }
             now = Clock::now();
@@ -115,7 +115,7 @@ public:
             start();
         } catch (const std::bad_alloc&) {
             fail_all(Errc::no_memory);
-            for (Lane& lane : lanes_) lane.connection.close();
+            for (Lane& lane : lanes_) lane.close();
             if (sentinels_) sentinels_->abandon();
         }
     }
@@ -143,7 +143,7 @@ private:
         return std::any_of(lanes_.begin(), lanes_.end(), predicate);
     }
     bool is_open() const noexcept {
-        return any([](const Lane& lane) { return lane.connection.is_open(); });
+        return any([](const Lane& lane) { return lane.is_open(); });
     }
 
     void answer(AsyncCall& call, std::error_code error) noexcept {
@@ -165,7 +165,7 @@ private:
             for (Lane& lane : lanes_) {
                 if (waiting_.empty()) return;
                 if (send_due() > Clock::now()) break;
-                if (!lane.connection.is_usable()) continue;
+                if (!lane.is_usable()) continue;
                 send(lane);
                 conclude(lane);
             }
@@ -176,8 +176,8 @@ private:
     void dial(Lane& lane) {
         const Deadline deadline{context_.options.timeout};
         lane.permit = take_permit();
-        lane.connection.dial(deadline);
-        if (lane.connection.is_locating()) {
+        lane.dial(deadline);
+        if (lane.is_locating()) {
             sentinels_->begin(deadline);
             take_location();
         }
@@ -194,14 +194,14 @@ private:
         if (!found) return;
         if (!found->error) server_.endpoints.move_to(found->addresses);
         for (Lane& lane : lanes_) {
-            lane.connection.located(found->error, found->host);
+            lane.located(found->error, found->host);
             conclude(lane);
         }
     }
 
     /// When one more connection has to be dialled for those that wait; never while one is being dialled.
     Clock::time_point dial_due() const noexcept {
-        if (any([](const Lane& lane) { return lane.connection.is_dialling(); })) return Clock::time_point::max();
+        if (any([](const Lane& lane) { return lane.stage() == Stage::dialling; })) return Clock::time_point::max();
         if (sentinels_ && sentinels_->is_asking()) return Clock::time_point::max();  // about something else
         const Lane* const lane = closed_lane();
         if (lane == nullptr) return Clock::time_point::max();
@@ -209,14 +209,14 @@ private:
         return std::max(lane->rests_until, send_due());
     }
     const Lane* closed_lane() const noexcept {
-        const auto closed = std::find_if(lanes_.begin(), lanes_.end(),
-                                         [](const Lane& lane) { return lane.connection.stage() == Stage::closed; });
+        const auto closed =
+            std::find_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.stage() == Stage::closed; });
         return closed == lanes_.end() ? nullptr : &*closed;
     }
     Lane* closed_lane() noexcept { return const_cast<Lane*>(std::as_const(*this).closed_lane()); }
     /// When those that wait may have a connection of their own.
     Clock::time_point send_due() const noexcept {
-        const bool is_asking = any([](const Lane& lane) { return lane.connection.is_exchanging(); });
+        const bool is_asking = any([](const Lane& lane) { return lane.stage() == Stage::exchanging; });
         if (!is_asking || waiting_.size() >= AsyncLane::max_decisions) return Clock::time_point::min();
         return waiting_.front().deadline - context_.options.timeout + patience;
     }
@@ -230,7 +230,7 @@ private:
 
     /// Looks whether a dial or an exchange has ended, and what follows.
     void conclude(Lane& lane) {
-        const auto ending = lane.connection.take_ending();
+        const auto ending = lane.take_ending();
         if (!ending) return;
         if (ending->is_unsent) {
             waiting_.prepend(lane.sent);
@@ -273,7 +273,7 @@ private:
             breaker_.report(Permit::probe, Breaker::Evidence::nothing, Clock::now());
         if (has_calls()) return;
         for (Lane& lane : lanes_) {
-            const bool goes_on = lane.connection.is_dialling() || lane.connection.is_exchanging();
+            const bool goes_on = lane.stage() == Stage::dialling || lane.stage() == Stage::exchanging;
             if (!goes_on && lane.permit == Permit::probe) report(lane, Breaker::Evidence::nothing);
         }
     }

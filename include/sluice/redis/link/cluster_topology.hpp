@@ -97,7 +97,8 @@ private:
         bool was_moved = false;
         for (Trip& trip : open) choose(members, trip, deadline);
         for (;;) {
-            open = open.first(keep(open, [](const Trip& trip) { return trip.to != nullptr; }));
+            const auto end = std::remove_if(open.begin(), open.end(), [](const Trip& trip) { return !trip.to; });
+            open = {open.begin(), end};
             if (open.empty()) break;
             if (open.size() == 1) {
                 open.front().to->run({open.front().call, 1}, deadline);
@@ -182,18 +183,6 @@ private:
             open[i].call->error = calls[i].error;
             open[i].call->redirection = std::move(calls[i].redirection);
         }
-    }
-
-    /// Moves those that are kept to the front, in their order; their number.
-    template <class Keep>
-    static std::size_t keep(std::span<Trip> trips, Keep keep) {
-        std::size_t count = 0;
-        for (Trip& trip : trips) {
-            if (!keep(trip)) continue;
-            if (&trips[count] != &trip) trips[count] = std::move(trip);
-            ++count;
-        }
-        return count;
     }
 
     /// Of a key in one of the node's slots; nothing where it has so few that none is found.

@@ -18,7 +18,7 @@
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/link/transport.hpp>
 #include <sluice/redis/wire/login.hpp>
-#include <sluice/redis/wire/sentinel.hpp>
+#include <sluice/redis/wire/text_query.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/loop.hpp>

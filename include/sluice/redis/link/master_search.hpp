@@ -23,7 +23,7 @@
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/host_port.hpp>
-#include <sluice/redis/wire/sentinel.hpp>
+#include <sluice/redis/wire/text_query.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/endpoints.hpp>
