@@ -136,16 +136,12 @@ public:
 
     void watch(std::vector<Watch>& watches) const override {
         if (const auto watch = lesson_.watch()) watches.push_back(*watch);
-        for (const auto* const nodes : {&table_.all(), &std::as_const(departed_)}) {
-            for (const Member& member : *nodes) member->node().watch(watches);
-        }
+        each_node([&](const AsyncClusterNode& node) { node.node().watch(watches); });
     }
     Clock::time_point due() const noexcept override {
         if (wants_map_) return Clock::time_point::min();
         auto due = std::min(lesson_.due(), lost_.earliest());
-        for (const auto* const nodes : {&table_.all(), &std::as_const(departed_)}) {
-            for (const Member& member : *nodes) due = std::min(due, member->due());
-        }
+        each_node([&](const AsyncClusterNode& node) { due = std::min(due, node.due()); });
         return due;
     }
 
@@ -157,8 +153,8 @@ private:
     using Step = CallRoute::Step;
 
     template <class F>
-    void each_node(F f) noexcept {
-        for (const auto* const nodes : {&table_.all(), &std::as_const(departed_)}) {
+    void each_node(F f) const {
+        for (const auto* const nodes : {&table_.all(), &departed_}) {
             for (const Member& member : *nodes) f(*member);
         }
     }
