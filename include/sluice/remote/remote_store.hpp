@@ -41,6 +41,8 @@ namespace sluice::detail::remote {
 template <class Backend>
 class RemoteStore {
 public:
+    static constexpr bool carries = true;  ///< see CarryingStore
+
     explicit RemoteStore(std::shared_ptr<Backend> backend) noexcept : backend_(std::move(backend)) {}
 
     template <Policy P>
