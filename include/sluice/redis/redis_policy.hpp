@@ -4,10 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <span>
-#include <string_view>
 
 #include <sluice/detail/skew.hpp>
 #include <sluice/policy.hpp>

@@ -17,7 +17,7 @@
 #include <sluice/error.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
-#include <sluice/remote/loop_wakeup.hpp>
+#include <sluice/remote/loop.hpp>
 
 namespace sluice::detail::remote {
 

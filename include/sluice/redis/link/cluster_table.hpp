@@ -99,13 +99,6 @@ public:
         return candidates;
     }
 
-    /// The worse of two errors of those who were asked: what an operator has to know is not hidden by another's absence.
-    static std::error_code worse(const std::error_code& before, const std::error_code& now) noexcept {
-        const bool was_absent = before == Errc::refused || before == Errc::timeout || before == Errc::unresolved ||
-                                before == Errc::disconnected;
-        return !before || was_absent ? now : before;
-    }
-
     /// Takes what one of them told. Errc::busy: nothing, it is of a cluster that is just being made.
     std::error_code adopt(const ClusterSlots& answer) {
         if (answer.ranges().empty()) return Errc::busy;

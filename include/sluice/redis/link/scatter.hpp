@@ -8,11 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/link.hpp>
+#include <sluice/redis/link/node.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>

@@ -54,13 +54,9 @@ struct Server {
 
     bool is_named_by_sentinels() const noexcept { return url.kind == RedisUrl::Kind::sentinel; }
 
-    /// The addresses to dial, and the host that they are of. May throw std::bad_alloc.
-    std::error_code find(std::vector<detail::remote::Address>& found, std::string& host,
-                         const detail::remote::Deadline& deadline) {
-        if (masters == nullptr) {
-            host = endpoint.host;
-            return endpoints.find(found, deadline);
-        }
+    /// Where sentinels have to say which server it is: makes its addresses the endpoints. May throw std::bad_alloc.
+    std::error_code locate(std::string& host, const detail::remote::Deadline& deadline) {
+        std::vector<detail::remote::Address> found;
         const auto error = masters->find(found, host, deadline);
         if (!error) endpoints.move_to(found);
         return error;
@@ -73,9 +69,8 @@ struct Server {
         const auto share = deadline.share(4);
         if (!masters->has_to_ask(share)) return;
         try {
-            std::vector<detail::remote::Address> found;
             std::string host;
-            static_cast<void>(find(found, host, share));
+            static_cast<void>(locate(host, share));
         } catch (...) {  // no memory, or no thread for a look-up: then later
         }
         masters->done_asking();

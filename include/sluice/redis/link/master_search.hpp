@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+#ifndef SLUICE_REDIS_LINK_MASTER_SEARCH_HPP
+#define SLUICE_REDIS_LINK_MASTER_SEARCH_HPP
+
+#include <poll.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sluice/error.hpp>
+#include <sluice/redis/link/query.hpp>
+#include <sluice/redis/link/server.hpp>
+#include <sluice/redis/redis_options.hpp>
+#include <sluice/redis/redis_stats.hpp>
+#include <sluice/redis/redis_url.hpp>
+#include <sluice/redis/wire/host_port.hpp>
+#include <sluice/redis/wire/text_query.hpp>
+#include <sluice/remote/address.hpp>
+#include <sluice/remote/deadline.hpp>
+#include <sluice/remote/endpoints.hpp>
+#include <sluice/remote/loop.hpp>
+#include <sluice/remote/watch.hpp>
+
+namespace sluice::detail::redis {
+
+/// The sentinels of a URL, each a server with credentials and TLS of its own.
+struct SentinelServers {
+    SentinelServers(const RedisUrl& of_url, const RedisOptions& of_options)
+        : master(of_url.master), recheck(of_options.sentinel.recheck) {
+        if (of_options.sentinel.credentials) options.credentials = of_options.sentinel.credentials;
+        options.resolve = of_options.resolve;
+        options.tls = of_options.sentinel.tls ? of_options.sentinel.tls : of_url.uses_tls ? of_options.tls : nullptr;
+        url.uses_tls = options.tls != nullptr;
+        for (const auto& endpoint : of_url.endpoints) servers.emplace_back(url, options, counters, endpoint);
+    }
+
+    const std::string master;  ///< the name by which they know it
+    const std::chrono::milliseconds recheck;
+    RedisUrl url;
+    RedisOptions options;
+    Counters counters;                 ///< not those of the store: its servers are counted there
+    std::deque<Server> servers;        ///< does not move what is in it
+    std::atomic<std::size_t> good{0};  ///< the one that answered last
+};
+
+/// Finds out from sentinels which server is the master, and what its addresses are. They are asked one after another: the
+/// one that is connected first, for a quarter of the time; then all, within a half, since the master has to be dialled, too.
+/// One round of questions at a time. Waits as a Dial does. All but the const functions may throw std::bad_alloc, after
+/// which abandon() is due.
+class MasterSearch {
+public:
+    using Deadline = detail::remote::Deadline;
+    using Clock = Deadline::Clock;
+    using Endpoints = detail::remote::Endpoints;
+    using Loop = detail::remote::Loop;
+
+    MasterSearch(std::shared_ptr<SentinelServers> sentinels, Loop* loop)
+        : sentinels_(std::move(sentinels)), loop_(loop) {}
+
+    struct Found {
+        std::error_code error{};  ///< Errc::misconfigured where no sentinel knows a master of that name
+        std::vector<detail::remote::Address> addresses{};
+        std::string host{};  ///< as the sentinels call it
+    };
+
+    bool is_asking() const noexcept { return is_asking_; }
+    /// Whether it is time to ask again, though no connection has failed.
+    bool is_due(Clock::time_point now) const noexcept { return !is_asking_ && now - asked_at_ > sentinels_->recheck; }
+    /// Whether nobody has asked for so long that the answer has to be waited for.
+    bool holds_up(Clock::time_point now) const noexcept {
+        return is_asking_ && now - asked_at_ > 2 * sentinels_->recheck;
+    }
+
+    /// Begins a round, where none is under way.
+    void begin(const Deadline& deadline) {
+        if (is_asking_) return;
+        is_asking_ = true;
+        deadline_ = deadline;
+        left_ = sentinels_->servers.size();
+        next_ = sentinels_->good;
+        error_ = Errc::misconfigured;
+        found_ = {};
+        result_.reset();
+        asks_connected_ = query_ != nullptr && query_->is_usable();
+        if (asks_connected_) {
+            query_->begin(deadline.share(4), sentinels_->master);
+        } else {
+            all_ = deadline.share(2);
+            ask_next();
+        }
+        go_on();
+    }
+    /// How that ended, once; nothing while it goes on.
+    std::optional<Found> take_result() noexcept { return std::exchange(result_, std::nullopt); }
+    void abandon() noexcept {
+        query_.reset();
+        is_asking_ = is_resolving_ = false;
+    }
+
+    std::optional<Watch> watch() const noexcept {
+        if (is_resolving_) return Watch{loop_->wakeup->descriptor(), POLLIN, 0};
+        return is_asking_ ? query_->watch() : std::nullopt;
+    }
+    Clock::time_point due() const noexcept {
+        if (!is_asking_) return Clock::time_point::max();
+        return is_resolving_ ? deadline_.at() : std::min(query_->due(), deadline_.at());
+    }
+    void process(int fd, Clock::time_point now) {
+        if (!is_asking_) return;
+        if (is_resolving_) {
+            if (fd >= 0 && fd == loop_->wakeup->descriptor()) resolve();
+        } else {
+            query_->process(fd, now);
+            go_on();
+        }
+        if (is_asking_ && now >= deadline_.at()) {
+            query_.reset();
+            end(found_.addresses.empty() ? make_error_code(Errc::timeout) : std::error_code{});
+        }
+    }
+
+private:
+    void ask_next() {
+        asked_ = next_++ % sentinels_->servers.size();
+        query_ = std::make_unique<Query<MasterQuery>>(sentinels_->servers[asked_], loop_);
+        query_->begin(all_.share(static_cast<int>(left_--)), sentinels_->master);
+    }
+    /// As far as it gets.
+    void go_on() {
+        while (is_asking_ && !is_resolving_) {
+            const auto ended = query_->take_result();
+            if (!ended) return;
+            auto error = *ended;
+            HostPort master;
+            if (!error) error = query_->protocol().result(master);
+            if (!error) {
+                if (!asks_connected_) sentinels_->good = asked_;
+                return found(master);
+            }
+            query_.reset();
+            if (std::exchange(asks_connected_, false)) {
+                if (error == Errc::timeout) ++next_;
+                all_ = deadline_.share(2);
+            } else {
+                if (error == Errc::no_memory) left_ = 0;
+                // A server that is no sentinel does not know the master, either.
+                if (error != Errc::misconfigured && error != Errc::unsupported) error_ = error;
+            }
+            if (left_ == 0) return end(error_);
+            ask_next();
+        }
+    }
+
+    /// Sentinels may tell host names, too.
+    void found(const HostPort& master) {
+        if (!endpoints_ || master_ != master) {
+            endpoints_.emplace(detail::remote::Endpoint{master.host, master.port, {}}, sentinels_->options.resolve);
+            master_ = master;
+        }
+        found_.host = master.host;
+        resolve();
+    }
+    void resolve() {
+        const auto error = endpoints_->find(found_.addresses, deadline_, loop_);
+        is_resolving_ = error == Errc::busy;
+        if (!is_resolving_) end(error);
+    }
+    void end(const std::error_code& error) {
+        is_asking_ = is_resolving_ = false;
+        asked_at_ = Clock::now();
+        found_.error = error;
+        result_ = std::move(found_);
+    }
+
+    const std::shared_ptr<SentinelServers> sentinels_;
+    Loop* const loop_;
+    bool is_asking_ = false;
+    Deadline deadline_{std::chrono::nanoseconds{0}};
+    Deadline all_{std::chrono::nanoseconds{0}};  // by which all have been asked
+    std::size_t left_ = 0;                       // that can be asked yet
+    std::size_t next_ = 0;
+    std::size_t asked_ = 0;
+    std::error_code error_{};                      // to be told where none answers
+    std::unique_ptr<Query<MasterQuery>> query_{};  // kept from round to round, to the one that answered last
+    bool asks_connected_ = false;
+    bool is_resolving_ = false;
+    Found found_{};
+    std::optional<Found> result_{};
+    HostPort master_{};
+    std::optional<Endpoints> endpoints_{};
+    Clock::time_point asked_at_{};
+};
+
+}  // namespace sluice::detail::redis
+
+#endif
