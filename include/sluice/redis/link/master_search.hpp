@@ -17,11 +17,10 @@
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/link/query.hpp>
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/redis_options.hpp>
-#include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/host_port.hpp>
 #include <sluice/redis/wire/text_query.hpp>
 #include <sluice/remote/address.hpp>
@@ -34,20 +33,18 @@ namespace sluice::detail::redis {
 
 /// The sentinels of a URL, each a server with credentials and TLS of its own.
 struct SentinelServers {
-    SentinelServers(const RedisUrl& of_url, const RedisOptions& of_options)
-        : master(of_url.master), recheck(of_options.sentinel.recheck) {
-        if (of_options.sentinel.credentials) options.credentials = of_options.sentinel.credentials;
-        options.resolve = of_options.resolve;
-        options.tls = of_options.sentinel.tls ? of_options.sentinel.tls : of_url.uses_tls ? of_options.tls : nullptr;
-        url.uses_tls = options.tls != nullptr;
-        for (const auto& endpoint : of_url.endpoints) servers.emplace_back(url, options, counters, endpoint);
+    explicit SentinelServers(const ClientConfig& of) : master(of.url.master), recheck(of.options.sentinel.recheck) {
+        const RedisSentinelOptions& sentinel = of.options.sentinel;
+        if (sentinel.credentials) config.options.credentials = sentinel.credentials;
+        config.options.resolve = of.options.resolve;
+        config.options.tls = sentinel.tls ? sentinel.tls : of.url.uses_tls ? of.options.tls : nullptr;
+        config.url.uses_tls = config.options.tls != nullptr;
+        for (const auto& endpoint : of.url.endpoints) servers.emplace_back(config, endpoint);
     }
 
     const std::string master;  ///< the name by which they know it
     const std::chrono::milliseconds recheck;
-    RedisUrl url;
-    RedisOptions options;
-    Counters counters;                 ///< not those of the store: its servers are counted there
+    ClientConfig config;               ///< not the store's, nor are its counters: its servers are counted there
     std::deque<Server> servers;        ///< does not move what is in it
     std::atomic<std::size_t> good{0};  ///< the one that answered last
 };
@@ -163,7 +160,8 @@ private:
     /// Sentinels may tell host names, too.
     void found(const HostPort& master) {
         if (!endpoints_ || master_ != master) {
-            endpoints_.emplace(detail::remote::Endpoint{master.host, master.port, {}}, sentinels_->options.resolve);
+            endpoints_.emplace(detail::remote::Endpoint{master.host, master.port, {}},
+                               sentinels_->config.options.resolve);
             master_ = master;
         }
         found_.host = master.host;
