@@ -18,6 +18,8 @@ namespace conformance {
 
 /// A PostgresStore on the test's clock.
 struct TimedPostgresStore {
+    static constexpr bool carries = true;
+
     sluice::PostgresStore postgres;
     sluice::ManualClock clock;
 
@@ -49,7 +51,7 @@ struct PostgresKit {
     PostgresServer server;
     sluice::ManualClock clock;
     // A machine that is busy with other tests may hold up a call for long.
-    sluice::PostgresStore postgres{server.connection_string(), {.timeout = std::chrono::seconds{10}, .connections = 8}};
+    sluice::PostgresStore postgres{server.connection_string(), {.timeout = std::chrono::seconds{60}, .connections = 8}};
 
     template <sluice::Policy P>
     auto store() {

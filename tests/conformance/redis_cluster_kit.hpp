@@ -19,7 +19,7 @@ struct RedisClusterKit {
 
     RedisCluster cluster{3};
     sluice::ManualClock clock;
-    sluice::RedisStore redis{cluster.url(), {.timeout = std::chrono::seconds{10}}};
+    sluice::RedisStore redis{cluster.url(), {.timeout = std::chrono::seconds{60}}};
 
     template <sluice::Policy P>
     auto store() {

@@ -18,6 +18,8 @@ namespace conformance {
 
 /// A RedisStore on the test's clock.
 struct TimedRedisStore {
+    static constexpr bool carries = true;
+
     sluice::RedisStore redis;
     sluice::ManualClock clock;
 
@@ -49,7 +51,7 @@ struct RedisKit {
     RedisServer server;
     sluice::ManualClock clock;
     // A machine that is busy with other tests may hold up a call for long.
-    sluice::RedisStore redis{server.url(), {.timeout = std::chrono::seconds{10}}};
+    sluice::RedisStore redis{server.url(), {.timeout = std::chrono::seconds{60}}};
 
     template <sluice::Policy P>
     auto store() {

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include <sluice/redis/wire/sentinel.hpp>
+#include <sluice/redis/wire/text_query.hpp>
 
 using sluice::detail::redis::Exchange;
 using sluice::detail::redis::TextQuery;

@@ -65,6 +65,7 @@ template <Policy P, Clock C = DefaultClock>
 class MemoryStore {
 public:
     static constexpr bool in_process = true;  ///< see InProcessStore
+    static constexpr bool carries = true;     ///< see CarryingStore
 
     /// Throws std::invalid_argument for max_keys out of 1 .. 2^32, std::bad_alloc without address space for it.
     explicit MemoryStore(MemoryOptions options = {}, C clock = C{})

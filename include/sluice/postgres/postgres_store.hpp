@@ -57,7 +57,7 @@ public:
     [[nodiscard]] std::error_code ensure_schema(std::chrono::nanoseconds timeout = std::chrono::seconds{
                                                     10}) const noexcept {
         try {
-            return backend().ensure_schema(detail::remote::Deadline{timeout});
+            return backend()->ensure_schema(detail::remote::Deadline{timeout});
         } catch (...) {
             return Errc::no_memory;
         }

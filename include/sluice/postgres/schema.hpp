@@ -7,6 +7,7 @@
 
 #include <sluice/postgres/postgres_options.hpp>
 #include <sluice/postgres/sql/bucket.hpp>
+#include <sluice/postgres/sql/carry.hpp>
 #include <sluice/postgres/sql/decide.hpp>
 #include <sluice/postgres/sql/fixed_window.hpp>
 #include <sluice/postgres/sql/give_back.hpp>
@@ -14,16 +15,34 @@
 #include <sluice/postgres/sql/sliding_window_counter.hpp>
 #include <sluice/postgres/sql/swap.hpp>
 #include <sluice/postgres/sql/sweep.hpp>
-#include <sluice/postgres/sql/table.hpp>
 #include <sluice/postgres/sql/take.hpp>
 
 namespace sluice {
 
 namespace detail::postgres {
 
+/// A row for each key.
+///   state  what the policies know of the key, one after the other; {} is a key never seen
+///   due    from then on the row may be removed
+/// Half of each page stays free, so that updates find room beside the row and touch no index (HOT). Logs are kept
+/// uncompressed: each admission writes all of one.
+inline constexpr std::string_view unlogged_table = R"(
+CREATE SCHEMA IF NOT EXISTS sluice;
+
+CREATE UNLOGGED TABLE IF NOT EXISTS sluice.state_2 (
+    scope bigint NOT NULL,
+    key   bytea NOT NULL,
+    state bigint[] NOT NULL,
+    due   timestamptz NOT NULL,
+    PRIMARY KEY (scope, key)
+) WITH (fillfactor = 50);
+ALTER TABLE sluice.state_2 ALTER COLUMN state SET STORAGE EXTERNAL;
+)";
+
 inline constexpr const sql::Function* functions[] = {
-    &sql::bucket,    &sql::fixed_window, &sql::sliding_window, &sql::sliding_window_counter, &sql::decide, &sql::take,
-    &sql::give_back, &sql::swap,         &sql::sweep};
+    &sql::bucket, &sql::fixed_window, &sql::sliding_window, &sql::sliding_window_counter,
+    &sql::decide, &sql::take,         &sql::give_back,      &sql::carry,
+    &sql::swap,   &sql::sweep};
 
 /// `text` with every `from` replaced.
 inline std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
@@ -47,7 +66,7 @@ inline std::string for_schema(std::string_view text, const std::string& schema) 
 }
 
 inline std::string schema_text(const std::string& schema, bool logged) {
-    std::string text = logged ? replaced(sql::unlogged_table, "UNLOGGED ", "") : std::string{sql::unlogged_table};
+    std::string text = logged ? replaced(unlogged_table, "UNLOGGED ", "") : std::string{unlogged_table};
     for (const sql::Function* const function : functions) {
         text += "\nCREATE OR REPLACE FUNCTION sluice.";
         text += function->name;

@@ -3,14 +3,12 @@
 #define SLUICE_REDIS_ASYNC_OPERATION_HPP
 
 #include <array>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <new>
-#include <optional>
 #include <string_view>
 #include <system_error>
 #include <utility>

@@ -31,6 +31,12 @@ class AsyncSession {
 public:
     AsyncSession(std::string_view url, RedisOptions options)
         : client_(std::make_shared<AsyncClient>(url, std::move(options))), codec_(client_->options().prefix) {}
+    AsyncSession(const AsyncSession&) = delete;
+    AsyncSession& operator=(const AsyncSession&) = delete;
+    ~AsyncSession() {
+        const auto client = client_;
+        client->close();
+    }
 
     const std::shared_ptr<AsyncClient>& client() const noexcept { return client_; }
 
@@ -96,7 +102,7 @@ class AsyncRedis {
 public:
     /// Throws std::invalid_argument for a bad URL (see RedisUrl; the text never shows it) or bad options. Never dials.
     explicit AsyncRedis(std::string_view url, RedisOptions options = {})
-        : owner_(std::make_shared<const Owner>(url, std::move(options))) {}
+        : session_(std::make_shared<detail::redis::AsyncSession>(url, std::move(options))) {}
 
     /// Calls done(Decision), see AsyncStore. Does no input or output: process() does.
     template <Policy P, Completion F>
@@ -132,7 +138,7 @@ public:
 
     /// Completes all that waits with Errc::cancelled, before it returns. The connection stays.
     void cancel() const noexcept {
-        const auto client = owner_->session.client();
+        const auto client = session_->client();
         client->cancel();
     }
 
@@ -144,30 +150,18 @@ public:
     }
 
 private:
-    struct Owner {
-        Owner(std::string_view url, RedisOptions options) : session(url, std::move(options)) {}
-        Owner(const Owner&) = delete;
-        Owner& operator=(const Owner&) = delete;
-        ~Owner() {
-            const auto client = session.client();
-            client->close();
-        }
-        mutable detail::redis::AsyncSession session;
-    };
-
-    detail::redis::AsyncClient& client() const noexcept { return *owner_->session.client(); }
+    detail::redis::AsyncClient& client() const noexcept { return *session_->client(); }
 
     template <class Result, Policy P, class F>
     void ask(const Request<P>& request, detail::redis::RedisCodec::Now now, F& done) const noexcept {
-        if (auto* const call = owner_->session.make<Result>(request, now, done))
-            owner_->session.ask(*call, request.key.size());
+        if (auto* const call = session_->make<Result>(request, now, done)) session_->ask(*call, request.key.size());
     }
     void go_on(int fd) const noexcept {
-        const auto client = owner_->session.client();  // `this` may be gone when it returns
+        const auto client = session_->client();  // `this` may be gone when it returns
         client->process(fd);
     }
 
-    std::shared_ptr<const Owner> owner_;
+    std::shared_ptr<detail::redis::AsyncSession> session_;
 };
 
 }  // namespace sluice

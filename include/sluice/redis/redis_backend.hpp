@@ -15,11 +15,12 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/make_topology.hpp>
+#include <sluice/redis/link/client_config.hpp>
+#include <sluice/redis/link/cluster_topology.hpp>
+#include <sluice/redis/link/single_topology.hpp>
 #include <sluice/redis/link/topology.hpp>
 #include <sluice/redis/redis_codec.hpp>
 #include <sluice/redis/redis_options.hpp>
-#include <sluice/redis/redis_pipeline.hpp>
 #include <sluice/redis/redis_policy.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/state_swap.hpp>
@@ -91,23 +92,15 @@ public:
         }
     }
 
-    // For Pipeline.
-    using Together = RedisPipeline;
-    template <Policy P>
-    void add(Together& together, const Request<P>& request, Consumption& out) {
-        if constexpr (ScriptedPolicy<P>) {
-            together.add(*topology_, codec_, request, out);
-        } else {
-            together.add_alone([this, request, &out](const Deadline& deadline) {
-                const bool takes = request.operation == Operation::consume || request.operation == Operation::take;
-                const auto error = takes
-                                       ? consume(request, out, std::nullopt, deadline)
-                                       : decide(request, {&request.key, 1}, {&out.decision, 1}, std::nullopt, deadline);
-                if (error) out.decision = failure(error);
-            });
-        }
+    // For RedisPipeline.
+    Topology& topology() noexcept { return *topology_; }
+    RedisCodec& codec() noexcept { return codec_; }
+    ScriptCall make_call(const RedisCodec::Prepared& prepared, const EncodedKeys& keys, std::size_t decisions,
+                         std::span<std::int64_t> values) const noexcept {
+        ScriptCall call = prepared.call(keys, decisions, values);
+        if (topology_->has_slots()) call.slot = keys.slot();
+        return call;
     }
-    void run(Together& together, const Deadline& deadline) { together.run(*topology_, deadline); }
 
     // For CasDecision.
     detail::remote::KeyLocks& key_locks() noexcept { return key_locks_; }
@@ -118,6 +111,12 @@ public:
     }
 
 private:
+    static std::unique_ptr<Topology> make_topology(std::string_view text, RedisOptions options) {
+        auto config = std::make_unique<ClientConfig>(text, std::move(options));
+        if (config->is_cluster()) return std::make_unique<ClusterTopology>(std::move(config));
+        return std::make_unique<SingleTopology>(std::move(config));
+    }
+
     /// All on the stack but the key.
     template <Policy P>
     std::error_code ask_one(const Request<P>& request, bool settles, Consumption& out, Now now,
@@ -162,13 +161,6 @@ private:
                                 : RedisCodec::decode(request, settles, stepping, &values[i * width]).decision;
         }
         return {};
-    }
-
-    ScriptCall make_call(const RedisCodec::Prepared& prepared, const EncodedKeys& keys, std::size_t decisions,
-                         std::span<std::int64_t> values) const noexcept {
-        ScriptCall call = prepared.call(keys, decisions, values);
-        if (topology_->has_slots()) call.slot = keys.slot();
-        return call;
     }
 
     std::unique_ptr<Topology> topology_;

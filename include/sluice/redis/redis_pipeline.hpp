@@ -3,9 +3,7 @@
 #define SLUICE_REDIS_REDIS_PIPELINE_HPP
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,7 +12,7 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/topology.hpp>
+#include <sluice/redis/redis_backend.hpp>
 #include <sluice/redis/redis_codec.hpp>
 #include <sluice/redis/redis_policy.hpp>
 #include <sluice/redis/wire/call.hpp>
@@ -24,68 +22,80 @@
 
 namespace sluice::detail::redis {
 
-/// Requests of several scopes and policies that go in one exchange: each in a call of its own.
+/// Requests of several scopes and policies that go in one exchange, each in a call of its own: see PipelineStore. Those of
+/// policies without a script go on ways of their own, before the others.
 class RedisPipeline {
 public:
+    explicit RedisPipeline(std::shared_ptr<RedisBackend> backend) noexcept : backend_(std::move(backend)) {}
+
     /// May throw std::bad_alloc.
-    template <ScriptedPolicy P>
-    void add(const Topology& topology, RedisCodec& codec, const Request<P>& request, Consumption& out) {
+    template <Policy P>
+    void add(const Request<P>& request, Consumption& out) {
         auto one = std::make_unique<PendingOf<P>>(request, out);
-        one->prepare(topology, codec);
+        if (request.key.size() > RedisBackend::max_key_bytes) {
+            out.decision = failure(Errc::invalid_argument);
+        } else if constexpr (ScriptedPolicy<P>) {
+            one->prepare(*backend_);
+        }
         pending_.push_back(std::move(one));
     }
 
-    /// What goes on a way of its own, before the others.
-    void add_alone(std::function<void(const remote::Deadline&)> one) { alone_.push_back(std::move(one)); }
-
-    /// Sets all that was added.
-    void run(Topology& topology, const remote::Deadline& deadline) {
-        for (const auto& one : alone_) one(deadline);
-        if (pending_.empty()) return;
-        std::vector<ScriptCall> calls;
-        calls.reserve(pending_.size());
-        for (const auto& one : pending_) {
-            if (!one->out.decision.error) calls.push_back(one->call);
+    /// In the time that one call has.
+    void run() noexcept {
+        try {
+            run(remote::Deadline{backend_->timeout()});
+        } catch (...) {
+            for (const auto& one : pending_) {
+                if (!one->out.decision.error) one->out.decision = failure(Errc::no_memory);
+            }
         }
-        topology.run(calls, deadline);
-        auto call = calls.begin();
         for (const auto& one : pending_) {
-            if (!one->out.decision.error) one->finish(*call++);
+            if (one->out.decision.error) backend_->count_failure(one->out.decision.error);
         }
     }
 
 private:
     struct Pending {
-        explicit Pending(Consumption& consumption) noexcept : out(consumption) {}
+        explicit Pending(Consumption& consumption) noexcept : out(consumption) { out = {}; }
         virtual ~Pending() = default;
-        virtual void finish(const ScriptCall& answered) noexcept = 0;
+        /// Without a call.
+        virtual std::error_code run_alone(RedisBackend&, const remote::Deadline&) { return {}; }
+        virtual void finish(const ScriptCall&) noexcept {}
+
         Consumption& out;
         ScriptCall call{};
     };
 
-    template <ScriptedPolicy P>
+    template <Policy P>
     struct PendingOf final : Pending {
-        PendingOf(const Request<P>& asked, Consumption& consumption) : Pending(consumption), request(asked) {
-            out = {};
+        PendingOf(const Request<P>& asked, Consumption& consumption) : Pending(consumption), request(asked) {}
+
+        std::error_code run_alone(RedisBackend& backend, const remote::Deadline& deadline) override {
+            const bool takes = request.operation == Operation::consume || request.operation == Operation::take;
+            if (takes) return backend.consume(request, out, std::nullopt, deadline);
+            return backend.decide(request, {&request.key, 1}, {&out.decision, 1}, std::nullopt, deadline);
         }
 
-        void prepare(const Topology& topology, RedisCodec& codec) {
-            if (const auto error = codec.prepare(request, settles(), std::nullopt, prepared)) {
+        Request<P> request;
+    };
+
+    template <ScriptedPolicy P>
+    struct PendingOf<P> final : Pending {
+        PendingOf(const Request<P>& asked, Consumption& consumption) : Pending(consumption), request(asked) {}
+
+        void prepare(RedisBackend& backend) {
+            if (const auto error = backend.codec().prepare(request, settles(), std::nullopt, prepared)) {
                 out.decision = failure(error);
                 return;
             }
-            encoded.emplace(prepared.key_prefix(), prepared.keys_each(), std::span{&request.key, 1}, request.operation,
-                            request.units);
-            call = prepared.call(*encoded, 1, std::span{values}.first(prepared.width()));
-            if (topology.has_slots()) call.slot = encoded->slot();
+            encoded.encode(prepared.key_prefix(), prepared.keys_each(), {&request.key, 1}, request.operation,
+                           request.units);
+            call = backend.make_call(prepared, encoded, 1, std::span{values}.first(prepared.width()));
         }
         void finish(const ScriptCall& answered) noexcept override {
-            if (answered.error) {
-                out.decision = failure(answered.error);
-                return;
-            }
             const auto stepping = RedisPolicy<P>::at_server_resolution(request.scope.policy);
-            out = RedisCodec::decode(request, settles(), stepping, values.data());
+            out = answered.error ? Consumption{failure(answered.error)}
+                                 : RedisCodec::decode(request, settles(), stepping, values.data());
         }
         /// Whether the answer has to tell what was taken and when.
         bool settles() const noexcept {
@@ -94,12 +104,28 @@ private:
 
         Request<P> request;
         RedisCodec::Prepared prepared{};
-        std::optional<EncodedKeys> encoded{};
+        EncodedKeys encoded{};
         std::array<std::int64_t, RedisCodec::most_values<P>> values{};
     };
 
+    void run(const remote::Deadline& deadline) {
+        std::vector<Pending*> asked;
+        std::vector<ScriptCall> calls;
+        for (const auto& one : pending_) {
+            if (one->out.decision.error) continue;
+            if (one->call.scripts != nullptr) {
+                asked.push_back(one.get());
+                calls.push_back(one->call);
+            } else if (const auto error = one->run_alone(*backend_, deadline)) {
+                one->out.decision = failure(error);
+            }
+        }
+        if (!calls.empty()) backend_->topology().run(calls, deadline);
+        for (std::size_t i = 0; i != calls.size(); ++i) asked[i]->finish(calls[i]);
+    }
+
+    std::shared_ptr<RedisBackend> backend_;
     std::vector<std::unique_ptr<Pending>> pending_{};
-    std::vector<std::function<void(const remote::Deadline&)>> alone_{};
 };
 
 }  // namespace sluice::detail::redis

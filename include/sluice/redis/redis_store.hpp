@@ -8,7 +8,9 @@
 
 #include <sluice/redis/redis_backend.hpp>
 #include <sluice/redis/redis_options.hpp>
+#include <sluice/redis/redis_pipeline.hpp>
 #include <sluice/remote/remote_store.hpp>
+#include <sluice/store.hpp>
 
 namespace sluice {
 
@@ -63,6 +65,16 @@ public:
     /// Throws std::invalid_argument for a bad URL (see RedisUrl; the text never shows it) or bad options.
     explicit RedisStore(std::string_view url, RedisOptions options = {})
         : RemoteStore(std::make_shared<detail::redis::RedisBackend>(url, std::move(options))) {}
+
+    // See PipelineStore.
+    detail::redis::RedisPipeline pipeline() const { return detail::redis::RedisPipeline{backend()}; }
+    const void* pipeline_id() const noexcept { return backend().get(); }
+    template <Policy P>
+    void add(detail::redis::RedisPipeline& pipeline, const Request<P>& request, Consumption& out) const {
+        pipeline.add(request, out);
+    }
+    template <Policy P>
+    void finish(const Request<P>&, Consumption&) const noexcept {}
 };
 
 }  // namespace sluice

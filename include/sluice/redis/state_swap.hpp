@@ -3,7 +3,6 @@
 #define SLUICE_REDIS_STATE_SWAP_HPP
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>

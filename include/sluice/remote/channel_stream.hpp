@@ -25,16 +25,9 @@ public:
 
     int descriptor() const noexcept override { return socket_.descriptor(); }
 
-    /// What event loops need not call: reading and writing begin with it, too.
+    /// Need not be called: reading and writing begin with it, too.
     Status try_handshake() noexcept {
         return attempt([&] { return Result{channel_->handshake()}; }).status;
-    }
-    std::error_code handshake(const Deadline& deadline) noexcept {
-        for (;;) {
-            const Status status = try_handshake();
-            if (status == Status::done) return {};
-            if (const auto error = wait(status, deadline)) return error;
-        }
     }
 
     Result try_read(std::span<char> buffer) noexcept override {

@@ -11,9 +11,7 @@
 #include <mutex>
 #include <new>
 #include <span>
-#include <system_error>
 #include <utility>
-#include <vector>
 
 #include <sluice/error.hpp>
 #include <sluice/remote/breaker.hpp>

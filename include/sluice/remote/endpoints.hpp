@@ -6,7 +6,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -16,7 +15,7 @@
 #include <sluice/error.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
-#include <sluice/remote/loop_wakeup.hpp>
+#include <sluice/remote/loop.hpp>
 #include <sluice/remote/resolver.hpp>
 
 namespace sluice::detail::remote {
@@ -42,26 +41,16 @@ public:
         if (known_.empty()) resolver_.emplace(std::move(endpoint), std::move(resolve));
     }
 
-    /// Where no new look-up succeeds, what an older one found is better than nothing. Throws as Resolver::look_up.
-    std::error_code find(std::vector<Address>& found, const Deadline& deadline) {
+    /// Where no new look-up succeeds, what an older one found is better than nothing. With a `loop` it does not wait:
+    /// Errc::busy while a look-up goes on, after which the loop is woken; `found` is then what an older one found. Throws as
+    /// Resolver::look_up.
+    std::error_code find(std::vector<Address>& found, const Deadline& deadline, Loop* loop = nullptr) {
         std::error_code error = Errc::unresolved;
         if (needs_look_up()) {
             Resolver::Found fresh;
-            error = resolver_->look_up(fresh, has_any() ? deadline.share(2) : deadline, lifetime);
-            if (!error && fresh.addresses.empty()) error = Errc::unresolved;
-            if (!error) learn(fresh.addresses, fresh.at);
-        }
-        list(found);
-        return found.empty() ? error : std::error_code{};
-    }
-
-    /// The same for an event loop: Errc::busy while a look-up goes on, after which `wakeup` is notified; `found` is then
-    /// what an older one found.
-    std::error_code try_find(std::vector<Address>& found, const std::shared_ptr<LoopWakeup>& wakeup) {
-        std::error_code error;
-        if (needs_look_up()) {
-            Resolver::Found fresh;
-            error = resolver_->try_look_up(fresh, lifetime, wakeup);
+            if (loop != nullptr && !loop->wakeup->open()) return Errc::no_memory;
+            error = resolver_->look_up(fresh, has_any() ? deadline.share(2) : deadline, lifetime,
+                                       loop != nullptr ? loop->wakeup : nullptr);
             if (!error && fresh.addresses.empty()) error = Errc::unresolved;
             if (!error) learn(fresh.addresses, fresh.at);
         }
@@ -106,8 +95,6 @@ public:
         const auto it = position(address);
         return it == known_.end() || it->retired > opened;
     }
-
-    bool is_fixed() const noexcept { return !resolver_; }
 
     /// What a look-up found. Known doubts stay.
     void learn(const std::vector<Address>& addresses, Clock::time_point at) {

@@ -16,7 +16,6 @@
 
 #include <sluice/error.hpp>
 #include <sluice/remote/deadline.hpp>
-#include <sluice/remote/pipeline.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail::remote {
@@ -41,53 +40,65 @@ namespace sluice::detail::remote {
 template <class Backend>
 class RemoteStore {
 public:
+    using Now = std::optional<std::chrono::nanoseconds>;
+    static constexpr bool carries = true;  ///< see CarryingStore
+
     explicit RemoteStore(std::shared_ptr<Backend> backend) noexcept : backend_(std::move(backend)) {}
 
     template <Policy P>
-    Decision decide(const Request<P>& request) const noexcept {
-        return decide(request, std::nullopt);
+    Decision decide(const Request<P>& request, Now now = std::nullopt) const noexcept {
+        Decision decision;
+        decide_fitting(request, {&request.key, 1}, {&decision, 1}, now, Deadline{backend_->timeout()});
+        return decision;
     }
-
     /// At a time of the caller's instead of the server's, for tests and replays: one key must not mix the two. Its keys
     /// live for an hour at least.
     template <Policy P>
     Decision decide_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
-        return decide(request, std::optional{now});
+        return decide(request, now);
     }
 
     /// decide() of a request to consume or to take, and what it took.
     template <Policy P>
-    Consumption consume(const Request<P>& request) const noexcept {
-        return consume(request, std::nullopt);
+    Consumption consume(const Request<P>& request, Now now = std::nullopt) const noexcept {
+        Consumption consumption;
+        std::error_code error;
+        try {
+            error = fits(request.key) ? backend_->consume(request, consumption, now, Deadline{backend_->timeout()})
+                                      : make_error_code(Errc::invalid_argument);
+        } catch (...) {
+            error = Errc::no_memory;
+        }
+        if (error) consumption = {failure(error)};
+        if (consumption.decision.error) backend_->count_failure(consumption.decision.error);
+        return consumption;
     }
     template <Policy P>
     Consumption consume_at(const Request<P>& request, std::chrono::nanoseconds now) const noexcept {
-        return consume(request, std::optional{now});
+        return consume(request, now);
     }
 
     /// As many keys as there is time for: those that are not reached before the deadline carry Errc::timeout, and were
     /// not sent.
     template <Policy P>
-    void decide_many(const Request<P>& request, std::span<const std::string_view> keys,
-                     std::span<Decision> out) const noexcept {
-        decide_many(request, std::nullopt, keys, out);
+    void decide_many(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
+                     Now now = std::nullopt) const noexcept {
+        const Deadline deadline{backend_->timeout()};
+        for (std::size_t done = 0; done < keys.size(); done += Backend::max_keys) {
+            const std::size_t count = std::min(Backend::max_keys, keys.size() - done);
+            decide_fitting(request, keys.subspan(done, count), out.subspan(done, count), now, deadline);
+            // Where the time did not suffice for these, it does not for more.
+            const bool is_late = deadline.has_passed() || out[done + count - 1].error == Errc::timeout;
+            if (!is_late) continue;
+            fail(out.subspan(done + count), Errc::timeout);
+            return;
+        }
     }
     template <Policy P>
     void decide_many_at(const Request<P>& request, std::chrono::nanoseconds now, std::span<const std::string_view> keys,
                         std::span<Decision> out) const noexcept {
-        decide_many(request, std::optional{now}, keys, out);
+        decide_many(request, keys, out, now);
     }
-
-    /// See PipelineStore; of a backend that can do it.
-    auto pipeline() const requires requires { typename Backend::Together; }
-    { return Pipeline<Backend>{backend_}; }
-    const void* pipeline_id() const noexcept { return backend_.get(); }
-    template <Policy P>
-    void add(Pipeline<Backend>& pipeline, const Request<P>& request, Consumption& out) const {
-        pipeline.add(request, out);
-    }
-    template <Policy P>
-    void finish(const Request<P>&, Consumption&) const noexcept {}
 
     /// Whether the server could decide: for health checks. On a connection of its own, whatever the breaker says.
     std::error_code ping(std::chrono::nanoseconds timeout) const noexcept {
@@ -108,48 +119,9 @@ public:
     }
 
 protected:
-    Backend& backend() const noexcept { return *backend_; }
+    const std::shared_ptr<Backend>& backend() const noexcept { return backend_; }
 
 private:
-    using Now = std::optional<std::chrono::nanoseconds>;
-
-    template <Policy P>
-    Decision decide(const Request<P>& request, Now now) const noexcept {
-        Decision decision;
-        decide_fitting(request, {&request.key, 1}, {&decision, 1}, now, Deadline{backend_->timeout()});
-        return decision;
-    }
-
-    template <Policy P>
-    Consumption consume(const Request<P>& request, Now now) const noexcept {
-        Consumption consumption;
-        std::error_code error;
-        try {
-            error = fits(request.key) ? backend_->consume(request, consumption, now, Deadline{backend_->timeout()})
-                                      : make_error_code(Errc::invalid_argument);
-        } catch (...) {
-            error = Errc::no_memory;
-        }
-        if (error) consumption = {failure(error)};
-        if (consumption.decision.error) backend_->count_failure(consumption.decision.error);
-        return consumption;
-    }
-
-    template <Policy P>
-    void decide_many(const Request<P>& request, Now now, std::span<const std::string_view> keys,
-                     std::span<Decision> out) const noexcept {
-        const Deadline deadline{backend_->timeout()};
-        for (std::size_t done = 0; done < keys.size(); done += Backend::max_keys) {
-            const std::size_t count = std::min(Backend::max_keys, keys.size() - done);
-            decide_fitting(request, keys.subspan(done, count), out.subspan(done, count), now, deadline);
-            // Where the time did not suffice for these, it does not for more.
-            const bool is_late = deadline.has_passed() || out[done + count - 1].error == Errc::timeout;
-            if (!is_late) continue;
-            fail(out.subspan(done + count), Errc::timeout);
-            return;
-        }
-    }
-
     template <Policy P>
     void decide_fitting(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
                         Now now, const Deadline& deadline) const noexcept {

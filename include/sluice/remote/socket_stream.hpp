@@ -33,17 +33,6 @@ public:
     /// Closes without a farewell: also right in a forked child, whose parent goes on using the connection.
     void close() noexcept { descriptor_.close(); }
 
-    std::error_code connect(const Address& address, const Deadline& deadline) noexcept {
-        auto error = begin_connect(address);
-        if (error == Errc::busy) {
-            error = wait(Status::wants_write, deadline);
-            if (!error) error = finish_connect();
-        }
-        if (!error && reads_blocking) error = set_blocking();
-        if (error) close();
-        return error;
-    }
-
     /// Errc::busy: it goes on; once the socket can be written to, finish_connect() tells how it went.
     std::error_code begin_connect(const Address& address) noexcept {
         if (const auto error = open(address.family())) return error;
@@ -116,6 +105,7 @@ private:
 
     /// Errc::no_memory where this process lacks a descriptor or memory: the server has no part in it.
     std::error_code open(int family) noexcept {
+        limit_ = std::chrono::nanoseconds{0};
 #ifdef SOCK_CLOEXEC
         descriptor_.reset(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
         if (!is_open()) return errno == EAFNOSUPPORT ? Errc::refused : Errc::no_memory;
@@ -134,17 +124,10 @@ private:
         return {};
     }
 
-    /// Connecting is done without blocking, and reading with.
-    std::error_code set_blocking() noexcept {
-        limit_ = std::chrono::nanoseconds{0};
-        const int flags = fcntl(descriptor(), F_GETFL);
-        if (flags < 0 || fcntl(descriptor(), F_SETFL, flags & ~O_NONBLOCK) != 0) return Errc::disconnected;
-        return {};
-    }
-
     /// Of what blocks, that is, of recv: to `time` or a little less, so that one setting serves many calls.
     std::error_code limit_blocking(std::chrono::nanoseconds time) noexcept {
         if (limit_ <= time && limit_ >= time - time / 4) return {};
+        if (limit_ == std::chrono::nanoseconds{0} && !set_blocking()) return Errc::disconnected;
         limit_ = time - time / 8;
         const auto us = std::chrono::duration_cast<std::chrono::microseconds>(limit_).count();
         timeval limit{};
@@ -154,8 +137,13 @@ private:
         return Errc::disconnected;
     }
 
+    bool set_blocking() const noexcept {
+        const int flags = fcntl(descriptor(), F_GETFL);
+        return flags >= 0 && fcntl(descriptor(), F_SETFL, flags & ~O_NONBLOCK) == 0;
+    }
+
     Descriptor descriptor_{};
-    std::chrono::nanoseconds limit_{0};  // as last set by limit_blocking
+    std::chrono::nanoseconds limit_{0};  // as last set by limit_blocking; 0 as long as the socket does not block
 };
 
 }  // namespace sluice::detail::remote

@@ -16,6 +16,17 @@
 
 namespace sluice::detail::remote {
 
+/// Until the descriptor can be read or written, as `events` says; errors and hang-ups show in the call that follows.
+inline std::error_code wait_for(int fd, int events, const Deadline& deadline) noexcept {
+    for (;;) {
+        pollfd item{fd, static_cast<short>(events), 0};
+        const int ready = fd < 0 ? -1 : ::poll(&item, 1, deadline.poll_ms());
+        if (ready > 0) return {};
+        if (ready < 0 && (fd < 0 || errno != EINTR)) return Errc::disconnected;
+        if (deadline.has_passed()) return Errc::timeout;
+    }
+}
+
 /// Bytes to and from a peer. A stream itself never blocks, it tells what it waits for (a TLS stream may have to read in
 /// order to write): event loops wait by themselves, the blocking calls by poll(2). One thread at a time.
 class Stream {
@@ -61,16 +72,7 @@ public:
 protected:
     std::error_code wait(Status wanted, const Deadline& deadline) const noexcept {
         if (wanted == Status::closed) return failure();
-        for (;;) {
-            pollfd item{descriptor(), static_cast<short>(wanted == Status::wants_read ? POLLIN : POLLOUT), 0};
-            const int ready = ::poll(&item, 1, deadline.poll_ms());
-            if (ready > 0) return {};  // errors and hang-ups show in the call that follows
-            if (ready == 0 || errno == EINTR) {
-                if (deadline.has_passed()) return Errc::timeout;
-            } else {
-                return Errc::disconnected;
-            }
-        }
+        return wait_for(descriptor(), wanted == Status::wants_read ? POLLIN : POLLOUT, deadline);
     }
 };
 

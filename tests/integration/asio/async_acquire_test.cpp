@@ -144,7 +144,7 @@ TEST_CASE("a signal ends a wait in every state, and what was given goes back") {
     asio::cancellation_signal signal;
     std::optional<Decision> heard;
     const auto wait = [&](const auto& limiter) {
-        async_acquire(limiter, "key", 1, 1h,
+        async_acquire(limiter, "key", 1, 3h,
                       asio::bind_cancellation_slot(signal.slot(), [&](Decision decision) { heard = decision; }));
     };
     const auto end = [&] {
@@ -211,7 +211,7 @@ TEST_CASE("a signal ends a wait in every state, and what was given goes back") {
         while (!first) io.run_one();
         asio::cancellation_signal other;
         int ended = 0;
-        async_acquire(bucket, "key", 1, 1h, asio::bind_cancellation_slot(other.slot(), [&](Decision) { ++ended; }));
+        async_acquire(bucket, "key", 1, 3h, asio::bind_cancellation_slot(other.slot(), [&](Decision) { ++ended; }));
         wait(bucket);
         io.run_for(20ms);
         signal.emit(asio::cancellation_type::terminal);

@@ -125,6 +125,95 @@ TEST_CASE("keys are what the rule says", "[http][rules]") {
     CHECK_FALSE(exhausts({api_key}, keyed, other));
 }
 
+TEST_CASE("a key's part that a request does not have is counted by the address", "[http][rules]") {
+    const Fixture f;
+    // The key of a request is what another request that shares its limit has, too.
+    int n = 0;
+    const auto shares = [&](const KeySource& part, const Asked& first, const Asked& second) {
+        const auto limiter = f.bucket("part" + std::to_string(n++), 1);
+        const Rules rules{RuleSet{{rule("r", {{limiter, {part}}}, "/{id}/**")}}};
+        CHECK(rules.check(first).allowed());
+        return !rules.check(second).allowed();
+    };
+    const auto with = [](const TestHeaders& headers, std::string_view query = {}, std::string_view path = "/7/x") {
+        Asked made = asked("GET", path, from("192.0.2.1"));
+        made.header = headers;
+        made.query = query;
+        return made;
+    };
+    const TestHeaders none, ann{{{"X-Tenant", " ann "}}}, ann_too{{{"x-tenant", "ann"}}}, bob{{{"X-Tenant", "bob"}}},
+        both{{{"X-Tenant", "ann"}, {"X-Tenant", "bob"}}}, blank{{{"X-Tenant", " "}}};
+    const auto tenant = KeySource::header("X-TENANT");
+    CHECK(shares(tenant, with(ann), with(ann_too)));
+    CHECK_FALSE(shares(tenant, with(ann), with(bob)));
+    for (const TestHeaders* nothing : {&none, &both, &blank}) {
+        CHECK_FALSE(shares(tenant, with(ann), with(*nothing)));
+        CHECK(shares(tenant, with(none), with(*nothing)));
+    }
+    const auto of_query = KeySource::query("k");
+    CHECK(shares(of_query, with(none, "k=a%4A%6b+c"), with(none, "x=1&k=aJk%20c")));
+    CHECK_FALSE(shares(of_query, with(none, "k=%61"), with(none, "k=%6")));
+    for (const char* bad : {"%", "%6", "%g1", "%1g", "%G1", "%@1", "%`1"})  // stays as it is
+        CHECK_FALSE(shares(of_query, with(none, "k=a"), with(none, std::string{"k="} + bad)));
+    CHECK_FALSE(shares(of_query, with(none, "k=%"), with(none, "k=%%")));
+    for (const char* nothing : {"", "k", "k=", "K=a", "k=a&k=a", "kk=a"})
+        CHECK(shares(of_query, with(none), with(none, nothing)));
+    const auto cookie = KeySource::cookie("id");
+    const TestHeaders plain{{{"Cookie", "a=b; id=7"}}}, quoted{{{"Cookie", "id=\"7\""}}}, half{{{"Cookie", "id=\"7"}}},
+        other_half{{{"Cookie", "id=7\""}}}, two_lines{{{"Cookie", "id=7"}, {"Cookie", "id=8"}}},
+        quote{{{"Cookie", "id=\""}}};
+    CHECK(shares(cookie, with(plain), with(quoted)));
+    for (const TestHeaders* other : {&half, &other_half, &quote})
+        CHECK_FALSE(shares(cookie, with(plain), with(*other)));
+    CHECK(shares(cookie, with(none), with(two_lines)));
+    const auto of_path = KeySource::path("id");
+    CHECK(shares(of_path, with(none), with(bob, {}, "/7/y/z")));
+    CHECK_FALSE(shares(of_path, with(none), with(none, {}, "/8/x")));
+    Asked raw = with(none, {}, "/%37/x");
+    CHECK_FALSE(shares(of_path, with(none), raw));
+    raw.path_is_decoded = false;
+    CHECK(shares(of_path, with(none), raw));
+    const auto host = [&](std::string_view name, const TestHeaders& headers) {
+        Asked made = with(headers);
+        made.host = name;
+        return made;
+    };
+    const TestHeaders named{{{"Host", "A.example:80"}}}, twice{{{"Host", "a.example"}, {"Host", "b.example"}}};
+    for (const char* same : {"a.example", "A.EXAMPLE", "a.example:8080", "a.example.", "a.example.:1"})
+        CHECK(shares(KeyPart::host, host(same, none), host({}, named)));
+    CHECK(shares(KeyPart::host, host("[2001:DB8::1]", none), host("[2001:db8::1]:443", none)));
+    CHECK_FALSE(shares(KeyPart::host, host("[2001:db8::1]", none), host("[2001:db8::2]", none)));
+    CHECK(shares(KeyPart::host, host({}, none), host({}, twice)));
+    CHECK_FALSE(shares(KeyPart::method, with(none), asked("PUT", "/7/x", from("192.0.2.1"))));
+    const auto function = KeySource::function("f", [](const Asked& request) {
+        if (request.query == "throw") throw std::runtime_error{"no key"};
+        return std::string{request.query};
+    });
+    CHECK(shares(function, with(none, "a"), with(bob, "a")));
+    CHECK_FALSE(shares(function, with(none, "a"), with(none, "b")));
+    CHECK(shares(function, with(none), with(none, "throw")));
+    // One address for all parts that are missing.
+    const Rules rules{RuleSet{{rule("r", {{f.bucket("all", 1), {tenant, cookie}}}, "/**")}}};
+    CHECK(rules.check(with(none)).allowed());
+    CHECK_FALSE(rules.check(with(none)).allowed());
+}
+
+TEST_CASE("parts of keys that cannot be are refused", "[http][rules]") {
+    using enum KeyPart;
+    for (const KeyPart part : {header, query, cookie, path, function})
+        CHECK_THROWS_AS(KeySource{part}, std::invalid_argument);
+    for (const char* bad : {"", "a b", "a:"}) {
+        CHECK_THROWS_AS(KeySource::header(bad), std::invalid_argument);
+        CHECK_THROWS_AS(KeySource::cookie(bad), std::invalid_argument);
+        CHECK_THROWS_AS(KeySource::path(bad), std::invalid_argument);
+    }
+    CHECK_THROWS_AS(KeySource::query(""), std::invalid_argument);
+    CHECK_THROWS_AS(KeySource::function("f", {}), std::invalid_argument);
+    CHECK(KeySource::query("a b") == KeySource::query("a b"));
+    CHECK_FALSE(KeySource::query("a") == KeySource::query("b"));
+    CHECK_FALSE(KeySource::query("a") == KeySource::cookie("a"));
+}
+
 TEST_CASE("rules may share a limiter, or count apart with the rule in the key", "[http][rules]") {
     const Fixture f;
     const auto shared = f.bucket("shared", 1);
@@ -422,6 +511,33 @@ TEST_CASE("rules that cannot be meant are refused", "[http][rules]") {
     CHECK(refused([&] {
               RuleSet{{rule("r", {{f.bucket("b", 1), {KeyPart::rule, KeyPart::rule}}})}};
           }) == "sluice: rule 'r': limit 'b': a part is twice in its key");
+    auto blocked = rule("r", {limit});
+    blocked.tiers[0].blocked = true;
+    CHECK(refused([&] { RuleSet{{blocked}}; }) == "sluice: rule 'r': a tier that is blocked has no limits");
+    const auto by_host = [&](std::string host) {
+        auto made = rule("r", {limit});
+        made.condition.hosts = {std::move(host)};
+        return refused([&] { RuleSet{{made}}; });
+    };
+    for (const char* good : {"a", "api.example.com", "*.example.com", "[2001:db8::1]"}) CHECK(by_host(good) == "");
+    for (const char* bad :
+         {"", "*.", "*", "a b", "A.example", "a/b", "a.*.b", "a:80", "[::1", "[::1]:80", "a\x7f", "\t"})
+        CHECK(by_host(bad).substr(0, 40) == "sluice: rule 'r': a host is a name in sm");
+    CHECK(by_host("a\x01\x80:").find("not \"a??:\"") != std::string::npos);
+    auto named = rule("r", {limit});
+    named.condition.headers = {{"X Y", "1"}};
+    CHECK(refused([&] { RuleSet{{named}}; }) == "sluice: rule 'r': \"X Y\" cannot be such a name");
+    named.condition.headers.clear();
+    named.condition.query = {{"X Y", "1"}};
+    CHECK(refused([&] { RuleSet{{named}}; }) == "");
+    named.condition.query = {{"", "1"}};
+    CHECK(refused([&] { RuleSet{{named}}; }) == "sluice: rule 'r': \"\" cannot be such a name");
+    const auto by_path = rule("r", {{f.bucket("b", 1), {KeySource::path("id")}}});
+    CHECK(refused([&] { RuleSet{{by_path}}; }) ==
+          "sluice: rule 'r': route '/a' has no \"{id}\", so the path has no \"id\" to count by");
+    auto by_no_path = by_path;
+    by_no_path.routes.clear();
+    CHECK(refused([&] { RuleSet({}, by_no_path); }).find("the default rule has no route") != std::string::npos);
     CHECK(refused([&] { RuleSet({}, methods); }) == "sluice: rule 'r': there is no method \"GTE\"");
 }
 

@@ -73,6 +73,42 @@ TEST_CASE("what is no Retry-After is none") {
     }
 }
 
+TEST_CASE("a date is taken only as a whole") {
+    for (const std::string date :
+         {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"}) {
+        REQUIRE(parse_retry_after(date, then));
+        for (std::size_t i = 0; i != date.size(); ++i) {
+            std::string other = date;
+            other[i] = '#';
+            INFO(other);
+            CHECK_FALSE(parse_retry_after(other, then));
+            CHECK_FALSE(parse_retry_after(date.substr(0, i), then));
+            CHECK_FALSE(parse_retry_after(date.substr(0, i) + date.substr(i + 1), then));
+            CHECK_FALSE(parse_retry_after(date.substr(0, i) + ',' + date.substr(i), then));
+        }
+    }
+}
+
+TEST_CASE("parameters of later versions are passed over, whatever RFC 9651 lets them be") {
+    for (const char* value : {"1", "-1", "0.5", "-999999999999.999", "\"s\"", "?0", "?1", ":aZ0+/=:", "::", "token",
+                              "*t", "T1", "a!#$%&'*+-.^_`|~:/9"}) {
+        INFO(value);
+        for (const char* key : {"x", "*", "a_-.*9"}) {
+            const auto limits = parse_rate_limit("\"a\";" + std::string{key} + "=" + value + ";r=7");
+            REQUIRE(limits);
+            CHECK(limits->front().remaining == 7);
+        }
+    }
+    for (const char* value :
+         {"-", "-a", "1.", "1.2345", "1234567890123.1", "?2", "?", ":a", ":a b:", "#", "(a)", "@1", "\"", "\"\\"}) {
+        INFO(value);
+        CHECK_FALSE(parse_rate_limit("\"a\";x=" + std::string{value}));
+        CHECK_FALSE(parse_rate_limit("\"a\";r=7;x=" + std::string{value}));
+    }
+    CHECK_FALSE(parse_rate_limit("\"a\";r=7;"));
+    CHECK_FALSE(parse_rate_limit("\"a\";r=7;9=1"));
+}
+
 TEST_CASE("RateLimit tells what is left of each limit") {
     const auto limits = parse_rate_limit(R"("burst";r=0;t=1, "day";r=812;t=40000,"open";r=5;pk=:cGs=:)");
     REQUIRE(limits.has_value());

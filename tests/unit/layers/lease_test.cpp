@@ -317,7 +317,7 @@ TEST_CASE("the background takes ahead, so that requests of a steady load ask for
         std::uint64_t admitted = 0;
         const auto end = std::chrono::steady_clock::now() + 300ms;
         while (std::chrono::steady_clock::now() < end) {
-            for (int i = 0; i != 20; ++i) admitted += limiter.try_consume("key").allowed ? 1 : 0;
+            for (int i = 0; i != 20; ++i) admitted += limiter.try_consume("key").allowed ? 1U : 0U;
             std::this_thread::sleep_for(1ms);
         }
         const auto stats = lease.stats();
@@ -334,7 +334,7 @@ TEST_CASE("the last copy's destructor joins the thread and gives back what is he
     std::uint64_t admitted = 0;
     {
         const sluice::RateLimiter limiter{Bucket{100'000'000, sluice::per_second(1)}, sluice::Lease{store}};
-        for (int i = 0; i != 10'000; ++i) admitted += limiter.try_consume("key").allowed ? 1 : 0;
+        for (int i = 0; i != 10'000; ++i) admitted += limiter.try_consume("key").allowed ? 1U : 0U;
     }
     CHECK(store.given() == admitted);
 }
@@ -347,7 +347,7 @@ TEST_CASE("threads on one leased key admit exactly what was given") {
         const sluice::RateLimiter limiter{Bucket{capacity, sluice::per_hour(1)}, sluice::Lease{store}};
         run_threads(4, [&](int) {
             std::uint64_t mine = 0;
-            for (int i = 0; i != 40'000; ++i) mine += limiter.try_consume("key").allowed ? 1 : 0;
+            for (int i = 0; i != 40'000; ++i) mine += limiter.try_consume("key").allowed ? 1U : 0U;
             admitted += mine;
         });
         CHECK(admitted <= capacity + 1);
@@ -381,7 +381,7 @@ TEST_CASE("leases compose with a denial cache and are stores with the shared sto
     for (int ms = 0; ms != 900; ++ms) {
         fleet.clock.advance(1ms);
         fleet.maintain();
-        for (int i = 0; i != 10; ++i) admitted += limiter.try_consume("key").allowed ? 1 : 0;
+        for (int i = 0; i != 10; ++i) admitted += limiter.try_consume("key").allowed ? 1U : 0U;
     }
     CHECK(admitted <= 1'000);
     CHECK(admitted >= 990);

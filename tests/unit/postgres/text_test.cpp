@@ -26,6 +26,18 @@ TEST_CASE("a connection string is taken apart into its servers") {
     CHECK(several[2].port == "3");
     CHECK(places("host=a,b port=7")[1].port == "7");
     CHECK_THROWS_AS(places("host=a,b,c port=1,2"), std::invalid_argument);
+    CHECK_THROWS_AS(places("host=a port=1,2"), std::invalid_argument);
+    CHECK_THROWS_AS(places("host=a,b hostaddr=127.0.0.1,127.0.0.2,127.0.0.3"), std::invalid_argument);
+    const auto named = places("host=a,b hostaddr=127.0.0.1,127.0.0.2 port=1,2");
+    CHECK(named.at(1).host == "b");
+    CHECK(named.at(1).hostaddr == "127.0.0.2");
+    CHECK_FALSE(named.at(1).needs_look_up());
+    const auto addresses = places("hostaddr=127.0.0.1,127.0.0.2");
+    REQUIRE(addresses.size() == 2);
+    CHECK(addresses[1].hostaddr == "127.0.0.2");
+    CHECK_FALSE(addresses[1].needs_look_up());
+    CHECK_FALSE(places("host=@abstract").at(0).needs_look_up());
+    CHECK(places("host=db").at(0).port_number() == 5432);
 }
 
 TEST_CASE("no message shows a connection string") {
@@ -66,6 +78,11 @@ TEST_CASE("the schema's text is for the schema and table that the options name")
     CHECK(other.find("UNLOGGED") == std::string::npos);
 }
 
+TEST_CASE("what changed nothing and may work at once is tried again") {
+    for (const char* state : {"40001", "40P01", "25006"}) CHECK(postgres::is_worth_a_retry(state));
+    for (const char* state : {"", "40000", "55P03", "57014", "42P01"}) CHECK_FALSE(postgres::is_worth_a_retry(state));
+}
+
 TEST_CASE("errors are classed by SQLSTATE") {
     using Concerns = sluice::detail::postgres::ErrorReport::Concerns;
     const auto check = [](const char* sqlstate, Errc code, Concerns concerns) {
@@ -93,5 +110,8 @@ TEST_CASE("errors are classed by SQLSTATE") {
           "28P01");
     CHECK(sluice::detail::postgres::sqlstate_in("FATAL:  3D000") == "3D000");
     CHECK(sluice::detail::postgres::sqlstate_in("connection refused:  Is the server running?").empty());
-    CHECK(sluice::detail::postgres::sqlstate_in("").empty());
+    for (const char* none : {"", ":  ", ":  57P0", ":  57p01", ":  57P0:", ":  57 01", ":  57P0/", ":  57P0["})
+        CHECK(sluice::detail::postgres::sqlstate_in(none).empty());
+    for (const char* code : {"00000", "99999", "AAAAA", "ZZZZZ"})
+        CHECK(sluice::detail::postgres::sqlstate_in(std::string{"a:  b:  "} + code + ":  no") == code);
 }

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include <sluice/redis/link/link.hpp>
+#include <sluice/redis/link/node.hpp>
 
 #include "support/catch.hpp"
 

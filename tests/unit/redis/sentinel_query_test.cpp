@@ -6,7 +6,7 @@
 #include <string_view>
 #include <system_error>
 
-#include <sluice/redis/wire/sentinel.hpp>
+#include <sluice/redis/wire/text_query.hpp>
 
 #include "support/catch.hpp"
 

@@ -206,13 +206,10 @@ public:
         const auto any_method = [](const Rule* one) { return one->methods.empty(); };
         if (const auto whole = std::find_if(all.begin(), all.end(), any_method); whole != all.end()) return *whole;
 
-        const auto is_taken = [&](std::string_view method) {
+        const auto is_taken = [&](const std::string& method) {
             return std::any_of(all.begin(), all.end(), [&](const Rule* one) { return one->takes_method(method); });
         };
-        const auto is_whole = [&](const std::string& method) {
-            return is_taken(method) && (method != "GET" || is_taken("HEAD"));
-        };
-        const bool none_left = !rule.methods.empty() && std::all_of(rule.methods.begin(), rule.methods.end(), is_whole);
+        const bool none_left = !rule.methods.empty() && std::all_of(rule.methods.begin(), rule.methods.end(), is_taken);
         return none_left ? all.front() : nullptr;
     }
 

@@ -25,6 +25,7 @@ struct Grant {
 struct alignas(128) Holding {
     static constexpr std::uint64_t most_units = (std::uint64_t{1} << 40) - 1;
     static std::uint64_t units_of(std::uint64_t balance) noexcept { return balance & most_units; }
+    static std::uint64_t owner_of(std::uint64_t balance) noexcept { return balance >> 40; }
 
     std::atomic<std::uint64_t> balance{
         0};                              ///< whose the holding is (counted up for each key), and below 40 bits of units

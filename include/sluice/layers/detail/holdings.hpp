@@ -2,13 +2,10 @@
 #ifndef SLUICE_LAYERS_DETAIL_HOLDINGS_HPP
 #define SLUICE_LAYERS_DETAIL_HOLDINGS_HPP
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,14 +19,14 @@
 #include <sluice/clock.hpp>
 #include <sluice/layers/detail/holding.hpp>
 #include <sluice/layers/detail/key_words.hpp>
+#include <sluice/layers/detail/lease_word.hpp>
+#include <sluice/layers/detail/signal_free_thread.hpp>
 #include <sluice/layers/lease_options.hpp>
 #include <sluice/store.hpp>
 
 namespace sluice::detail::layers {
 
 /// The leases of one process: finds a key's, spends from it, follows its demand, takes and gives back.
-///
-/// A key's word counts what is asked for it in about a second, or names its holding.
 template <Clock C>
 class Holdings {
 public:
@@ -58,7 +55,7 @@ public:
     bool spend(std::uint64_t scope_id, std::string_view key, std::uint64_t units, Look& look,
                Consumption& out) noexcept {
         words_.edit(scope_id, key, [&](std::uint64_t word, std::int64_t now) {
-            look = {now, counted(word, now)};
+            look = {now, LeaseWord::counted(word, now)};
             return look.word;
         });
         Holding* const holding = of(look.word);
@@ -87,7 +84,7 @@ public:
     template <class Make>
     Holding* find_or_open(std::uint64_t scope_id, std::string_view key, const Look& look, Make make) {
         if (Holding* const known = of(look.word)) return known;
-        if ((look.word & KeyWord::own_bits) < worth_it || is_full_.load(std::memory_order_relaxed)) return nullptr;
+        if (!LeaseWord::is_busy(look.word) || is_full_.load(std::memory_order_relaxed)) return nullptr;
         const std::lock_guard lock{mutex_};
         if (free_.empty() || !has_thread()) return nullptr;
         Holding& holding = all_[free_.back()];
@@ -95,7 +92,8 @@ public:
         auto ask = make(holding);
         if (holding.busy.exchange(true, std::memory_order_acquire)) return nullptr;  // by one who was late
         bool is_mine = false;
-        const std::uint64_t mine = word_of(free_.back(), holding);
+        const std::uint64_t mine =
+            LeaseWord::make(free_.back(), Holding::owner_of(holding.balance.load(std::memory_order_relaxed)));
         words_.edit(scope_id, key, [&](std::uint64_t word, std::int64_t) {
             is_mine = of(word) == nullptr;
             return is_mine ? mine : word;
@@ -181,27 +179,13 @@ public:
     static void abandon() noexcept {}
 
 private:
-    // A key's word: a count, or this bit, 15 bits of whose the holding is, and 14 of which it is.
-    static constexpr std::uint64_t holding_bit = std::uint64_t{1} << 29;
-    static constexpr std::uint64_t index_bits = (std::uint64_t{1} << 14) - 1;
-    static constexpr std::uint64_t owner_bits = (std::uint64_t{1} << 15) - 1;
-    static constexpr std::uint64_t worth_it = 64;  // requests of a key within about a second
     static constexpr std::int64_t second = 1'000'000'000;
 
-    static std::uint64_t counted(std::uint64_t word, std::int64_t now) noexcept {
-        if ((word & holding_bit) != 0) return word;
-        if (word == 0 || KeyWord::until(word) <= now)
-            return KeyWord::make(std::max<std::int64_t>(0, add(now, second)), 1);
-        return (word & KeyWord::own_bits) < worth_it ? word + 1 : word;
+    Holding* of(std::uint64_t word) noexcept {
+        return LeaseWord::names_holding(word) ? &all_[LeaseWord::holding(word)] : nullptr;
     }
-    static std::uint64_t owner_of(std::uint64_t balance) noexcept { return (balance >> 40) & owner_bits; }
-    std::uint64_t word_of(std::uint32_t index, const Holding& holding) const noexcept {
-        return KeyWord::make(int64_max,
-                             holding_bit | owner_of(holding.balance.load(std::memory_order_relaxed)) << 14 | index);
-    }
-    Holding* of(std::uint64_t word) noexcept { return (word & holding_bit) != 0 ? &all_[word & index_bits] : nullptr; }
     static bool is_of(std::uint64_t word, std::uint64_t balance) noexcept {
-        return ((word >> 14) & owner_bits) == owner_of(balance);
+        return LeaseWord::is_owner(word, Holding::owner_of(balance));
     }
     template <class Visit>
     void visit(std::uint64_t scope_id, std::string_view key, Visit visit) noexcept {
@@ -282,16 +266,10 @@ private:
         is_full_.store(false, std::memory_order_relaxed);
     }
 
-    /// With the mutex. Signals are for the program's own threads.
-    bool has_thread() {
-        if (options_.drive == Drive::manual || thread_.joinable()) return true;
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        const auto start = [&] { return thread_ = std::thread{[this] { run(); }}, true; };
-        const bool is_started = try_or(start, [] { return false; });
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        return is_started;
+    /// With the mutex.
+    bool has_thread() noexcept {
+        return options_.drive == Drive::manual || thread_.joinable() ||
+               start_without_signals(thread_, [this] { run(); });
     }
     void run() noexcept {
         std::unique_lock lock{mutex_};

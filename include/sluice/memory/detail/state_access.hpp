@@ -57,7 +57,8 @@ public:
                 State state{};
                 if (!step_with_memory(request, state, time, [&] { decision = step(state, time.now()); }))
                     return Placed::no_memory;
-                const bool may_admit = request.operation == Operation::consume || request.operation == Operation::take;
+                const bool may_admit = request.operation == Operation::consume ||
+                                       request.operation == Operation::take || request.operation == Operation::carry;
                 if (!may_admit || !decision.allowed) return Placed::done;
                 placed = place_new(table, found, policy, key, state, expired_before);
             }

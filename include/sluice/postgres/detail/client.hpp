@@ -2,7 +2,6 @@
 #ifndef SLUICE_POSTGRES_DETAIL_CLIENT_HPP
 #define SLUICE_POSTGRES_DETAIL_CLIENT_HPP
 
-#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>

@@ -7,11 +7,9 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <system_error>
 
 #include <sluice/error.hpp>
@@ -19,6 +17,7 @@
 #include <sluice/postgres/detail/target.hpp>
 #include <sluice/remote/deadline.hpp>
 #include <sluice/remote/descriptor.hpp>
+#include <sluice/remote/stream.hpp>
 
 namespace sluice::detail::postgres {
 
@@ -166,14 +165,7 @@ private:
     }
 
     std::error_code wait(int events, const Deadline& deadline) const noexcept {
-        for (;;) {
-            pollfd item{PQsocket(get()), static_cast<short>(events), 0};
-            if (item.fd < 0) return Errc::disconnected;
-            const int ready = ::poll(&item, 1, deadline.poll_ms());
-            if (ready > 0) return {};  // errors and hang-ups show in the call that follows
-            if (ready < 0 && errno != EINTR) return Errc::disconnected;
-            if (deadline.has_passed()) return Errc::timeout;
-        }
+        return detail::remote::wait_for(PQsocket(get()), events, deadline);
     }
 
     detail::remote::FileIdentity socket_{};

@@ -9,9 +9,7 @@
 #include <cstddef>
 #include <deque>
 #include <optional>
-#include <string>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 #include <sluice/error.hpp>

@@ -7,8 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <system_error>
-#include <vector>
 
 #include <sluice/error.hpp>
 #include <sluice/postgres/detail/call_set.hpp>

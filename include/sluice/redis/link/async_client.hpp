@@ -17,12 +17,10 @@
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/link/async_cluster.hpp>
 #include <sluice/redis/link/async_context.hpp>
-#include <sluice/redis/link/async_single.hpp>
+#include <sluice/redis/link/async_node.hpp>
 #include <sluice/redis/link/async_topology.hpp>
-#include <sluice/redis/link/checked_url.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
 #include <sluice/remote/watch.hpp>
 
 namespace sluice::detail::redis {
@@ -34,7 +32,7 @@ public:
     using Clock = AsyncTopology::Clock;
 
     AsyncClient(std::string_view url, RedisOptions options)
-        : context_{checked_url(url, options), std::move(options)}, topology_(make_topology(context_)) {}
+        : context_(url, std::move(options)), topology_(make_topology(context_)) {}
     AsyncClient(const AsyncClient&) = delete;
     AsyncClient& operator=(const AsyncClient&) = delete;
 
@@ -68,7 +66,7 @@ public:
         return watches_;
     }
     /// Whether the descriptor of a Watch with that id is still open.
-    bool is_open(std::uint64_t id) const noexcept { return id == 0 || context_.ids.is_open(id); }
+    bool is_open(std::uint64_t id) const noexcept { return id == 0 || context_.loop.ids.is_open(id); }
     /// Until process() is due; nanoseconds::max() for never.
     std::chrono::nanoseconds timeout() const noexcept {
         using std::chrono::nanoseconds;
@@ -82,7 +80,7 @@ public:
     /// Completions may ask, cancel and close; the object has to live until they are through.
     void process(int fd) noexcept {
         if (is_closed_) return;
-        if (fd >= 0 && fd == context_.wakeup->descriptor()) context_.wakeup->drain();
+        if (fd >= 0 && fd == context_.loop.wakeup->descriptor()) context_.loop.wakeup->drain();
         topology_->process(fd);
         complete();
         if (!is_closed_) topology_->process(-1);  // what they asked
@@ -111,8 +109,8 @@ public:
 
 private:
     static std::unique_ptr<AsyncTopology> make_topology(AsyncContext& context) {
-        if (context.url.kind == RedisUrl::Kind::cluster) return std::make_unique<AsyncCluster>(context);
-        return std::make_unique<AsyncSingle>(context);
+        if (context.is_cluster()) return std::make_unique<AsyncCluster>(context);
+        return std::make_unique<AsyncNode>(context.url.endpoints.front(), context, context.ready);
     }
 
     /// Those that are ready, and none that becomes so meanwhile: a loop has other things to do.

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -15,10 +16,10 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/link/async_context.hpp>
-#include <sluice/redis/link/async_lesson.hpp>
 #include <sluice/redis/link/async_node.hpp>
 #include <sluice/redis/link/async_topology.hpp>
 #include <sluice/redis/link/cluster_table.hpp>
+#include <sluice/redis/link/map_lesson.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/wire/call_route.hpp>
 #include <sluice/redis/wire/host_port.hpp>
@@ -78,9 +79,7 @@ public:
                                     [&context](HostPort address) {
                                         return std::make_shared<AsyncClusterNode>(std::move(address), context);
                                     }),
-          lesson_(table_, context) {
-        check_cluster_prefix(context.options.prefix);
-    }
+          lesson_(table_, context.counters, &context.loop) {}
 
     void ask(AsyncCall& call, Clock::time_point now) noexcept override {
         guarded(call, [&] {
@@ -135,16 +134,12 @@ public:
 
     void watch(std::vector<Watch>& watches) const override {
         if (const auto watch = lesson_.watch()) watches.push_back(*watch);
-        for (const auto* const nodes : {&table_.all(), &std::as_const(departed_)}) {
-            for (const Member& member : *nodes) member->node().watch(watches);
-        }
+        each_node([&](const AsyncClusterNode& node) { node.node().watch(watches); });
     }
     Clock::time_point due() const noexcept override {
         if (wants_map_) return Clock::time_point::min();
         auto due = std::min(lesson_.due(), lost_.earliest());
-        for (const auto* const nodes : {&table_.all(), &std::as_const(departed_)}) {
-            for (const Member& member : *nodes) due = std::min(due, member->due());
-        }
+        each_node([&](const AsyncClusterNode& node) { due = std::min(due, node.due()); });
         return due;
     }
 
@@ -156,8 +151,8 @@ private:
     using Step = CallRoute::Step;
 
     template <class F>
-    void each_node(F f) noexcept {
-        for (const auto* const nodes : {&table_.all(), &std::as_const(departed_)}) {
+    void each_node(F f) const {
+        for (const auto* const nodes : {&table_.all(), &departed_}) {
             for (const Member& member : *nodes) f(*member);
         }
     }
@@ -191,7 +186,7 @@ private:
 
     /// Whether by this there is a new lesson to come, which begins with process().
     bool want_map(Clock::time_point now, std::chrono::milliseconds least_age) noexcept {
-        const bool is_first = !is_map_coming() && lesson_.is_older_than(least_age, now);
+        const bool is_first = !is_map_coming() && (!learnt_at_ || now >= *learnt_at_ + least_age);
         wants_map_ = wants_map_ || is_first;
         return is_first;
     }
@@ -201,10 +196,10 @@ private:
     void learn(int fd, Clock::time_point now) noexcept {
         const bool was_wanted = std::exchange(wants_map_, false);
         try {
-            if (was_wanted) lesson_.begin();
+            if (was_wanted) lesson_.begin(AsyncNode::Deadline{context_.options.timeout});
             const auto before = lesson_.is_under_way() ? table_.all() : std::vector<Member>{};
             departed_.reserve(departed_.size() + before.size());
-            if (!lesson_.process(fd, now)) return;
+            lesson_.process(fd, now);
             for (const Member& member : before) {
                 const auto& all = table_.all();
                 const bool has_left = std::find(all.begin(), all.end(), member) == all.end();
@@ -213,13 +208,17 @@ private:
         } catch (const std::bad_alloc&) {
             lesson_.abandon();
         }
+        const auto ended = lesson_.take_result();
+        if (!ended) return;
+        learnt_at_ = Clock::now();
+        outcome_ = *ended;
         AsyncCallList lost;
         lost.swap(lost_);
         while (!lost.empty()) look_up(*lost.pop_front(), now);
     }
     void wait_for_map(AsyncCall& call) noexcept {
         if (is_map_coming() && lost_.size() < context_.options.max_waiting) return lost_.insert(call);
-        if (!call.error) call.error = is_map_coming() || !lesson_.outcome() ? Errc::busy : lesson_.outcome();
+        if (!call.error) call.error = is_map_coming() || !outcome_ ? Errc::busy : outcome_;
         finish(call);
     }
     /// To whom the map says now, if that is another than the last one.
@@ -283,8 +282,10 @@ private:
 
     AsyncContext& context_;
     Table table_;
-    AsyncLesson<AsyncClusterNode> lesson_;
+    MapLesson<Table> lesson_;
     bool wants_map_ = false;
+    std::optional<Clock::time_point> learnt_at_{};
+    std::error_code outcome_{};       // of the last lesson
     AsyncCallList lost_{};            // that wait for the map
     std::vector<Member> departed_{};  // that are in the table no more, with calls
 };

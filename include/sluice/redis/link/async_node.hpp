@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -16,9 +17,10 @@
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/link/async_context.hpp>
 #include <sluice/redis/link/async_lane.hpp>
-#include <sluice/redis/link/async_sentinels.hpp>
+#include <sluice/redis/link/async_topology.hpp>
+#include <sluice/redis/link/master_search.hpp>
 #include <sluice/redis/link/server.hpp>
-#include <sluice/redis/redis_url.hpp>
+#include <sluice/redis/redis_stats.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
@@ -29,7 +31,7 @@ namespace sluice::detail::redis {
 /// One server, or whichever sentinels name, how an event loop talks to it, and the calls that wait for that. What is asked
 /// while a request is under way goes together in the next one, on a connection that has become free; or, where the server
 /// is far or slow, after a moment on a further one. Calls are answered by their deadlines, in whichever state they are.
-class AsyncNode {
+class AsyncNode final : public AsyncTopology {
 public:
     using Deadline = detail::remote::Deadline;
     using Clock = Deadline::Clock;
@@ -38,16 +40,17 @@ public:
     /// Calls that have their answer go to `answered`.
     AsyncNode(detail::remote::Endpoint endpoint, AsyncContext& context, AsyncCallList& answered)
         : context_(context), answered_(answered), breaker_(context.options.breaker),
-          server_(context.url, context.options, context.counters, std::move(endpoint)) {
-        if (server_.is_named_by_sentinels()) sentinels_ = std::make_unique<AsyncSentinels>(context);
-        for (std::size_t i = 0; i != context.options.connections; ++i) lanes_.emplace_back(server_, context);
+          server_(context, std::move(endpoint)) {
+        if (server_.is_named_by_sentinels())
+            sentinels_.emplace(std::make_shared<SentinelServers>(context), &context.loop);
+        for (std::size_t i = 0; i != context.options.connections; ++i) lanes_.emplace_back(server_, context.loop);
     }
 
     Server& server() noexcept { return server_; }
     const Breaker& breaker() const noexcept { return breaker_; }
 
     /// Does no input or output yet.
-    void ask(AsyncCall& call, Clock::time_point now) noexcept {
+    void ask(AsyncCall& call, Clock::time_point now) noexcept override {
         const auto permit = breaker_.ask(now, context_.options.timeout);
         if (permit == Permit::none) return answer(call, Errc::breaker_open);
         if (permit == Permit::probe) permit_waiting_ = permit;
@@ -59,29 +62,34 @@ public:
     bool has_calls() const noexcept {
         return !waiting_.empty() || any([](const Lane& lane) { return !lane.sent.empty(); });
     }
+    void add_to(RedisStats& stats) const override {
+        stats.breaker_openings = breaker_.openings();
+        stats.breaker_is_open = breaker_.is_open();
+        stats.connections = open_connections();
+    }
     std::size_t open_connections() const noexcept {
         return static_cast<std::size_t>(
-            std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.connection.is_open(); }));
+            std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.is_open(); }));
     }
 
     /// Appends what waits for descriptors. What goes on for nobody (calls that were cancelled) is left until somebody asks.
-    void watch(std::vector<Watch>& watches) const {
+    void watch(std::vector<Watch>& watches) const override {
         if (sentinels_) {
             if (const auto watch = sentinels_->watch()) watches.push_back(*watch);
         }
         if (!has_calls()) return;
         for (const Lane& lane : lanes_) {
-            if (const auto watch = lane.connection.watch()) watches.push_back(*watch);
+            if (const auto watch = lane.watch()) watches.push_back(*watch);
         }
     }
     /// When process() is due; in the past for at once.
-    Clock::time_point due() const noexcept {
+    Clock::time_point due() const noexcept override {
         auto due = sentinels_ ? sentinels_->due() : Clock::time_point::max();
         if (!has_calls()) return due;
         bool is_idle = false;
         for (const Lane& lane : lanes_) {
-            due = std::min({due, lane.connection.due(), lane.sent.earliest()});
-            is_idle = is_idle || lane.connection.stage() == Stage::idle;
+            due = std::min({due, lane.due(), lane.sent.earliest()});
+            is_idle = is_idle || lane.stage() == Stage::idle;
         }
         if (waiting_.empty()) return due;
         due = std::min(due, waiting_.earliest());
@@ -91,7 +99,7 @@ public:
     }
 
     /// Something happened on `fd`, or nothing (-1): time has passed, or there are calls.
-    void process(int fd) noexcept {
+    void process(int fd) noexcept override {
         try {
             auto now = Clock::now();
             if (sentinels_) {
@@ -99,7 +107,7 @@ public:
                 take_location();
             }
             for (Lane& lane : lanes_) {
-                lane.connection.process(fd, now);
+                lane.process(fd, now);
                 conclude(lane);
             }
             now = Clock::now();
@@ -107,13 +115,13 @@ public:
             start();
         } catch (const std::bad_alloc&) {
             fail_all(Errc::no_memory);
-            for (Lane& lane : lanes_) lane.connection.close();
+            for (Lane& lane : lanes_) lane.close();
             if (sentinels_) sentinels_->abandon();
         }
     }
 
     /// Answers all calls, without a word to the server.
-    void fail_all(std::error_code why) noexcept {
+    void fail_all(std::error_code why) noexcept override {
         for (Lane& lane : lanes_) fail(lane.sent, why);
         fail(waiting_, why);
         settle_probes();
@@ -135,7 +143,7 @@ private:
         return std::any_of(lanes_.begin(), lanes_.end(), predicate);
     }
     bool is_open() const noexcept {
-        return any([](const Lane& lane) { return lane.connection.is_open(); });
+        return any([](const Lane& lane) { return lane.is_open(); });
     }
 
     void answer(AsyncCall& call, std::error_code error) noexcept {
@@ -157,7 +165,7 @@ private:
             for (Lane& lane : lanes_) {
                 if (waiting_.empty()) return;
                 if (send_due() > Clock::now()) break;
-                if (!lane.connection.is_usable()) continue;
+                if (!lane.is_usable()) continue;
                 send(lane);
                 conclude(lane);
             }
@@ -168,8 +176,8 @@ private:
     void dial(Lane& lane) {
         const Deadline deadline{context_.options.timeout};
         lane.permit = take_permit();
-        lane.connection.dial(deadline);
-        if (lane.connection.is_locating()) {
+        lane.dial(deadline);
+        if (lane.is_locating()) {
             sentinels_->begin(deadline);
             take_location();
         }
@@ -186,14 +194,14 @@ private:
         if (!found) return;
         if (!found->error) server_.endpoints.move_to(found->addresses);
         for (Lane& lane : lanes_) {
-            lane.connection.located(found->error, found->host);
+            lane.located(found->error, found->host);
             conclude(lane);
         }
     }
 
     /// When one more connection has to be dialled for those that wait; never while one is being dialled.
     Clock::time_point dial_due() const noexcept {
-        if (any([](const Lane& lane) { return lane.connection.is_dialling(); })) return Clock::time_point::max();
+        if (any([](const Lane& lane) { return lane.stage() == Stage::dialling; })) return Clock::time_point::max();
         if (sentinels_ && sentinels_->is_asking()) return Clock::time_point::max();  // about something else
         const Lane* const lane = closed_lane();
         if (lane == nullptr) return Clock::time_point::max();
@@ -201,14 +209,14 @@ private:
         return std::max(lane->rests_until, send_due());
     }
     const Lane* closed_lane() const noexcept {
-        const auto closed = std::find_if(lanes_.begin(), lanes_.end(),
-                                         [](const Lane& lane) { return lane.connection.stage() == Stage::closed; });
+        const auto closed =
+            std::find_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.stage() == Stage::closed; });
         return closed == lanes_.end() ? nullptr : &*closed;
     }
     Lane* closed_lane() noexcept { return const_cast<Lane*>(std::as_const(*this).closed_lane()); }
     /// When those that wait may have a connection of their own.
     Clock::time_point send_due() const noexcept {
-        const bool is_asking = any([](const Lane& lane) { return lane.connection.is_exchanging(); });
+        const bool is_asking = any([](const Lane& lane) { return lane.stage() == Stage::exchanging; });
         if (!is_asking || waiting_.size() >= AsyncLane::max_decisions) return Clock::time_point::min();
         return waiting_.front().deadline - context_.options.timeout + patience;
     }
@@ -222,7 +230,7 @@ private:
 
     /// Looks whether a dial or an exchange has ended, and what follows.
     void conclude(Lane& lane) {
-        const auto ending = lane.connection.take_ending();
+        const auto ending = lane.take_ending();
         if (!ending) return;
         if (ending->is_unsent) {
             waiting_.prepend(lane.sent);
@@ -265,7 +273,7 @@ private:
             breaker_.report(Permit::probe, Breaker::Evidence::nothing, Clock::now());
         if (has_calls()) return;
         for (Lane& lane : lanes_) {
-            const bool goes_on = lane.connection.is_dialling() || lane.connection.is_exchanging();
+            const bool goes_on = lane.stage() == Stage::dialling || lane.stage() == Stage::exchanging;
             if (!goes_on && lane.permit == Permit::probe) report(lane, Breaker::Evidence::nothing);
         }
     }
@@ -274,7 +282,7 @@ private:
     AsyncCallList& answered_;
     Breaker breaker_;
     Server server_;
-    std::unique_ptr<AsyncSentinels> sentinels_{};
+    std::optional<MasterSearch> sentinels_{};
     std::deque<Lane> lanes_{};  // does not move what is in it
     AsyncCallList waiting_{};
     Permit permit_waiting_ = Permit::normal;  // of the next attempt

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -14,31 +13,25 @@
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/link/cluster_table.hpp>
-#include <sluice/redis/link/connection.hpp>
+#include <sluice/redis/link/map_lesson.hpp>
 #include <sluice/redis/link/node.hpp>
-#include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/cluster_slots.hpp>
 #include <sluice/redis/wire/host_port.hpp>
 #include <sluice/redis/wire/slot.hpp>
-#include <sluice/remote/breaker.hpp>
 #include <sluice/remote/deadline.hpp>
 
 namespace sluice::detail::redis {
 
-/// A node of a cluster, with a breaker of its own. Closed when nobody refers to it any more. Thread-safe.
-class ClusterNode {
+/// A node of a cluster. Closed when nobody refers to it any more. Thread-safe.
+class ClusterNode : public Node {
 public:
-    ClusterNode(HostPort address, const RedisUrl& url, const RedisOptions& options, Counters& counters)
-        : address_(std::move(address)), breaker_(options.breaker),
-          node_(url, {address_.host, address_.port, {}}, options, counters, breaker_) {}
+    ClusterNode(HostPort address, ClientConfig& config)
+        : Node({address.host, address.port, {}}, config), address_(std::move(address)) {}
 
     const HostPort& address() const noexcept { return address_; }
-    detail::remote::Breaker& breaker() noexcept { return breaker_; }
-    Node& node() noexcept { return node_; }
-    std::size_t open_connections() const noexcept { return node_.combiner().open_connections(); }
 
     /// It failed lately, so that another may have taken its place.
     bool is_doubted() const noexcept { return is_doubted_.load(std::memory_order_relaxed); }
@@ -52,8 +45,6 @@ public:
 
 private:
     const HostPort address_;
-    detail::remote::Breaker breaker_;
-    Node node_;
     std::atomic<bool> is_doubted_{false};
 };
 
@@ -66,9 +57,9 @@ public:
     using Table = ClusterTable<ClusterNode>;
     using Member = Table::Member;
 
-    ClusterMembers(const RedisUrl& url, const RedisOptions& options, Counters& counters)
-        : counters_(counters), table_(url, [&url, &options, &counters](HostPort address) {
-              return std::make_shared<ClusterNode>(std::move(address), url, options, counters);
+    explicit ClusterMembers(ClientConfig& config)
+        : counters_(config.counters), table_(config.url, [&config](HostPort address) {
+              return std::make_shared<ClusterNode>(std::move(address), config);
           }) {}
 
     // See ClusterTable.
@@ -92,6 +83,14 @@ public:
         const std::lock_guard lock{mutex_};
         return table_.is_complete();
     }
+    std::vector<Member> whom_to_ask() {
+        const std::lock_guard lock{mutex_};
+        return table_.whom_to_ask();
+    }
+    std::error_code adopt(const ClusterSlots& answer) {
+        const std::lock_guard lock{mutex_};
+        return table_.adopt(answer);
+    }
     void add_to(RedisStats& stats) const {
         const std::lock_guard lock{mutex_};
         table_.add_to(stats);
@@ -112,7 +111,9 @@ public:
         lock.unlock();
         std::error_code error;
         try {
-            error = ask_someone(deadline);
+            MapLesson<ClusterMembers> lesson{*this, counters_, nullptr};
+            lesson.begin(deadline);
+            error = await(lesson);
         } catch (...) {
             error = Errc::no_memory;
         }
@@ -131,37 +132,10 @@ public:
     void abandon() noexcept {
         const std::unique_lock lock{mutex_, std::try_to_lock};
         if (!lock.owns_lock()) return;
-        for (const Member& member : table_.all()) member->node().abandon();
+        for (const Member& member : table_.all()) member->abandon();
     }
 
 private:
-    /// The seeds and all who are known, one after the other, until one tells. One that is silent takes all the time that
-    /// there is, since a slow network needs it, and comes last the next time.
-    std::error_code ask_someone(const Deadline& deadline) {
-        std::error_code worst;
-        for (const Member& node : whom_to_ask()) {
-            if (deadline.has_passed()) break;
-            const auto error = ask(*node, deadline);
-            if (!error) return {};
-            node->doubt(true);
-            worst = Table::worse(worst, error);
-        }
-        return worst ? worst : make_error_code(Errc::timeout);
-    }
-    std::vector<Member> whom_to_ask() {
-        const std::lock_guard lock{mutex_};
-        return table_.whom_to_ask();
-    }
-
-    std::error_code ask(ClusterNode& node, const Deadline& deadline) {
-        Counters::add(counters_.map_requests, 1);
-        ClusterSlots answer{node.address().host};
-        const auto connection = std::make_unique<Connection>(node.node().server());
-        if (const auto error = connection->ask(answer, deadline)) return error;
-        const std::lock_guard lock{mutex_};
-        return table_.adopt(answer);
-    }
-
     Counters& counters_;
     mutable std::mutex mutex_;
     Table table_;

@@ -9,12 +9,10 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include <sluice/detail/validate.hpp>
 #include <sluice/error.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
@@ -29,14 +27,6 @@ namespace sluice::detail::redis {
 /// one slot what the map would tell of all.
 inline constexpr std::chrono::milliseconds least_map_age_doubted{100};
 inline constexpr std::chrono::milliseconds least_map_age_redirected{1'000};
-
-/// Throws std::invalid_argument where RedisOptions::prefix does not suit a cluster.
-inline void check_cluster_prefix(const std::string& prefix) {
-    const auto brace = prefix.find('{');
-    if (brace != std::string::npos && prefix.compare(brace, 2, "{}") == 0)
-        throw_invalid("RedisOptions::prefix", '"' + prefix + '"',
-                      "without {} for a cluster: it would part keys that belong together");
-}
 
 /// Which nodes of a cluster are known, and who of them serves which slot, for threads and event loops alike. One thread at
 /// a time. A Node tells its address(), breaker(), open_connections() and whether it is_doubted(), and keeps `was_named`.
@@ -97,13 +87,6 @@ public:
         std::stable_partition(candidates.begin(), candidates.end(),
                               [](const Member& member) { return !member->is_doubted(); });
         return candidates;
-    }
-
-    /// The worse of two errors of those who were asked: what an operator has to know is not hidden by another's absence.
-    static std::error_code worse(const std::error_code& before, const std::error_code& now) noexcept {
-        const bool was_absent = before == Errc::refused || before == Errc::timeout || before == Errc::unresolved ||
-                                before == Errc::disconnected;
-        return !before || was_absent ? now : before;
     }
 
     /// Takes what one of them told. Errc::busy: nothing, it is of a cluster that is just being made.

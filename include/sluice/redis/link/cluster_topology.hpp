@@ -18,18 +18,14 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/link/cluster_members.hpp>
 #include <sluice/redis/link/cluster_table.hpp>
-#include <sluice/redis/link/connection.hpp>
+#include <sluice/redis/link/node.hpp>
 #include <sluice/redis/link/scatter.hpp>
 #include <sluice/redis/link/topology.hpp>
-#include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/wire/call_route.hpp>
-#include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/ping.hpp>
 #include <sluice/redis/wire/slot.hpp>
-#include <sluice/remote/breaker.hpp>
 #include <sluice/remote/per_process.hpp>
 
 namespace sluice::detail::redis {
@@ -39,11 +35,7 @@ namespace sluice::detail::redis {
 /// of its slots alone, until another has taken its place. Thread-safe.
 class ClusterTopology final : public Topology {
 public:
-    using Breaker = detail::remote::Breaker;
-
-    ClusterTopology(RedisUrl url, RedisOptions options) : Topology(std::move(url), std::move(options)) {
-        check_cluster_prefix(this->options().prefix);
-    }
+    using Topology::Topology;
 
     bool has_slots() const noexcept override { return true; }
 
@@ -69,7 +61,7 @@ public:
             const auto suffix = suffix_for(members, *left.back());
             const auto share = deadline.share(static_cast<int>(left.size()));
             if (suffix) {
-                if (const auto error = ping(left.back()->node().server(), *suffix, share)) return error;
+                if (const auto error = left.back()->ping(*suffix, share)) return error;
             }
             left.pop_back();
         }
@@ -101,10 +93,11 @@ private:
         bool was_moved = false;
         for (Trip& trip : open) choose(members, trip, deadline);
         for (;;) {
-            open = open.first(keep(open, [](const Trip& trip) { return trip.to != nullptr; }));
+            const auto end = std::remove_if(open.begin(), open.end(), [](const Trip& trip) { return !trip.to; });
+            open = {open.begin(), end};
             if (open.empty()) break;
             if (open.size() == 1) {
-                send(*open.front().to, {open.front().call, 1}, deadline);
+                open.front().to->run({open.front().call, 1}, deadline);
             } else {
                 send_all(open, deadline);
             }
@@ -161,12 +154,6 @@ private:
         return step;
     }
 
-    void send(ClusterNode& to, std::span<ScriptCall> calls, const Deadline& deadline) {
-        const auto permit = to.breaker().ask(deadline.start(), options().timeout);
-        if (permit != Breaker::Permit::none) return to.node().combiner().run(calls, deadline, permit);
-        for (ScriptCall& call : calls) call.error = Errc::breaker_open;
-    }
-
     /// Those of one node together, in their order; all nodes at once.
     void send_all(std::span<Trip> open, const Deadline& deadline) {
         std::stable_sort(open.begin(), open.end(),
@@ -179,13 +166,10 @@ private:
             ClusterNode& to = *open[begin].to;
             while (end != open.size() && open[end].to.get() == &to) ++end;
             const auto mine = std::span{calls}.subspan(begin, end - begin);
-            const auto permit = to.breaker().ask(deadline.start(), options().timeout);
-            if (permit == Breaker::Permit::none) {
-                for (ScriptCall& call : mine) call.error = Errc::breaker_open;
-                continue;
-            }
+            const auto permit = to.ask(mine, deadline);
+            if (permit == Node::Breaker::Permit::none) continue;
             Scatter::Part& part = parts.emplace_back();
-            part.combiner = &to.node().combiner();
+            part.combiner = &to.combiner();
             part.permit = permit;
             part.is_doubted = to.is_doubted();
             part.calls = mine;
@@ -197,18 +181,6 @@ private:
         }
     }
 
-    /// Moves those that are kept to the front, in their order; their number.
-    template <class Keep>
-    static std::size_t keep(std::span<Trip> trips, Keep keep) {
-        std::size_t count = 0;
-        for (Trip& trip : trips) {
-            if (!keep(trip)) continue;
-            if (&trips[count] != &trip) trips[count] = std::move(trip);
-            ++count;
-        }
-        return count;
-    }
-
     /// Of a key in one of the node's slots; nothing where it has so few that none is found.
     std::optional<std::string> suffix_for(ClusterMembers& members, const ClusterNode& node) const {
         for (int number = 0; number != 4'096; ++number) {
@@ -218,20 +190,8 @@ private:
         return std::nullopt;
     }
 
-    static std::error_code ping(Server& server, const std::string& suffix, const Deadline& deadline) {
-        const auto connection = std::make_unique<Connection>(server);
-        Ping ping{server.options.prefix, suffix};
-        ScriptCall call = ping.call();
-        CallSet calls;
-        const auto ticket = calls.add(call);
-        connection->perform(calls, deadline);
-        calls.collect(ticket, call);
-        CallRoute::give_up(call);
-        return ping.result(call);
-    }
-
     ClusterMembers& members() {
-        return members_.get([&] { return std::make_unique<ClusterMembers>(url(), options(), Topology::counters()); });
+        return members_.get([&] { return std::make_unique<ClusterMembers>(config()); });
     }
 
     detail::remote::PerProcess<ClusterMembers> members_;

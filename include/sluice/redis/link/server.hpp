@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/redis_credentials.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
@@ -39,11 +40,10 @@ protected:
 /// What connections have to know of the server that they go to: the one at an endpoint, or whichever sentinels name.
 /// Thread-safe.
 struct Server {
-    Server(const RedisUrl& of_url, const RedisOptions& of_options, Counters& of_counters,
-           detail::remote::Endpoint place, MasterFinder* finder = nullptr)
-        : url(of_url), options(of_options), counters(of_counters), endpoint(std::move(place)), masters(finder),
-          endpoints(is_named_by_sentinels() ? detail::remote::Endpoints{}
-                                            : detail::remote::Endpoints{endpoint, options.resolve}) {}
+    Server(ClientConfig& config, detail::remote::Endpoint place, MasterFinder* finder = nullptr)
+        : url(config.url), options(config.options), counters(config.counters), endpoint(std::move(place)),
+          masters(finder), endpoints(is_named_by_sentinels() ? detail::remote::Endpoints{}
+                                                             : detail::remote::Endpoints{endpoint, options.resolve}) {}
 
     const RedisUrl& url;
     const RedisOptions& options;
@@ -54,13 +54,9 @@ struct Server {
 
     bool is_named_by_sentinels() const noexcept { return url.kind == RedisUrl::Kind::sentinel; }
 
-    /// The addresses to dial, and the host that they are of. May throw std::bad_alloc.
-    std::error_code find(std::vector<detail::remote::Address>& found, std::string& host,
-                         const detail::remote::Deadline& deadline) {
-        if (masters == nullptr) {
-            host = endpoint.host;
-            return endpoints.find(found, deadline);
-        }
+    /// Where sentinels have to say which server it is: makes its addresses the endpoints. May throw std::bad_alloc.
+    std::error_code locate(std::string& host, const detail::remote::Deadline& deadline) {
+        std::vector<detail::remote::Address> found;
         const auto error = masters->find(found, host, deadline);
         if (!error) endpoints.move_to(found);
         return error;
@@ -73,9 +69,8 @@ struct Server {
         const auto share = deadline.share(4);
         if (!masters->has_to_ask(share)) return;
         try {
-            std::vector<detail::remote::Address> found;
             std::string host;
-            static_cast<void>(find(found, host, share));
+            static_cast<void>(locate(host, share));
         } catch (...) {  // no memory, or no thread for a look-up: then later
         }
         masters->done_asking();

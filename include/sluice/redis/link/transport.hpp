@@ -40,21 +40,13 @@ public:
         return secure_ ? static_cast<detail::remote::Stream&>(*secure_) : socket_;
     }
 
-    /// `host` is whom the address is of, as the certificate has to tell if there is to be TLS. May throw std::bad_alloc.
-    std::error_code connect(const detail::remote::Address& address, const ChannelFactory* tls, const std::string& host,
-                            const Deadline& deadline) {
-        secure_.reset();
-        if (const auto error = socket_.connect(address, deadline)) return error;
-        if (const auto error = secure(tls, host)) return error;
-        return secure_ ? secure_->handshake(deadline) : std::error_code{};
-    }
-
-    // The same in steps that do not wait; see SocketStream.
+    // Steps that do not wait; see SocketStream.
     std::error_code begin_connect(const detail::remote::Address& address) noexcept {
         secure_.reset();
         return socket_.begin_connect(address);
     }
     std::error_code finish_connect() const noexcept { return socket_.finish_connect(); }
+    /// `host` is whom the address is of, as the certificate has to tell if there is to be TLS. May throw std::bad_alloc.
     std::error_code secure(const ChannelFactory* tls, const std::string& host) {
         if (tls == nullptr) return {};
         try {

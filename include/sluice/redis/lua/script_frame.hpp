@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include <sluice/redis/lua/part_text.hpp>
 #include <sluice/redis/lua/script_head.hpp>
 #include <sluice/redis/lua/script_part.hpp>
 

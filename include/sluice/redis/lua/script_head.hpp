@@ -9,7 +9,6 @@
 #include <vector>
 
 #include <sluice/detail/skew.hpp>
-#include <sluice/redis/lua/part_text.hpp>
 #include <sluice/redis/lua/script_part.hpp>
 
 namespace sluice::detail::redis {

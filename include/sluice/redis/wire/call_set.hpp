@@ -7,8 +7,6 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
-#include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>

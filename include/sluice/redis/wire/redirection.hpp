@@ -5,7 +5,6 @@
 #include <charconv>
 #include <cstdint>
 #include <string_view>
-#include <system_error>
 
 #include <sluice/redis/wire/host_port.hpp>
 #include <sluice/redis/wire/slot.hpp>

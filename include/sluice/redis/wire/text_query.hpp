@@ -5,7 +5,9 @@
 #include <hiredis/read.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -17,6 +19,7 @@
 #include <sluice/redis/wire/errors.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/hiredis_reader.hpp>
+#include <sluice/redis/wire/host_port.hpp>
 #include <sluice/redis/wire/resp.hpp>
 
 namespace sluice::detail::redis {
@@ -98,6 +101,37 @@ private:
     std::string error_line_{};
     std::vector<std::string> texts_{};
     HiredisReader<TextQuery> reader_;
+};
+
+/// Asks a sentinel where a master is. Used as a Login.
+class MasterQuery : public TextQuery {
+public:
+    explicit MasterQuery(std::string_view name) : TextQuery({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", name}) {}
+
+    /// Once it is done. Errc::misconfigured: the sentinel knows no master of that name.
+    std::error_code result(HostPort& master) const {
+        if (texts().empty()) return Errc::misconfigured;
+        if (texts().size() != 2 || texts()[0].empty() || texts()[0].size() > HostPort::max_host) return Errc::protocol;
+        const std::string& digits = texts()[1];
+        const char* const end = digits.data() + digits.size();
+        std::uint16_t port = 0;
+        const auto [stop, error] = std::from_chars(digits.data(), end, port);
+        if (error != std::errc{} || stop != end || port == 0) return Errc::protocol;
+        master = {texts()[0], port};
+        return {};
+    }
+};
+
+/// Asks a server what it is. Used as a Login.
+class RoleQuery : public TextQuery {
+public:
+    RoleQuery() : TextQuery({"ROLE"}) {}
+
+    /// Once it is done. Errc::read_only: it is no master.
+    std::error_code result() const {
+        if (texts().empty()) return Errc::protocol;
+        return texts()[0] == "master" ? std::error_code{} : make_error_code(Errc::read_only);
+    }
 };
 
 }  // namespace sluice::detail::redis

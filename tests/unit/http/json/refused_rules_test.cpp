@@ -57,6 +57,45 @@ TEST_CASE("a number that no type holds is refused where it stands", "[http][json
     CHECK(refusal(R"({"rules": [{"a": 1, "b": {}, "a": 2}]})") == "f: /rules/0: member \"a\" is given twice");
 }
 
+TEST_CASE("durations and rates are whole numbers with a unit", "[http][json]") {
+    const auto window = [](const std::string& text) {
+        return refusal(policy(R"({"kind":"fixed_window","limit":1,"window":")" + text + "\"}"));
+    };
+    const auto refill = [](const std::string& text) {
+        return refusal(policy(R"({"kind":"token_bucket","capacity":1,"refill":")" + text + "\"}"));
+    };
+    for (const char* unit : {"ns", "us", "ms", "s", "m", "h", "d"}) {
+        CHECK(window(std::string{"30"} + unit) == "");
+        CHECK(refill(std::string{"1/"} + unit) == "");
+        CHECK(refill(std::string{"1/30"} + unit) == "");
+    }
+    for (const char* bad :
+         {"", "1", "s", "-1s", "+1s", "/s", ":s", "1S", "1sec", "s1", "9223372036854775808ns", "9223372036854776us"}) {
+        INFO(bad);
+        CHECK(window(bad).find("must be a duration such as") != std::string::npos);
+    }
+    for (const char* bad : {"", "1", "/s", "-1/s", "1:s", "1/", "1/S", "1/-1s", "1/ s", "1/:s", "9223372036854775808/s",
+                            "1/9223372036854775808s", "1/9223372036854776us"}) {
+        INFO(bad);
+        CHECK(refill(bad).find("must be a rate such as") != std::string::npos);
+    }
+}
+
+TEST_CASE("what a file may say of costs, denials and counting is told", "[http][json]") {
+    const auto of_limit = [](const std::string& more) { return refusal(limit(limit_named("l", 9, more))); };
+    CHECK(of_limit(R"(,"cost":{"body_bytes":1024})") == "");
+    CHECK(of_limit(R"(,"cost":{})").find("a number, {\"body_bytes\": 1024} or {\"function\": \"name\"}") !=
+          std::string::npos);
+    CHECK(of_limit(R"(,"cost":{"body_bytes":1,"function":"f"})").find("a number, {") != std::string::npos);
+    CHECK(of_limit(R"(,"cost":{"function":"f"})").find("of which the program gives none here") != std::string::npos);
+    const auto of_rule = [](const std::string& more) {
+        return refusal(rules_of({rule_named("r", "\"/a\"", limit_named("l", 9), more)}));
+    };
+    CHECK(of_rule(R"(,"answer":{})").find("is empty, which cannot be meant") != std::string::npos);
+    CHECK(of_rule(R"(,"answer":{"body":"no"})").find("which need each other") != std::string::npos);
+    CHECK(of_rule(R"(,"answer":{"status":420})") == "");
+}
+
 TEST_CASE("one limit twice in a tier is refused", "[http][json]") {
     CHECK(refusal(limit(limit_named("tw", 4) + "," + limit_named("tw", 4))) ==
           "f: /rules/0/limits/1: rule 'r': limit 'tw' is twice in one tier");

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REMOTE_LOOP_WAKEUP_HPP
-#define SLUICE_REMOTE_LOOP_WAKEUP_HPP
+#ifndef SLUICE_REMOTE_LOOP_HPP
+#define SLUICE_REMOTE_LOOP_HPP
 
 #include <fcntl.h>
 #include <unistd.h>
+
+#include <cstdint>
+#include <memory>
+#include <unordered_set>
 
 #include <sluice/remote/descriptor.hpp>
 
@@ -46,6 +50,28 @@ public:
 private:
     Descriptor reader_{};
     Descriptor writer_{};
+};
+
+/// Tells the descriptors of a client from each other, though the system uses their numbers again: see Watch::id.
+class WatchIds {
+public:
+    /// Of a descriptor that is opened now; may throw std::bad_alloc.
+    std::uint64_t open() {
+        open_.insert(last_ + 1);
+        return ++last_;
+    }
+    void close(std::uint64_t id) noexcept { open_.erase(id); }
+    bool is_open(std::uint64_t id) const noexcept { return open_.find(id) != open_.end(); }
+
+private:
+    std::uint64_t last_ = 0;
+    std::unordered_set<std::uint64_t> open_{};
+};
+
+/// What must not block is told the loop that it belongs to; a thread that may wait has none.
+struct Loop {
+    std::shared_ptr<LoopWakeup> wakeup = std::make_shared<LoopWakeup>();
+    WatchIds ids{};
 };
 
 }  // namespace sluice::detail::remote

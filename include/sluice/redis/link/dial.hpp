@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_LINK_ASYNC_DIAL_HPP
-#define SLUICE_REDIS_LINK_ASYNC_DIAL_HPP
+#ifndef SLUICE_REDIS_LINK_DIAL_HPP
+#define SLUICE_REDIS_LINK_DIAL_HPP
 
 #include <poll.h>
 
@@ -14,27 +14,28 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/async_context.hpp>
 #include <sluice/redis/link/connection_record.hpp>
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/link/transport.hpp>
 #include <sluice/redis/wire/login.hpp>
-#include <sluice/redis/wire/sentinel.hpp>
+#include <sluice/redis/wire/text_query.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
+#include <sluice/remote/loop.hpp>
 #include <sluice/remote/stream.hpp>
 #include <sluice/remote/watch.hpp>
 
 namespace sluice::detail::redis {
 
-/// Opens a connection without ever blocking: looks the name up, tries one address after the other, each with its share of
-/// the time, with TLS where it is wanted, and logs in. Then protocols are driven on it. Says for what it waits and until
-/// when, and goes on when told that it happened. Belongs to one event loop. All but the const functions may throw
-/// std::bad_alloc, after which close() is due.
-class AsyncDial {
+/// Opens a connection: looks the name up, tries one address after the other, each with its share of the time, with TLS
+/// where it is wanted, and logs in. Then protocols are driven on it. With a loop, to which it belongs then, it never blocks:
+/// it says for what it waits and until when, and goes on when told that it happened. A thread that has no loop await()s it,
+/// and waits at once for what is to be looked up. All but the const functions may throw std::bad_alloc, after which close() is due.
+class Dial {
 public:
     using Deadline = detail::remote::Deadline;
     using Clock = Deadline::Clock;
+    using Loop = detail::remote::Loop;
     enum class Stage : std::uint8_t {
         closed,
         locating,  ///< until located()
@@ -46,10 +47,10 @@ public:
         open,
     };
 
-    AsyncDial(Server& server, AsyncContext& context) : record_(server), context_(context) {}
-    AsyncDial(const AsyncDial&) = delete;
-    AsyncDial& operator=(const AsyncDial&) = delete;
-    ~AsyncDial() { close(); }
+    Dial(Server& server, Loop* loop) : record_(server), loop_(loop) {}
+    Dial(const Dial&) = delete;
+    Dial& operator=(const Dial&) = delete;
+    ~Dial() { close(); }
 
     Stage stage() const noexcept { return stage_; }
     bool is_under_way() const noexcept { return stage_ != Stage::closed && stage_ != Stage::open; }
@@ -57,10 +58,12 @@ public:
     ConnectionRecord& record() noexcept { return record_; }
     const ConnectionRecord& record() const noexcept { return record_; }
     detail::remote::Stream& stream() noexcept { return transport_.stream(); }
+    Transport& transport() noexcept { return transport_; }
+    const Transport& transport() const noexcept { return transport_; }
 
     void close() noexcept {
         transport_.close();
-        context_.ids.close(std::exchange(id_, 0));
+        if (loop_ != nullptr) loop_->ids.close(std::exchange(id_, 0));
         stage_ = Stage::closed;
     }
 
@@ -99,7 +102,7 @@ public:
     /// What it waits for; a look-up ends with the wakeup.
     std::optional<Watch> watch() const noexcept {
         if (stage_ == Stage::closed || stage_ == Stage::locating) return std::nullopt;
-        if (stage_ == Stage::resolving) return Watch{context_.wakeup->descriptor(), POLLIN, 0};
+        if (stage_ == Stage::resolving) return Watch{loop_->wakeup->descriptor(), POLLIN, 0};
         return Watch{transport_.descriptor(), waits_for_, id_};
     }
     bool is_waiting_for(int fd) const noexcept {
@@ -140,9 +143,7 @@ private:
 
     void resolve() {
         stage_ = Stage::resolving;
-        auto& endpoints = record_.server().endpoints;
-        if (!endpoints.is_fixed() && !context_.wakeup->open()) return end(Errc::no_memory);
-        const auto error = endpoints.try_find(addresses_, context_.wakeup);
+        const auto error = record_.server().endpoints.find(addresses_, deadline_, loop_);
         if (error == Errc::busy) {
             step_deadline_ = addresses_.empty() ? deadline_ : Deadline{deadline_.start(), deadline_.budget() / 2};
         } else if (error) {
@@ -161,7 +162,7 @@ private:
         record_.begin_dialling(addresses_[next_address_++]);
         stage_ = Stage::connecting;
         waits_for_ = POLLOUT;
-        id_ = context_.ids.open();
+        if (loop_ != nullptr) id_ = loop_->ids.open();
         const auto error = transport_.begin_connect(record_.address());
         if (error != Errc::busy) connected(error);
     }
@@ -213,7 +214,7 @@ private:
     }
 
     ConnectionRecord record_;
-    AsyncContext& context_;
+    Loop* const loop_;
     Transport transport_;
     Stage stage_ = Stage::closed;
     short waits_for_ = 0;
@@ -229,6 +230,21 @@ private:
     std::optional<Login> login_{};
     std::optional<RoleQuery> role_{};
 };
+
+/// For threads: waits for what an event loop would be told of, until the machine has a result. It ends by its deadline.
+template <class Machine>
+auto await(Machine& machine) {
+    using detail::remote::Deadline;
+    for (;;) {
+        if (auto result = machine.take_result()) return *std::move(result);
+        const auto watch = machine.watch();
+        pollfd item{watch ? watch->fd : -1, watch ? watch->events : short{0}, 0};
+        const auto now = Deadline::Clock::now();
+        const int ms = machine.due() <= now ? 0 : Deadline{now, machine.due() - now}.poll_ms();
+        const bool is_ready = ::poll(&item, 1, ms) > 0;
+        machine.process(is_ready ? item.fd : -1, Deadline::Clock::now());
+    }
+}
 
 }  // namespace sluice::detail::redis
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_REDIS_LINK_ASYNC_QUERY_HPP
-#define SLUICE_REDIS_LINK_ASYNC_QUERY_HPP
+#ifndef SLUICE_REDIS_LINK_QUERY_HPP
+#define SLUICE_REDIS_LINK_QUERY_HPP
 
 #include <algorithm>
 #include <chrono>
@@ -9,8 +9,7 @@
 #include <utility>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/async_context.hpp>
-#include <sluice/redis/link/async_dial.hpp>
+#include <sluice/redis/link/dial.hpp>
 #include <sluice/redis/link/server.hpp>
 #include <sluice/remote/watch.hpp>
 
@@ -19,12 +18,12 @@ namespace sluice::detail::redis {
 /// A server's answer to a question that is no call, asked on a connection of its own, which stays open for the next one. A
 /// Protocol is used as a Login.
 template <class Protocol>
-class AsyncQuery {
+class Query {
 public:
-    using Deadline = AsyncDial::Deadline;
-    using Clock = AsyncDial::Clock;
+    using Deadline = Dial::Deadline;
+    using Clock = Dial::Clock;
 
-    AsyncQuery(Server& server, AsyncContext& context) : dial_(server, context) {}
+    Query(Server& server, Dial::Loop* loop) : dial_(server, loop) {}
 
     bool is_usable() noexcept { return dial_.is_open() && !dial_.stream().is_stale(); }
 
@@ -45,7 +44,7 @@ public:
     /// How that ended, once; nothing while it goes on. Closed after an error.
     std::optional<std::error_code> take_result() noexcept { return std::exchange(result_, std::nullopt); }
 
-    // As AsyncDial's; due at once where it has ended.
+    // As Dial's; due at once where it has ended.
     std::optional<Watch> watch() const noexcept { return is_under_way_ ? dial_.watch() : std::nullopt; }
     Clock::time_point due() const noexcept {
         if (result_) return Clock::time_point::min();
@@ -79,7 +78,7 @@ private:
         result_ = error;
     }
 
-    AsyncDial dial_;
+    Dial dial_;
     std::optional<Protocol> protocol_{};
     Deadline deadline_{std::chrono::nanoseconds{0}};
     bool is_under_way_ = false;
