@@ -3,6 +3,7 @@
 // A gRPC server with or without a guard, and its clients:
 //
 //     http_grpc_benchmark [--limited]               serves
+//     http_grpc_benchmark --intercepted             the same, with an interceptor that does nothing
 //     http_grpc_benchmark --load ADDRESS SECONDS    calls it over 2 connections and prints how often a second
 #include <atomic>
 #include <chrono>
@@ -26,10 +27,23 @@
 namespace {
 
 class DataService final : public demo::Demo::Service {
+public:
+    bool is_limited = false;
+
+private:
     grpc::Status Data(grpc::ServerContext* context, const demo::Question*, demo::Answer* answer) override {
-        if (sluice::is_denied(*context)) return grpc::Status::CANCELLED;
+        if (is_limited && sluice::is_denied(*context)) return grpc::Status::CANCELLED;
         answer->set_data(benchmark_answer);
         return grpc::Status::OK;
+    }
+};
+
+struct IdleInterceptor final : grpc::experimental::Interceptor {
+    void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override { methods->Proceed(); }
+};
+struct IdleFactory final : grpc::experimental::ServerInterceptorFactoryInterface {
+    grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo*) override {
+        return new IdleInterceptor;
     }
 };
 
@@ -65,11 +79,15 @@ int main(int argc, char* argv[]) {
     sluice::metrics::Registry registry;
     DataService service;
     grpc::ServerBuilder builder;
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
     if (auto guard = benchmark_guard(argc, argv, registry, "/demo.Demo/", {"Login", "Search", "Admin", "Data"})) {
-        std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> limiters;
-        limiters.push_back(std::make_unique<sluice::GrpcLimiter<>>(std::move(*guard)));
-        builder.experimental().SetInterceptorCreators(std::move(limiters));
+        interceptors.push_back(std::make_unique<sluice::GrpcLimiter<>>(std::move(*guard)));
+        service.is_limited = true;
     }
+    if (argc == 2 && std::strcmp(argv[1], "--intercepted") == 0) {
+        interceptors.push_back(std::make_unique<IdleFactory>());
+    }
+    builder.experimental().SetInterceptorCreators(std::move(interceptors));
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(&service);

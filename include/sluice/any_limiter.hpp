@@ -61,6 +61,8 @@ public:
     Quota quota() const noexcept { return limiter_->quota(); }
     /// Whether a call takes no round trip: see InProcessStore.
     bool is_in_process() const noexcept { return limiter_->is_in_process(); }
+    /// Whether it can take over what is used of another limiter: see CarryingStore.
+    bool can_carry() const noexcept { return limiter_->can_carry(); }
     const std::string& name() const noexcept { return limiter_->name(); }
     /// The same number for limiters that have the same states in one store: of name, kind and parameters.
     std::uint64_t identity() const noexcept { return limiter_->identity(); }
@@ -83,6 +85,7 @@ private:
         virtual detail::ChargedLimiter charged(std::string_view key) const noexcept = 0;  // for that key
         virtual Quota quota() const noexcept = 0;
         virtual bool is_in_process() const noexcept = 0;
+        virtual bool can_carry() const noexcept = 0;
         virtual const std::string& name() const noexcept = 0;
         virtual std::uint64_t identity() const noexcept = 0;
         virtual const detail::CarryOver* as_carry_over() const noexcept { return nullptr; }
@@ -132,6 +135,7 @@ private:
         }
         Quota quota() const noexcept override { return limiter.quota(); }
         bool is_in_process() const noexcept override { return InProcessStore<S>; }
+        bool can_carry() const noexcept override { return CarryingStore<S>; }
         const std::string& name() const noexcept override { return limiter.name(); }
         std::uint64_t identity() const noexcept override { return Scope<P>::scope_id(name(), limiter.policy()); }
         RateLimiter<P, S> limiter;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -34,9 +35,16 @@ namespace sluice {
 /// charged to the new one as of that time, and the key is forgotten there. No other request on the key comes in between.
 /// Requests that are still being decided by the previous limiter itself meanwhile find nothing left, or count there alone.
 ///
-/// Both must decide in this process; otherwise `limiter` is returned as it is, and starts fresh, since a server would have to
-/// do both in one step. Neither observer hears of it. As thread-safe as the two; each call costs a peek more, and one on a
-/// key that is as good as new a lock and a second. May throw std::bad_alloc.
+/// Where one of them decides on a server, which any number of processes may do after the same change: whichever asks first
+/// has the server charge what it finds used, and only if nothing is used of the new limit yet, in one step. What processes
+/// that still decide by the previous limit take of it meanwhile counts there alone. A store that is no CarryingStore starts
+/// fresh: `limiter` is returned as it is.
+///
+/// Neither observer hears of it. As thread-safe as the two. In process each call costs a peek more, and one on a key that is
+/// as good as new a lock and a second. On a server a key's first call in this process costs one round trip more, or three
+/// where something is taken over, and others 32 kB of memory for all; where more than some thousands of keys are in use,
+/// some of them are asked for again. All that ends two windows of the previous limit after the change. May throw
+/// std::bad_alloc.
 AnyLimiter carry_over(AnyLimiter limiter, AnyLimiter previous);
 
 namespace detail {
@@ -45,11 +53,14 @@ class CarryOver final : public AnyLimiter::Concept {
 public:
     using Clock = std::chrono::steady_clock;
 
-    CarryOver(AnyLimiter limiter, AnyLimiter previous, std::size_t depth, Clock::time_point since) noexcept
-        : limiter_(std::move(limiter)), previous_(std::move(previous)), depth_(depth), since_(since) {}
+    CarryOver(AnyLimiter limiter, AnyLimiter previous, std::size_t depth, Clock::time_point since)
+        : limiter_(std::move(limiter)), previous_(std::move(previous)), depth_(depth), since_(since) {
+        const bool is_local = limiter_.is_in_process() && previous_.is_in_process();
+        if (!is_local) keys_ = std::make_unique<Keys>();
+    }
 
     static AnyLimiter make(AnyLimiter limiter, AnyLimiter previous, Clock::time_point since) {
-        if (!limiter.is_in_process() || !previous.is_in_process()) return limiter;
+        if (!can_take_over(limiter, previous)) return limiter;
         if (limiter.identity() == previous.identity()) {
             // Nothing has changed, but keys that have not been asked since the change before are still to be taken over.
             const CarryOver* older = previous.limiter_->as_carry_over();
@@ -91,7 +102,12 @@ public:
         return taken_over(key).limiter_->charged(key);
     }
     Quota quota() const noexcept override { return limiter_.quota(); }
-    bool is_in_process() const noexcept override { return true; }
+    bool is_in_process() const noexcept override { return keys_ == nullptr; }
+    bool can_carry() const noexcept override { return limiter_.can_carry(); }
+    /// Else it starts fresh.
+    static bool can_take_over(const AnyLimiter& limiter, const AnyLimiter& previous) noexcept {
+        return limiter.can_carry() || (limiter.is_in_process() && previous.is_in_process());
+    }
     const std::string& name() const noexcept override { return limiter_.name(); }
     std::uint64_t identity() const noexcept override { return limiter_.identity(); }
     const CarryOver* as_carry_over() const noexcept override { return this; }
@@ -103,8 +119,26 @@ private:
     bool is_over(Clock::time_point now) const noexcept { return (now - since_) / 2 > previous_.quota().window; }
 
     const AnyLimiter& taken_over(std::string_view key) const noexcept {
-        if (is_unused(limiter_, key)) take_over(key);
+        if (keys_ != nullptr) {
+            take_over_on_server(key);
+        } else if (is_unused(limiter_, key)) {
+            take_over(key);
+        }
         return limiter_;
+    }
+    /// Not told by `previous_` again once it is done; a failure is the next call's to repair.
+    void take_over_on_server(std::string_view key) const noexcept {
+        const std::uint64_t hash = std::hash<std::string_view>{}(key);
+        std::atomic<std::uint64_t>& known = (*keys_)[hash % keys_->size()];
+        if (known.load(std::memory_order_relaxed) == (hash | 1) || is_over(Clock::now())) return;
+        const Decision left = peeked(previous_, key);
+        if (left.error) return;
+        if (left.remaining != left.limit) {
+            const ChargedLimiter one = limiter_.limiter_->charged(key);
+            if (one.calls->carry({one.limiter, key, left.limit - left.remaining}).error) return;
+            if (previous_.reset(key)) return;
+        }
+        known.store(hash | 1, std::memory_order_relaxed);  // publishes nothing: a thread that misses it asks once more
     }
     [[gnu::noinline]] void take_over(std::string_view key) const noexcept {
         const std::lock_guard lock{mutexes_[std::hash<std::string_view>{}(key) % mutexes_.size()]};
@@ -139,10 +173,14 @@ private:
         return out.decision;
     }
 
+    /// Hashes of those that were asked for; a key takes the place of another.
+    using Keys = std::array<std::atomic<std::uint64_t>, 4096>;
+
     AnyLimiter limiter_, previous_;
     std::size_t depth_;  // of changes behind this one, with it
     Clock::time_point since_;
     mutable std::array<std::mutex, 64> mutexes_{};  // of keys' hashes
+    std::unique_ptr<Keys> keys_{};                  // null where both are in process
 };
 
 }  // namespace detail

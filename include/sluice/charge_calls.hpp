@@ -56,6 +56,7 @@ struct ChargeCalls {
     /// The same without a pipeline.
     void (*ask)(const ChargeView&, const Consumption* to_give_back, Consumption& out) noexcept;
     Decision (*peek)(const ChargeView&) noexcept;
+    Decision (*carry)(const ChargeView&) noexcept;           // of a CarryingStore
     void (*resolve)(const ChargeView&, Decision&) noexcept;  // an error by the failure mode
     void (*report)(const ChargeView&, const Decision&, std::chrono::nanoseconds latency) noexcept;
     std::uint64_t (*limit)(const void* limiter) noexcept;
@@ -113,6 +114,11 @@ struct ChargeCallsOf {
         only_peek.operation = Operation::peek;
         return store(charge.limiter).decide(only_peek);
     }
+    static Decision carry(const ChargeView& charge) noexcept {
+        Request<P> asked = request(charge);
+        asked.operation = Operation::carry;
+        return store(charge.limiter).decide(asked);
+    }
     static void resolve(const ChargeView& charge, Decision& decision) noexcept {
         const Limiter& mine = limiter(charge.limiter);
         mine.apply_failure_mode(decision, mine.policy(), charge.cost);
@@ -123,7 +129,7 @@ struct ChargeCallsOf {
     }
     static std::uint64_t limit(const void* erased) noexcept { return limiter(erased).quota().limit; }
 
-    static constexpr ChargeCalls table{InProcessStore<S>, pipeline_id, pipeline, add, finish, ask, peek,
+    static constexpr ChargeCalls table{InProcessStore<S>, pipeline_id, pipeline, add, finish, ask, peek, carry,
                                        resolve,           report,      limit};
 };
 

@@ -2,6 +2,7 @@
 #ifndef SLUICE_OPERATE_HPP
 #define SLUICE_OPERATE_HPP
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -15,9 +16,9 @@ namespace sluice {
 /// Does what a request asks on the state of its key: the one place that knows the operations. For stores that have a key's
 /// state at hand, under a lock or to be swapped in, and for those that repeat on a state what a server did to it.
 ///
-/// `taken` receives the units of an admission by consume or take, else 0. What the policy cannot do has Errc::unsupported.
+/// `taken` receives the units of an admission by consume, take or carry, else 0. What the policy cannot do has Errc::unsupported.
 /// May throw std::bad_alloc where the policy is a GrowingPolicy, and leaves the state as it was: room for a `consume` has to
-/// be made before, with reserve(); for a `take` it is made here.
+/// be made before, with reserve(); for a `take` or `carry` it is made here.
 template <Policy P>
 Decision operate(const Request<P>& request, typename P::State& state, std::chrono::nanoseconds now,
                  std::uint64_t& taken) noexcept(!GrowingPolicy<P>) {
@@ -35,6 +36,15 @@ Decision operate(const Request<P>& request, typename P::State& state, std::chron
             return decision;
         }
         case Operation::peek: return peek(policy, state, now, request.units);
+        case Operation::carry: {
+            const std::uint64_t limit = policy.quota().limit;
+            if (!peek(policy, state, now, limit).allowed) return peek(policy, state, now, 0);
+            const std::uint64_t units = std::min(request.units, limit);
+            reserve(policy, state, now, units);
+            const Decision decision = policy.step(state, now, units);
+            if (decision.allowed) taken = units;
+            return decision;
+        }
         case Operation::refund:
             if constexpr (RefundablePolicy<P>) {
                 policy.refund(state, now, request.units);

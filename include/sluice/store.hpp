@@ -47,6 +47,7 @@ enum class Operation : std::uint8_t {
     reset,      ///< forgets the key; ignores `units`
     take,       ///< consumes what is there, at most `units`; none is a denial, as of cost 1
     give_back,  ///< gives back what a Consumption took, as of the time when it was taken: see SettlingPolicy
+    carry,  ///< consumes `units`, at most the limit, where all of the limit is there; else only looks: see CarryingStore
 };
 
 /// One question to a store.
@@ -166,6 +167,13 @@ concept PipelineStore = Store<S, P> &&
 template <class S>
 concept InProcessStore = requires {
     requires S::in_process;
+};
+
+/// A store that knows Operation::carry, and so can take over what is used of another limit: see carry_over. It says so itself:
+/// `static constexpr bool carries = true;`
+template <class S>
+concept CarryingStore = requires {
+    requires S::carries;
 };
 
 /// What a store returns that could not decide.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include <sluice/sluice.hpp>
 
@@ -159,7 +160,8 @@ TEST_CASE(
         if (policy.quota().window > 1s) return;
         counts_from_now_on(policy, reset);
         counts_from_now_on(policy, reset, {.wide_fingerprints = true});
-        counts_from_now_on(policy, refund);
+        // A log is locked before the clock is read: nobody comes in between.
+        if constexpr (!sluice::GrowingPolicy<std::remove_cvref_t<decltype(policy)>>) counts_from_now_on(policy, refund);
     });
 }
 

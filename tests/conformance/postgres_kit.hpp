@@ -18,6 +18,8 @@ namespace conformance {
 
 /// A PostgresStore on the test's clock.
 struct TimedPostgresStore {
+    static constexpr bool carries = true;
+
     sluice::PostgresStore postgres;
     sluice::ManualClock clock;
 

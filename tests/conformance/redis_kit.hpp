@@ -18,6 +18,8 @@ namespace conformance {
 
 /// A RedisStore on the test's clock.
 struct TimedRedisStore {
+    static constexpr bool carries = true;
+
     sluice::RedisStore redis;
     sluice::ManualClock clock;
 

@@ -6,8 +6,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
+
+#include <sluice/carry_over.hpp>
 
 #include "conformance/vector_file.hpp"
 
@@ -40,18 +43,21 @@ inline std::string difference(const sluice::Decision& got, const Expected& expec
 /// or an empty string.
 template <class Kit>
 std::string replay(Kit& kit, const VectorFile& file, const std::string& limiter_name) {
-    return std::visit(
-        [&](const auto& policy) -> std::string {
-            using P = std::decay_t<decltype(policy)>;
-            sluice::RateLimiter limiter{policy, kit.template store<P>(), {.name = limiter_name}};
-            for (const Step& step : file.steps) {
-                kit.clock.set(step.time);
-                const auto problem = difference(limiter.try_consume(step.key, step.cost), step.expected);
-                if (!problem.empty()) return "line " + std::to_string(step.line) + ":" + problem;
-            }
-            return {};
-        },
-        file.policy);
+    const auto make = [&](const auto& policy) -> sluice::AnyLimiter {
+        using P = std::decay_t<decltype(policy)>;
+        return sluice::RateLimiter{policy, kit.template store<P>(), {.name = limiter_name}};
+    };
+    std::optional<sluice::AnyLimiter> limiter;
+    for (const Section& section : file) {
+        const auto next = std::visit(make, section.policy);
+        limiter = limiter ? sluice::carry_over(next, *limiter) : next;
+        for (const Step& step : section.steps) {
+            kit.clock.set(step.time);
+            const auto problem = difference(limiter->try_consume(step.key, step.cost), step.expected);
+            if (!problem.empty()) return "line " + std::to_string(step.line) + ":" + problem;
+        }
+    }
+    return {};
 }
 
 using Replay = std::function<std::string(const VectorFile&, const std::string& limiter_name)>;

@@ -24,7 +24,8 @@
 //     policy <name> <field> <value> ...                                     times in nanoseconds
 //     <t_ns> <key> <cost> | <allowed> <remaining> <retry_after> <reset_after>
 //
-// `#` starts a comment, `-` stands for a value that is not checked, `never` for Decision::never.
+// Further policy lines: from there on the limiter is another, of the same kind or not, that has taken over what was used
+// (carry_over). `#` starts a comment, `-` stands for a value that is not checked, `never` for Decision::never.
 namespace conformance {
 
 using AnyPolicy = sluice::BuiltinPolicies::Apply<std::variant>;
@@ -44,10 +45,13 @@ struct Step {
     Expected expected;
 };
 
-struct VectorFile {
+/// The decisions of one policy.
+struct Section {
     AnyPolicy policy;
-    std::vector<Step> steps;
+    std::vector<Step> steps{};
 };
+
+using VectorFile = std::vector<Section>;
 
 template <class Number>
 Number parse_number(const std::string& word) {
@@ -162,26 +166,26 @@ inline Step parse_step(const std::string& line) {
 
 /// Throws std::runtime_error with the line's number for anything that it does not understand.
 inline VectorFile read_vectors(std::istream& in) {
-    std::optional<AnyPolicy> policy;
-    std::vector<Step> steps;
+    VectorFile sections;
     std::string line;
     for (int number = 1; std::getline(in, line); ++number) {
         line.erase(std::min(line.find('#'), line.size()));
         if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
         try {
-            if (!policy) {
-                policy = parse_policy(line);
+            const bool is_policy = line.compare(line.find_first_not_of(" \t"), 6, "policy") == 0;
+            if (sections.empty() || is_policy) {
+                sections.push_back({parse_policy(line)});
             } else {
-                steps.push_back(parse_step(line));
-                steps.back().line = number;
+                sections.back().steps.push_back(parse_step(line));
+                sections.back().steps.back().line = number;
             }
         } catch (const std::exception& error) {
             throw std::runtime_error("line " + std::to_string(number) + ": " + error.what());
         }
     }
-    if (!policy) throw std::runtime_error("the file holds no policy");
-    if (steps.empty()) throw std::runtime_error("the file holds no decisions");
-    return {*std::move(policy), std::move(steps)};
+    if (sections.empty()) throw std::runtime_error("the file holds no policy");
+    if (sections.back().steps.empty()) throw std::runtime_error("the file holds no decisions");
+    return sections;
 }
 
 }  // namespace conformance

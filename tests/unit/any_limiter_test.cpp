@@ -21,6 +21,22 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// A MemoryStore as if it were elsewhere, which counts calls and fails those that it is told to.
+struct DistantStore {
+    static constexpr bool carries = true;
+    struct Calls {
+        int made = 0;
+        int failing = 0;
+    };
+
+    sluice::Decision decide(const sluice::Request<sluice::FixedWindow>& request) const noexcept {
+        const bool fails = (calls->failing >> calls->made++ & 1) != 0;
+        return fails ? sluice::failure(sluice::Errc::timeout) : memory.decide(request);
+    }
+    sluice::MemoryStore<sluice::FixedWindow> memory{};
+    std::shared_ptr<Calls> calls = std::make_shared<Calls>();
+};
+
 struct CountingObserver : sluice::Observer {
     void on_decision(const sluice::DecisionEvent&) override { ++decisions; }
     int decisions = 0;
@@ -175,4 +191,45 @@ TEST_CASE("units are carried over once, however many ask at a time", "[any_limit
         });
         REQUIRE((allowed == 27 || allowed == 26));  // 26: the late one was counted
     }
+}
+
+TEST_CASE("a store elsewhere is asked once what is to be taken over, and again where that failed", "[any_limiter]") {
+    const DistantStore store;
+    const auto make = [&](int limit, const DistantStore& in) {
+        return sluice::AnyLimiter{sluice::RateLimiter{sluice::FixedWindow{limit, 24h * 30'000}, in, {.name = "l"}}};
+    };
+    const auto old = make(100, store);
+    REQUIRE(old.can_carry());
+    REQUIRE(old.try_consume("key", 92));
+    REQUIRE(old.try_consume("idle", 92));
+    const auto limiter = sluice::carry_over(make(200, store), old);
+    CHECK(limiter.can_carry());
+    const auto peek = [&](const sluice::AnyLimiter& which, const char* key, int failing) {
+        *store.calls = {0, failing};
+        return which.peek(key);
+    };
+    CHECK(peek(limiter, "key", 1).remaining == 200);  // the peek at the old limit fails,
+    CHECK(store.calls->made == 2);
+    CHECK(peek(limiter, "key", 2).remaining == 200);  // the charge,
+    CHECK(store.calls->made == 3);
+    CHECK(peek(limiter, "key", 4).remaining == 108);  // and forgetting
+    CHECK(store.calls->made == 4);
+    CHECK(peek(limiter, "key", 0).remaining == 108);
+    CHECK(store.calls->made == 4);
+    CHECK(peek(limiter, "key", 0).remaining == 108);
+    CHECK(store.calls->made == 1);  // as without a change
+    CHECK(peek(old, "key", 0).remaining == 100);
+    peek(limiter, "new", 0);
+    CHECK(store.calls->made == 2);
+
+    // From two old windows on there is nothing to ask about.
+    const auto long_ago = sluice::detail::CarryOver::Clock::now() - 24h * 365 * 200;
+    const auto settled = sluice::detail::CarryOver::make(make(300, store), old, long_ago);
+    CHECK(peek(settled, "idle", 0).remaining == 300);
+    CHECK(store.calls->made == 1);
+
+    // What is in memory may come, too; what is elsewhere cannot go to a store that does not know how.
+    const sluice::AnyLimiter local = sluice::RateLimiter{sluice::FixedWindow{9, 24h * 30'000}, {.name = "l"}};
+    REQUIRE(local.try_consume("moved", 4));
+    CHECK(peek(sluice::carry_over(make(10, store), local), "moved", 0).remaining == 6);
 }

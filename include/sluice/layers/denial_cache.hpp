@@ -51,6 +51,7 @@ template <class S, Clock C = DefaultClock>
 class DenialCache {
 public:
     static constexpr bool in_process = InProcessStore<S>;  ///< as the store: an allowed request is its
+    static constexpr bool carries = CarryingStore<S>;
 
     /// Throws std::invalid_argument for max_keys out of 1 .. 2^24 or a cap that is not positive, and std::bad_alloc.
     explicit DenialCache(S store, DenialCacheOptions options = {}, C clock = C{})

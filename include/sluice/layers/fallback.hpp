@@ -47,6 +47,9 @@ namespace sluice {
 template <class Primary, class Secondary>
 class Fallback {
 public:
+    /// What is taken over while the primary fails is the secondary's alone, and is forgotten with it.
+    static constexpr bool carries = CarryingStore<Primary> && CarryingStore<Secondary>;
+
     Fallback(Primary primary, Secondary secondary) : primary_(std::move(primary)), secondary_(std::move(secondary)) {}
 
     template <Policy P>

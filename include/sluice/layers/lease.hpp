@@ -70,6 +70,8 @@ namespace sluice {
 template <class S, Clock C = DefaultClock>
 class Lease {
 public:
+    static constexpr bool carries = CarryingStore<S>;
+
     /// Throws std::invalid_argument for options out of range, and std::bad_alloc.
     explicit Lease(S store, LeaseOptions options = {}, C clock = C{})
         : store_(std::move(store)), options_(options.checked()), clock_(std::move(clock)),

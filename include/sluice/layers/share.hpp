@@ -51,6 +51,8 @@ struct ShareCompletion : CompletionBefore<F> {
 template <class S>
 class Share {
 public:
+    static constexpr bool carries = CarryingStore<S>;
+
     /// Throws std::invalid_argument for fewer than 1 or more than 2^20 instances.
     template <detail::Integer I>
     Share(S store, I instances)

@@ -36,8 +36,9 @@ namespace sluice {
 /// Cost: states lie in a table beside what their keys are known by: buckets, windows and AllOf of them, and any other
 /// state that is trivially copyable and of 48 bytes at most. No allocation, and no lock that another key's request could
 /// hold: an admission writes one word by compare-and-swap (buckets, and windows up to the limits that their docs name), or
-/// several under a lock of the slot's own; a denial or peek writes nothing. Other states, such as the exact log, are
-/// allocated with the key, and locked by every request for it. An admission that gives a slot to a new key locks its shard
+/// several under a lock of the slot's own; a denial or peek writes nothing. A state that owns memory, such as the exact log,
+/// is locked by every request for it, and so is any other, which is allocated with the key. A thread that another one
+/// overtakes at a key pauses for up to 0.7 us. An admission that gives a slot to a new key locks its shard
 /// of up to 2,048 slots, which who asks for known keys does not notice. A shard is rebuilt now and then as keys come and go,
 /// in some 20 us; nothing ever moves the whole table. A new key that finds the store full looks at up to 128 slots more.
 ///
@@ -64,6 +65,7 @@ template <Policy P, Clock C = DefaultClock>
 class MemoryStore {
 public:
     static constexpr bool in_process = true;  ///< see InProcessStore
+    static constexpr bool carries = true;     ///< see CarryingStore
 
     /// Throws std::invalid_argument for max_keys out of 1 .. 2^32, std::bad_alloc without address space for it.
     explicit MemoryStore(MemoryOptions options = {}, C clock = C{})
@@ -72,7 +74,7 @@ public:
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
         const Place place = locate(request.scope, request.key);
         __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
-        return decide_in_place(request, place, clock_.now(), &clock_);
+        return decide_in_place(request, place, is_locked ? std::chrono::nanoseconds::min() : clock_.now(), &clock_);
     }
 
     /// Has the answer at once.
@@ -130,9 +132,13 @@ private:
     using State = typename P::State;
     using Time = detail::DecisionTime<C>;
     using Packed = detail::PackedForm<P>;
+    using Plain = detail::PlainForm<P>;
     using HashedKey = detail::HashedKey;
     using Shared = detail::StoreTables<P, C>;
     using Placed = detail::Placed;
+
+    // Every state is locked by who steps it, and the clock read then.
+    static constexpr bool is_locked = Packed::words == 0 && Plain::owns_memory;
 
     struct Place {
         std::uint64_t hash;

@@ -157,7 +157,7 @@ private:
             return first;
         };
         Request<P> decided = request;
-        if (request.operation == Operation::take) {
+        if (Statement::tells_units(request.operation)) {
             decided.operation = Operation::consume;
             decided.units = static_cast<std::uint64_t>(Seen{take_first(1)}.next());
         }

@@ -7,6 +7,7 @@
 
 #include <sluice/postgres/postgres_options.hpp>
 #include <sluice/postgres/sql/bucket.hpp>
+#include <sluice/postgres/sql/carry.hpp>
 #include <sluice/postgres/sql/decide.hpp>
 #include <sluice/postgres/sql/fixed_window.hpp>
 #include <sluice/postgres/sql/give_back.hpp>
@@ -39,8 +40,9 @@ ALTER TABLE sluice.state_2 ALTER COLUMN state SET STORAGE EXTERNAL;
 )";
 
 inline constexpr const sql::Function* functions[] = {
-    &sql::bucket,    &sql::fixed_window, &sql::sliding_window, &sql::sliding_window_counter, &sql::decide, &sql::take,
-    &sql::give_back, &sql::swap,         &sql::sweep};
+    &sql::bucket, &sql::fixed_window, &sql::sliding_window, &sql::sliding_window_counter,
+    &sql::decide, &sql::take,         &sql::give_back,      &sql::carry,
+    &sql::swap,   &sql::sweep};
 
 /// `text` with every `from` replaced.
 inline std::string replaced(std::string_view text, std::string_view from, std::string_view to) {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <sluice/error.hpp>
-#include <sluice/redis/link/checked_url.hpp>
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/link/cluster_topology.hpp>
 #include <sluice/redis/link/single_topology.hpp>
 #include <sluice/redis/link/topology.hpp>
@@ -112,10 +112,9 @@ public:
 
 private:
     static std::unique_ptr<Topology> make_topology(std::string_view text, RedisOptions options) {
-        RedisUrl url = checked_url(text, options);
-        if (url.kind == RedisUrl::Kind::cluster)
-            return std::make_unique<ClusterTopology>(std::move(url), std::move(options));
-        return std::make_unique<SingleTopology>(std::move(url), std::move(options));
+        auto config = std::make_unique<ClientConfig>(text, std::move(options));
+        if (config->is_cluster()) return std::make_unique<ClusterTopology>(std::move(config));
+        return std::make_unique<SingleTopology>(std::move(config));
     }
 
     /// All on the stack but the key.

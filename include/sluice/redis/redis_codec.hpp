@@ -140,7 +140,8 @@ public:
         switch (request.operation) {
             case Operation::consume:
             case Operation::peek:
-            case Operation::take: break;
+            case Operation::take:
+            case Operation::carry: break;
             default: return {};
         }
         const std::size_t variant = settles ? 0 : RedisPolicy<P>::variant(policy);
@@ -164,10 +165,16 @@ private:
 
     template <Policy P>
     static void add_settling_arguments(const Request<P>& request, Arguments& out) {
+        const bool carries = request.operation == Operation::carry;
         out.add(request.operation == Operation::take        ? std::string_view{"take"}
+                : carries                                   ? std::string_view{"carry"}
                 : request.operation == Operation::give_back ? std::string_view{"give_back"}
                                                             : std::string_view{"consume"});
-        out.add(std::clamp<std::int64_t>(request.consumed_at / resolution, 0, max_time_us));
+        if (carries) {
+            out.add(request.scope.policy.quota().limit);
+        } else {
+            out.add(std::clamp<std::int64_t>(request.consumed_at / resolution, 0, max_time_us));
+        }
         RedisPolicy<P>::bounds(
             request.scope.policy,
             request.operation == Operation::consume ? request.max_delay : std::chrono::nanoseconds::max(), out);

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include <sluice/detail/skew.hpp>
 #include <sluice/policy.hpp>
@@ -58,6 +60,24 @@ inline std::int64_t life_ms(std::chrono::nanoseconds span, std::int64_t least) n
 }
 
 inline std::chrono::nanoseconds from_us(std::int64_t us) noexcept { return std::chrono::microseconds{us}; }
+
+/// What the policies of a window have in common: their arguments, and that they do not pace. A key lives for so many windows.
+template <class P, int windows>
+struct WindowPolicy {
+    static constexpr std::size_t keys = 1;
+
+    static std::string_view problem(const P& policy) noexcept {
+        return policy.window() % resolution != std::chrono::nanoseconds{0}
+                   ? "has a window that is no whole number of microseconds"
+                   : "";
+    }
+    static void arguments(const P& policy, std::size_t, std::int64_t min_life_ms, Arguments& out) {
+        out.add(policy.window() / resolution);
+        out.add(policy.limit());
+        out.add(life_ms(windows * policy.window() + detail::tolerated_skew, min_life_ms));
+    }
+    static void bounds(const P&, std::chrono::nanoseconds, Arguments&) noexcept {}
+};
 
 }  // namespace detail::redis
 

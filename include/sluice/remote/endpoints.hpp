@@ -48,12 +48,9 @@ public:
         std::error_code error = Errc::unresolved;
         if (needs_look_up()) {
             Resolver::Found fresh;
-            if (loop == nullptr) {
-                error = resolver_->look_up(fresh, has_any() ? deadline.share(2) : deadline, lifetime);
-            } else {
-                if (!loop->wakeup->open()) return Errc::no_memory;
-                error = resolver_->try_look_up(fresh, lifetime, loop->wakeup);
-            }
+            if (loop != nullptr && !loop->wakeup->open()) return Errc::no_memory;
+            error = resolver_->look_up(fresh, has_any() ? deadline.share(2) : deadline, lifetime,
+                                       loop != nullptr ? loop->wakeup : nullptr);
             if (!error && fresh.addresses.empty()) error = Errc::unresolved;
             if (!error) learn(fresh.addresses, fresh.at);
         }

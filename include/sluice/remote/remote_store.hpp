@@ -41,6 +41,7 @@ template <class Backend>
 class RemoteStore {
 public:
     using Now = std::optional<std::chrono::nanoseconds>;
+    static constexpr bool carries = true;  ///< see CarryingStore
 
     explicit RemoteStore(std::shared_ptr<Backend> backend) noexcept : backend_(std::move(backend)) {}
 

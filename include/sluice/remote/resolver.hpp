@@ -37,8 +37,10 @@ public:
     };
 
     /// Errc::timeout where the look-up takes longer; it goes on, and what it finds within `lifetime` is the next caller's.
+    /// With a `wakeup` it does not wait: Errc::busy while the look-up goes on, and an event loop is woken when it ends.
     /// Throws std::bad_alloc, and std::system_error where no thread can be started.
-    std::error_code look_up(Found& found, const Deadline& deadline, std::chrono::nanoseconds lifetime) {
+    std::error_code look_up(Found& found, const Deadline& deadline, std::chrono::nanoseconds lifetime,
+                            const std::shared_ptr<LoopWakeup>& wakeup) {
         std::shared_ptr<LookUp> running;
         {
             const std::lock_guard lock{mutex_};
@@ -47,30 +49,16 @@ public:
         }
         {
             std::unique_lock wait{running->mutex};
+            if (wakeup && !running->done) {
+                auto& wakeups = running->wakeups;
+                if (std::find(wakeups.begin(), wakeups.end(), wakeup) == wakeups.end()) wakeups.push_back(wakeup);
+                return Errc::busy;
+            }
             if (!running->finished.wait_until(wait, deadline.at(), [&] { return running->done; })) return Errc::timeout;
             found = running->found;
         }
         const std::lock_guard lock{mutex_};
         if (running == running_) running_.reset();
-        return {};
-    }
-
-    /// The same for an event loop, which cannot wait: Errc::busy while the look-up goes on, and `wakeup` is notified when
-    /// it ends.
-    std::error_code try_look_up(Found& found, std::chrono::nanoseconds lifetime,
-                                const std::shared_ptr<LoopWakeup>& wakeup) {
-        const std::lock_guard lock{mutex_};
-        if (!running_ || running_->is_outdated(lifetime)) running_ = start();
-        {
-            const std::lock_guard running{running_->mutex};
-            if (!running_->done) {
-                auto& wakeups = running_->wakeups;
-                if (std::find(wakeups.begin(), wakeups.end(), wakeup) == wakeups.end()) wakeups.push_back(wakeup);
-                return Errc::busy;
-            }
-            found = running_->found;
-        }
-        running_.reset();
         return {};
     }
 

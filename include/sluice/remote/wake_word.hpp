@@ -33,8 +33,7 @@ public:
     void wake_all() noexcept { futex(FUTEX_WAKE_PRIVATE, INT_MAX, nullptr); }
 
     /// Returns at once unless the number is `old`; else when woken, at `until`, or for no reason.
-    void wait(std::uint32_t old) noexcept { futex(FUTEX_WAIT_BITSET_PRIVATE, old, nullptr); }
-    void wait(std::uint32_t old, Deadline::Clock::time_point until) noexcept {
+    void wait(std::uint32_t old, Deadline::Clock::time_point until = Deadline::Clock::time_point::max()) noexcept {
         const auto since = until.time_since_epoch();
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
         const Time time{static_cast<long>(seconds.count()), static_cast<long>((since - seconds).count())};
@@ -58,11 +57,7 @@ private:
     void wake_one() noexcept { changed_.notify_one(); }
     void wake_all() noexcept { changed_.notify_all(); }
 
-    void wait(std::uint32_t old) noexcept {
-        std::unique_lock lock{mutex_};
-        if (get() == old) changed_.wait(lock);
-    }
-    void wait(std::uint32_t old, Deadline::Clock::time_point until) noexcept {
+    void wait(std::uint32_t old, Deadline::Clock::time_point until = Deadline::Clock::time_point::max()) noexcept {
         std::unique_lock lock{mutex_};
         if (get() == old) changed_.wait_until(lock, until);
     }

@@ -19,6 +19,7 @@
 #include <sluice/postgres.hpp>
 #include <sluice/sluice.hpp>
 
+#include "support/carrying.hpp"
 #include "support/catch.hpp"
 #include "support/postgres_server.hpp"
 #include "support/process.hpp"
@@ -452,4 +453,10 @@ TEST_CASE("one of them whose row is locked fails alone") {
     CHECK(store.stats().breaker_openings == 0);
     third.command("COMMIT");
     CHECK(limiter.peek("locked").remaining == 999);
+}
+
+TEST_CASE("a limit whose numbers change takes over what is used") {
+    const auto store = new_store();
+    carries_over_between_all_policies(store);
+    carries_over_once(store);
 }

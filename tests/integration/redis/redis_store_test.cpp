@@ -12,6 +12,7 @@
 #include <sluice/redis.hpp>
 #include <sluice/sluice.hpp>
 
+#include "support/carrying.hpp"
 #include "support/catch.hpp"
 #include "support/redis_server.hpp"
 #include "support/threads.hpp"
@@ -238,4 +239,11 @@ TEST_CASE("a name is looked up, and one without an address is an error in time")
     const auto error = nobody.ping(200ms);
     CHECK((error == Errc::unresolved || error == Errc::timeout));
     CHECK(std::chrono::steady_clock::now() - start < 1s);
+}
+
+TEST_CASE("a limit whose numbers change takes over what is used") {
+    const RedisServer server;
+    const sluice::RedisStore store{server.url(), {.timeout = 10s}};
+    carries_over_between_all_policies(store);
+    carries_over_once(store);
 }

@@ -25,7 +25,7 @@ public:
         each(old_rules_, old_default_, [&](const Limit& limit) { old_states_.insert(limit.limiter.identity()); });
     }
 
-    /// Changes limiters of the new rules. The names of the limits that start fresh because their store cannot do otherwise.
+    /// Changes limiters of the new rules. The names of the limits that start fresh because their store is no CarryingStore.
     std::vector<std::string> apply(std::vector<Rule>& rules, std::optional<Rule>& otherwise) {
         each(rules, otherwise, [&](const Limit& limit) { new_states_.insert(limit.limiter.identity()); });
         for (Rule& rule : rules) apply_to(rule, rule_of(rule.name));
@@ -68,7 +68,7 @@ private:
         // What others count by stays theirs.
         if (is_changed && (new_states_.count(before) != 0 || old_states_.count(now) != 0)) return;
         if (!limit.carries_over || !(limit.key == old.key)) return;
-        if (!limit.limiter.is_in_process() || !old.limiter.is_in_process()) {
+        if (!sluice::detail::CarryOver::can_take_over(limit.limiter, old.limiter)) {
             const std::string& name = limit.limiter.name();
             if (is_changed && std::find(fresh_.begin(), fresh_.end(), name) == fresh_.end()) fresh_.push_back(name);
             return;

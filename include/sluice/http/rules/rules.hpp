@@ -91,8 +91,7 @@ public:
     /// `authenticated` and `plan`), its name and its key, and has another policy, takes over what is used of the old one
     /// (see carry_over), unless it says otherwise (Limit::carries_over) or another limit counts by either policy's states.
     ///
-    /// Returns the names of limits that should and cannot, since they are in a store outside of this process: they start
-    /// fresh. May throw std::bad_alloc and has changed nothing then.
+    /// Returns the names of limits that should and cannot, since their store is no CarryingStore: they start fresh. May throw std::bad_alloc and has changed nothing then.
     std::vector<std::string> replace(RuleSet rules) {
         const std::lock_guard one_at_a_time{replacing_};
         auto fresh = rules.take_over_from(*current());

@@ -13,6 +13,21 @@
 
 namespace sluice::detail {
 
+/// Does nothing for some 10 to 150 cycles.
+[[gnu::always_inline]] inline void pause() noexcept {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("isb" ::: "memory");  // a yield would take no time
+#endif
+}
+
+/// For who was overtaken in a slot: leaves it to the other thread for a while (0.1 to 0.7 us), which makes dozens of
+/// decisions then. If both went on at once, they would wait for the slot's memory, which goes to and fro, for each.
+[[gnu::noinline, gnu::cold]] inline void leave_to_others() noexcept {
+    for (int i = 0; i != 16; ++i) pause();
+}
+
 /// For who waits for another thread that is a few instructions from being done, unless it was preempted there: spins,
 /// then sleeps, so that the other one gets a processor even where this thread has the higher priority.
 class Backoff {
@@ -24,11 +39,7 @@ public:
             ::nanosleep(&fifty_us, nullptr);
             return;
         }
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        asm volatile("yield");
-#endif
+        pause();
     }
 
 private:
@@ -103,10 +114,14 @@ public:
         }
     }
     /// Replaces what was seen, if it is still so.
-    [[gnu::always_inline]] bool replace(Seen& seen, std::uint64_t tag, const Words& words) const noexcept {
+    [[gnu::always_inline]] bool replace(const Seen& seen, std::uint64_t tag, const Words& words) const noexcept {
         if constexpr (N == 1) {
-            return at_[1].compare_exchange_strong(seen.mark, words[0] ^ tag, std::memory_order_acq_rel,
-                                                  std::memory_order_relaxed);
+            std::uint64_t expected = seen.mark;  // a copy, whose address may be taken: so `seen` stays in registers
+            if (at_[1].compare_exchange_strong(expected, words[0] ^ tag, std::memory_order_acq_rel,
+                                               std::memory_order_relaxed)) [[likely]]
+                return true;
+            leave_to_others();
+            return false;
         } else {
             if (!try_lock(seen.mark)) return false;
             const bool is_same = is_equal(load(), seen.words);
@@ -122,27 +137,26 @@ public:
         return difference == 0;
     }
 
-    /// For a state behind an address: the words are the caller's alone until unlock(). False as of read().
-    bool lock(std::uint64_t tag, Seen& seen) const noexcept {
-        seen.mark = at_[0].load(std::memory_order_relaxed);
-        if ((seen.mark & ~version_bits) != tag || !try_lock(seen.mark)) return false;
-        seen.words = load();
-        return true;
+    /// For a state that owns memory: all words but the first are the caller's alone until unlock(). False as of read().
+    bool lock(std::uint64_t tag, std::uint64_t& mark) const noexcept {
+        mark = at_[0].load(std::memory_order_relaxed);
+        return (mark & ~version_bits) == tag && try_lock(mark);
     }
-    void unlock(const Seen& seen) const noexcept {
-        store(seen.words);
-        at_[0].store(next_version(seen.mark), std::memory_order_release);
-    }
+    Word& first_word() const noexcept { return at_[1]; }
+    Word& second_word() const noexcept { return at_[2]; }
+    void unlock(std::uint64_t mark) const noexcept { at_[0].store(next_version(mark), std::memory_order_release); }
 
     // The rest is for those who hold the shard's lock: the owner does not change but for its two lowest bits.
 
-    /// The words as they are at the moment, of an owner that was seen.
-    Words peek(std::uint64_t owner) const noexcept {
+    /// So many of the words as they are at the moment, of an owner that was seen.
+    template <std::size_t Count>
+    std::array<std::uint64_t, Count> peek(std::uint64_t owner) const noexcept {
         if constexpr (N == 1) return {at_[1].load(std::memory_order_acquire) ^ tag_of(owner)};
-        return load();
+        return load<Count>();
     }
-    /// Takes the slot from its key if `may_take(words)`; false also where the key is at it. assign() or clear() follows.
-    template <class MayTake>
+    /// Takes the slot from its key if `may_take` so many of the words; false also where the key is at it. assign() or
+    /// clear() follows.
+    template <std::size_t Count, class MayTake>
     bool take_if(MayTake may_take, Words& words) const noexcept {
         std::uint64_t mark = at_[0].load(std::memory_order_relaxed);
         if constexpr (N == 1) {
@@ -154,7 +168,7 @@ public:
             if (at_[1].compare_exchange_strong(stored, 0, std::memory_order_acq_rel, std::memory_order_relaxed))
                 return true;
         } else {
-            if ((mark & locked_bit) != 0 || !may_take(load()) || !try_lock(mark)) return false;
+            if ((mark & locked_bit) != 0 || !may_take(load<Count>()) || !try_lock(mark)) return false;
             words = load();
             if (may_take(words)) return true;
         }
@@ -195,9 +209,10 @@ private:
                at_[0].compare_exchange_strong(mark, mark | locked_bit, std::memory_order_acquire,
                                               std::memory_order_relaxed);
     }
-    [[gnu::always_inline]] Words load() const noexcept {
-        Words words;
-        for (std::size_t i = 0; i != N; ++i) words[i] = at_[i + 1].load(std::memory_order_acquire);
+    template <std::size_t Count = N>
+    [[gnu::always_inline]] std::array<std::uint64_t, Count> load() const noexcept {
+        std::array<std::uint64_t, Count> words;
+        for (std::size_t i = 0; i != Count; ++i) words[i] = at_[i + 1].load(std::memory_order_acquire);
         return words;
     }
     [[gnu::always_inline]] void store(const Words& words) const noexcept {

@@ -25,6 +25,16 @@ class StateAccess {
     using StateSlot = Slot<Form::words>;
 
 public:
+    /// The step on a known key's state in one of the two slots where a probe begins. False if it is not there, or changes.
+    template <class Step>
+    static bool step_in_place(Table<Form>& table, const Request<P>& request, const HashedKey& key, Time& time,
+                              Step step, Decision& decision) noexcept {
+        if (request.operation == Operation::reset) return false;
+        StateSlot slot = table.home(key.hash);
+        if (!table.is_of(slot, key)) slot = table.beside(slot, key.hash);
+        return step_known(table, slot, request, key, time, step, decision) == Placed::done;
+    }
+
     /// The step on the key's state, or on a fresh one, which gets a slot if it was consumed from.
     template <class Step>
     static Placed step_or_place(Table<Form>& table, const Request<P>& request, const HashedKey& key, Time& time,
@@ -47,7 +57,8 @@ public:
                 State state{};
                 if (!step_with_memory(request, state, time, [&] { decision = step(state, time.now()); }))
                     return Placed::no_memory;
-                const bool may_admit = request.operation == Operation::consume || request.operation == Operation::take;
+                const bool may_admit = request.operation == Operation::consume ||
+                                       request.operation == Operation::take || request.operation == Operation::carry;
                 if (!may_admit || !decision.allowed) return Placed::done;
                 placed = place_new(table, found, policy, key, state, expired_before);
             }
@@ -56,27 +67,29 @@ public:
     }
 
 private:
+    /// The step on the state in a slot, if that is the key's; `changed` otherwise.
     template <class Step>
     static Placed step_known(Table<Form>& table, StateSlot slot, const Request<P>& request, const HashedKey& key,
                              Time& time, Step step, Decision& decision) noexcept {
         const P& policy = request.scope.policy;
-        typename StateSlot::Seen seen;
         const std::uint64_t tag = table.tag_of(key.hash);
-        if constexpr (requires { requires Form::is_boxed; }) {
-            if (!slot.lock(tag, seen)) return Placed::changed;
+        if constexpr (Form::owns_memory) {
+            std::uint64_t mark = 0;
+            if (!slot.lock(tag, mark)) return Placed::changed;
             Placed placed = Placed::changed;
             if (table.is_of(slot, key)) {
-                State& state = *Form::box(seen.words.data());
                 time.refresh();  // a state may not tell that it is of a later time, such as a log that was emptied
-                const bool has_memory =
-                    step_with_memory(request, state, time, [&] { decision = step(state, time.now()); });
-                seen.words[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
-                placed = has_memory ? Placed::done : Placed::no_memory;
+                State& state = Form::state_in(slot);
+                const auto run = [&] { decision = step(state, time.now()); };
+                placed = step_with_memory(request, state, time, run) ? Placed::done : Placed::no_memory;
+                const auto expiry = static_cast<std::uint64_t>(policy.expires_at(state).count());
+                slot.first_word().store(expiry, std::memory_order_release);
             }
-            slot.unlock(seen);
+            slot.unlock(mark);
             give_memory_back(table, key, time.earliest_tolerated().count());
             return placed;
         } else {
+            typename StateSlot::Seen seen;
             if (!slot.read(tag, seen) || !table.is_of(slot, key)) return Placed::changed;
             const auto step_state = [&](auto& words) {
                 State state;
@@ -94,13 +107,10 @@ private:
     static Placed place_new(Table<Form>& table, const typename Table<Form>::Found& found, const P& policy,
                             const HashedKey& key, State& state, std::int64_t expired_before) noexcept {
         typename StateSlot::Words words;
-        if constexpr (requires { requires Form::is_boxed; }) {
-            words[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
-            State* const box = new (std::nothrow) State(std::move(state));
-            if (box == nullptr) return Placed::no_memory;
-            words[1] = reinterpret_cast<std::uintptr_t>(box);
+        if constexpr (Form::owns_memory) {
+            if (!Form::give(policy, state, words.data())) return Placed::no_memory;
             const Placed placed = table.place(found, key, words, expired_before);
-            if (placed != Placed::done) delete box;
+            if (placed != Placed::done) Form::destroy(words.data());
             return placed;
         } else {
             Form::save(policy, state, words.data());
@@ -133,12 +143,14 @@ private:
             static thread_local constinit unsigned requests = 0;
             if (++requests % 16 != 0) return;
             table.tidy(key, [&](StateSlot slot) {
-                typename StateSlot::Seen seen;
                 const std::uint64_t owner = slot.owner();
-                if (Form::expires_at(slot.peek(owner).data()) > expired_before || !slot.lock(slot.tag_of(owner), seen))
-                    return;
-                if (Form::expires_at(seen.words.data()) <= expired_before) *Form::box(seen.words.data()) = State{};
-                slot.unlock(seen);
+                const auto has_expired = [&] {
+                    return Form::expires_at(slot.template peek<1>(owner).data()) <= expired_before;
+                };
+                std::uint64_t mark = 0;
+                if (!has_expired() || !slot.lock(slot.tag_of(owner), mark)) return;
+                if (has_expired()) Form::state_in(slot) = State{};
+                slot.unlock(mark);
             });
         }
     }

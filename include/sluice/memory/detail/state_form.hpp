@@ -8,12 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/saturate.hpp>
+#include <sluice/memory/detail/slot.hpp>
 #include <sluice/policy.hpp>
 
 namespace sluice {
@@ -43,8 +46,9 @@ concept WordPolicy = Policy<P> && requires(const P& policy, const typename P::St
 //   fits(policy)                       whether states of this policy take the form
 //   load(policy, words, state), save(policy, state, words)
 //   step(policy, words, now, cost)     PackedForm only: a policy's step on words, its own where it has one that does with less
-//   expires_at(words)                  the policy need not be known
+//   expires_at(words)                  the policy need not be known; of the first expiry_words alone
 //   destroy(words), owns_memory        what they own, if anything
+//   give(policy, state, words), state_in(slot)   where they do
 // A policy has one or two: PackedForm where it can be, PlainForm otherwise.
 namespace sluice::detail {
 
@@ -71,7 +75,7 @@ struct PackedForm {
 template <WordPolicy P>
 struct PackedForm<P> {
     using State = typename P::State;
-    static constexpr std::size_t words = 1;
+    static constexpr std::size_t words = 1, expiry_words = words;
     static constexpr bool always_fits = requires { requires std::bool_constant<P::fits_word()>::value; };
     static constexpr bool owns_memory = false;
 
@@ -94,7 +98,7 @@ struct PackedForm<P> {
 
 template <class... P>
 struct PackedParts {
-    static constexpr std::size_t words = sizeof...(P);
+    static constexpr std::size_t words = sizeof...(P), expiry_words = words;
     static constexpr bool always_fits = (PackedForm<P>::always_fits && ...);
     static constexpr bool owns_memory = false;
 
@@ -178,14 +182,24 @@ struct Bytes<std::tuple<T...>> {
     }
 };
 
-/// When the state expires, and the state as it is; or its address, where it owns memory or is large.
+/// Whether an object that owns memory is one wherever its bytes are, if it is forgotten where they were.
+template <class T>
+concept TriviallyRelocatable = requires {
+    requires T::is_trivially_relocatable;
+}
+&&alignof(T) <= 8;
+
+/// When the state expires, and the state as it is; or its address, where it is large, or owns memory and cannot be moved as
+/// bytes. A state that owns memory is only looked at under the slot's lock, and changes where it is.
 template <Policy P>
 struct PlainForm {
     using State = typename P::State;
-    static constexpr bool is_boxed = !Bytes<State>::can_copy || Bytes<State>::words > max_state_words;
+    static constexpr bool is_boxed =
+        !(Bytes<State>::can_copy || TriviallyRelocatable<State>) || Bytes<State>::words > max_state_words;
     static constexpr std::size_t words = 1 + (is_boxed ? 1 : Bytes<State>::words);
+    static constexpr std::size_t expiry_words = 1;
     static constexpr bool always_fits = true;
-    static constexpr bool owns_memory = is_boxed;
+    static constexpr bool owns_memory = is_boxed || !Bytes<State>::can_copy;
 
     static bool fits(const P&) noexcept { return true; }
     static void load(const P&, const std::uint64_t* from, State& state) noexcept {
@@ -196,11 +210,37 @@ struct PlainForm {
         Bytes<State>::save(state, to + 1);
     }
     static std::int64_t expires_at(const std::uint64_t* from) noexcept { return static_cast<std::int64_t>(from[0]); }
-    static void destroy(const std::uint64_t* from) noexcept {
-        if constexpr (is_boxed) delete box(from);
+
+    /// Moves `state` into words, which own it then. False without memory.
+    static bool give(const P& policy, State& state, std::uint64_t* to) noexcept requires(owns_memory) {
+        if constexpr (is_boxed) {
+            to[0] = static_cast<std::uint64_t>(policy.expires_at(state).count());
+            State* const box = new (std::nothrow) State(std::move(state));
+            to[1] = reinterpret_cast<std::uintptr_t>(box);
+            return box != nullptr;
+        } else {
+            save(policy, state, to);
+            std::construct_at(&state);  // over what is the words' now
+            return true;
+        }
     }
-    static State* box(const std::uint64_t* from) noexcept {
-        return reinterpret_cast<State*>(static_cast<std::uintptr_t>(from[1]));  // NOLINT(performance-no-int-to-ptr)
+    /// The state that a locked slot owns.
+    static State& state_in(Slot<words> slot) noexcept requires(owns_memory) {
+        if constexpr (is_boxed) return *box(slot.second_word().load(std::memory_order_relaxed));
+        return *std::launder(reinterpret_cast<State*>(&slot.second_word()));
+    }
+    static void destroy(const std::uint64_t* from) noexcept {
+        if constexpr (is_boxed) {
+            delete box(from[1]);
+        } else if constexpr (owns_memory) {
+            State state;
+            Bytes<State>::load(from + 1, state);
+        }
+    }
+
+private:
+    static State* box(std::uint64_t address) noexcept {
+        return reinterpret_cast<State*>(static_cast<std::uintptr_t>(address));  // NOLINT(performance-no-int-to-ptr)
     }
 };
 

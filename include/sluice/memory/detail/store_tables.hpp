@@ -78,9 +78,12 @@ private:
     template <class Form, class Step>
     void apply_in(Tables<Form>& tables, const Request<P>& request, HashedKey key, Time& time, Step step,
                   Decision& decision) noexcept {
+        using Access = StateAccess<P, C, Form>;
+        if (Access::step_in_place(tables.own, request, key, time, step, decision)) return;
+        if constexpr (Form::owns_memory) time.refresh();  // it may not have been read yet
         bool has_reclaimed = false;
         for (Table<Form>* table = &tables.own;;) {
-            const Placed placed = StateAccess<P, C, Form>::step_or_place(*table, request, key, time, step, decision);
+            const Placed placed = Access::step_or_place(*table, request, key, time, step, decision);
             if (placed == Placed::done) [[likely]]
                 return;
             if (placed == Placed::no_memory) {

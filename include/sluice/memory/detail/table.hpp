@@ -51,7 +51,8 @@ public:
     ~Table() {
         for (std::size_t i = 0; Form::owns_memory && i != shard_count_; ++i) {  // or it would touch every shard's pages
             if (shards_[i].used_now() == 0) continue;
-            for_each_owned(i, [](StateSlot slot) { Form::destroy(slot.peek(slot.owner()).data()); });
+            for_each_owned(i,
+                           [](StateSlot slot) { Form::destroy(slot.template peek<Form::words>(slot.owner()).data()); });
         }
     }
 
@@ -145,7 +146,8 @@ private:
                             std::memory_order_relaxed);
     }
     static std::int64_t expiry_of(StateSlot slot, std::uint64_t owner) noexcept {
-        return StateSlot::is_owned(owner) ? Form::expires_at(slot.peek(owner).data()) : int64_max;
+        if (!StateSlot::is_owned(owner)) return int64_max;
+        return Form::expires_at(slot.template peek<Form::expiry_words>(owner).data());
     }
 
     /// Through the home's group first, then the next one, each from the home's place in it.
@@ -201,9 +203,8 @@ private:
     /// Takes the slot from its key if its state has expired. Under the lock, as all that follows.
     bool take_expired(Shard& shard, StateSlot slot, std::int64_t expired_before) noexcept {
         Words words;
-        if (!slot.take_if([&](const Words& its) { return Form::expires_at(its.data()) <= expired_before; }, words)) {
-            return false;
-        }
+        const auto has_expired = [&](const auto& its) { return Form::expires_at(its.data()) <= expired_before; };
+        if (!slot.template take_if<Form::expiry_words>(has_expired, words)) return false;
         let_go(shard, words, expired_before);
         return true;
     }

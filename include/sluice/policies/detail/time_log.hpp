@@ -2,6 +2,8 @@
 #ifndef SLUICE_POLICIES_DETAIL_TIME_LOG_HPP
 #define SLUICE_POLICIES_DETAIL_TIME_LOG_HPP
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,8 +18,13 @@ namespace sluice::detail {
 /// How many units came at which times, in ascending order: a ring of entries of 12 bytes, one for each time whatever its
 /// count, allocated as it fills. Entries are added at the new end and dropped at either. Capacity grows by an eighth,
 /// up to the bound that the caller gives, and is given back when nearly all of it is unused. Up to 2^31 units.
+///
+/// What most requests ask for (units, the first and the last time) is kept beside the entries, so that they write an entry
+/// without waiting for its memory.
 class TimeLog {
 public:
+    static constexpr bool is_trivially_relocatable = true;
+
     TimeLog() noexcept = default;
     TimeLog(TimeLog&& other) noexcept { swap(other); }
     TimeLog& operator=(TimeLog&& other) noexcept {
@@ -25,32 +32,38 @@ public:
         return *this;
     }
 
-    std::size_t size() const noexcept { return size_; }          ///< entries
-    std::size_t capacity() const noexcept { return capacity_; }  ///< entries that there is room for
-    bool is_mostly_unused() const noexcept { return capacity_ >= 64 && size_ < capacity_ / 8; }
-    std::uint64_t units() const noexcept { return units_before(size_); }
+    std::size_t size() const noexcept { return its_.size; }          ///< entries
+    std::size_t capacity() const noexcept { return its_.capacity; }  ///< entries that there is room for
+    bool is_mostly_unused() const noexcept { return capacity() >= 64 && size() < capacity() / 8; }
+    std::uint64_t units() const noexcept { return its_.total - its_.dropped; }  // modulo 2^32
 
-    std::int64_t operator[](std::size_t index) const noexcept { return times_[slot(index)]; }  // 0 is the oldest
+    std::int64_t operator[](std::size_t index) const noexcept { return at(index).time(); }  // 0 is the oldest
     std::uint64_t units_at(std::size_t index) const noexcept { return units_before(index + 1) - units_before(index); }
-    std::int64_t newest() const noexcept { return (*this)[size_ - 1]; }
+    std::int64_t newest() const noexcept { return its_.newest; }
 
     /// How many of the oldest entries are before `time`.
     std::size_t count_before(std::int64_t time) const noexcept {
-        return first_where([&](std::size_t index) { return (*this)[index] >= time; });
+        if (size() == 0 || its_.oldest >= time) return 0;
+        if (its_.newest < time) return size();
+        // Usually few have left since the last time, so those that come next are looked at first.
+        std::size_t before = 1, reach = 2;
+        for (; reach < size() && (*this)[reach - 1] < time; reach *= 2) before = reach;
+        return first_where(before, std::min(reach, size()), [&](std::size_t i) { return (*this)[i] >= time; });
     }
     /// The units of so many of the oldest entries.
     std::uint64_t units_before(std::size_t entries) const noexcept {
-        return entries == 0 ? 0 : totals_[slot(entries - 1)] - dropped_;  // modulo 2^32
+        if (entries == 0) return 0;
+        return entries == size() ? units() : at(entries - 1).total - its_.dropped;
     }
     /// The time of the unit before which `older` others came; there is such a unit.
     std::int64_t time_of_unit(std::uint64_t older) const noexcept {
-        return (*this)[first_where([&](std::size_t index) { return units_before(index + 1) > older; })];
+        return (*this)[first_where(0, size(), [&](std::size_t i) { return units_before(i + 1) > older; })];
     }
 
     /// Room for `total` entries, `most` being all there will ever be. Throws std::bad_alloc and changes nothing.
     void reserve(std::size_t total, std::size_t most) {
-        if (total > capacity_) {
-            const std::size_t larger = capacity_ + capacity_ / 8 + 4;
+        if (total > capacity()) {
+            const std::size_t larger = capacity() + capacity() / 8 + 4;
             if (!move_to(std::min(most, std::max(total, larger)))) throw_or_abort(std::bad_alloc{});
         } else if (is_mostly_unused()) {
             static_cast<void>(move_to(total * 2));  // without memory for that, the larger one stays
@@ -59,89 +72,109 @@ public:
 
     /// At `time`, which is not before the newest entry's. Within the capacity, unless that is the newest's.
     void append(std::int64_t time, std::uint64_t units) noexcept {
-        const std::uint64_t total = this->units() + units;
-        if (size_ == 0 || newest() != time) times_[slot(size_++)] = time;
-        totals_[slot(size_ - 1)] = dropped_ + static_cast<std::uint32_t>(total);
+        if (size() == 0) its_.oldest = time;
+        if (size() == 0 || its_.newest != time) ++its_.size;
+        its_.newest = time;
+        its_.total += static_cast<std::uint32_t>(units);
+        at(size() - 1) = Entry{time, its_.total};
     }
     void drop_oldest(std::size_t entries) noexcept {
         if (entries == 0) return;
-        dropped_ = totals_[slot(entries - 1)];
-        head_ = entries == size_ ? 0 : slot(entries);
-        size_ -= entries;
+        its_.dropped += static_cast<std::uint32_t>(units_before(entries));
+        its_.head = entries == size() ? 0 : static_cast<std::uint32_t>(slot(entries));
+        its_.size -= static_cast<std::uint32_t>(entries);
+        if (size() != 0) its_.oldest = (*this)[0];
     }
     void drop_newest_units(std::uint64_t units) noexcept {
         const std::uint64_t left = this->units() - std::min(units, this->units());
-        size_ = left == 0 ? 0 : first_where([&](std::size_t index) { return units_before(index + 1) >= left; }) + 1;
-        if (size_ != 0) totals_[slot(size_ - 1)] = dropped_ + static_cast<std::uint32_t>(left);
+        const auto is_enough = [&](std::size_t i) { return units_before(i + 1) >= left; };
+        its_.size = left == 0 ? 0 : static_cast<std::uint32_t>(first_where(0, size(), is_enough) + 1);
+        its_.total = its_.dropped + static_cast<std::uint32_t>(left);
+        note_ends();
+        if (left != 0) at(size() - 1).total = its_.total;
     }
 
     /// At most the units of the entry of exactly that time. Rewrites the entries behind it.
     void drop_units_at(std::int64_t time, std::uint64_t units) noexcept {
         const std::size_t index = count_before(time);
-        if (index == size_ || (*this)[index] != time) return;
+        if (index == size() || (*this)[index] != time) return;
         const auto dropped = static_cast<std::uint32_t>(std::min(units, units_at(index)));
-        const bool is_gone = dropped == units_at(index);
-        for (std::size_t i = index; i != size_; ++i) totals_[slot(i)] -= dropped;
-        if (!is_gone) return;
-        for (std::size_t i = index + 1; i != size_; ++i) {
-            times_[slot(i - 1)] = times_[slot(i)];
-            totals_[slot(i - 1)] = totals_[slot(i)];
+        const std::size_t gone = dropped == units_at(index) ? 1 : 0;
+        for (std::size_t i = index; i + gone != size(); ++i) {
+            at(i) = at(i + gone);
+            at(i).total -= dropped;
         }
-        --size_;
+        its_.size -= static_cast<std::uint32_t>(gone);
+        its_.total -= dropped;
+        note_ends();
     }
 
 private:
-    std::size_t slot(std::size_t index) const noexcept {
-        const std::size_t at = head_ + index;
-        return at < capacity_ ? at : at - capacity_;
-    }
+    class Entry {
+    public:
+        Entry() noexcept = default;  // of no value
+        Entry(std::int64_t time, std::uint32_t its_total) noexcept
+            : total(its_total), time_(std::bit_cast<std::array<std::uint32_t, 2>>(time)) {}
+        std::int64_t time() const noexcept { return std::bit_cast<std::int64_t>(time_); }
 
-    /// The first entry of which `is_true`, as it is of all later ones; size() if there is none.
+        std::uint32_t total;  // units up to here, those of the entry included, counted since the beginning
+
+    private:
+        std::array<std::uint32_t, 2> time_;  // as an integer it would need 16 bytes
+    };
+    static_assert(sizeof(Entry) == 12);
+
+    std::size_t slot(std::size_t index) const noexcept {
+        const std::size_t at = its_.head + index;
+        return at < capacity() ? at : at - capacity();
+    }
+    Entry& at(std::size_t index) noexcept { return entries_[slot(index)]; }
+    const Entry& at(std::size_t index) const noexcept { return entries_[slot(index)]; }
+
+    /// The first entry in [first, last) of which `is_true`, as it is of all later ones; `last` if there is none.
     template <class Predicate>
-    std::size_t first_where(Predicate is_true) const noexcept {
-        std::size_t first = 0;
-        for (std::size_t length = size_; length != 0;) {
-            const std::size_t half = length / 2;
-            if (is_true(first + half)) {
-                length = half;
+    static std::size_t first_where(std::size_t first, std::size_t last, Predicate is_true) noexcept {
+        while (first != last) {
+            const std::size_t middle = first + (last - first) / 2;
+            if (is_true(middle)) {
+                last = middle;
             } else {
-                first += half + 1;
-                length -= half + 1;
+                first = middle + 1;
             }
         }
         return first;
     }
 
+    void note_ends() noexcept {
+        if (size() == 0) return;
+        its_.oldest = (*this)[0];
+        its_.newest = (*this)[size() - 1];
+    }
+
     bool move_to(std::size_t capacity) noexcept {
-        std::unique_ptr<std::int64_t[]> times{new (std::nothrow) std::int64_t[capacity]};
-        std::unique_ptr<std::uint32_t[]> totals{new (std::nothrow) std::uint32_t[capacity]};
-        if (!times || !totals) return false;
-        for (std::size_t i = 0; i != size_; ++i) {
-            times[i] = (*this)[i];
-            totals[i] = totals_[slot(i)];
-        }
-        times_ = std::move(times);
-        totals_ = std::move(totals);
-        capacity_ = capacity;
-        head_ = 0;
+        std::unique_ptr<Entry[]> entries{new (std::nothrow) Entry[capacity]};
+        if (!entries) return false;
+        for (std::size_t i = 0; i != size(); ++i) entries[i] = at(i);
+        entries_ = std::move(entries);
+        its_.capacity = static_cast<std::uint32_t>(capacity);
+        its_.head = 0;
         return true;
     }
 
     void swap(TimeLog& other) noexcept {
-        std::swap(times_, other.times_);
-        std::swap(totals_, other.totals_);
-        std::swap(dropped_, other.dropped_);
-        std::swap(head_, other.head_);
-        std::swap(size_, other.size_);
-        std::swap(capacity_, other.capacity_);
+        std::swap(entries_, other.entries_);
+        std::swap(its_, other.its_);
     }
 
-    std::unique_ptr<std::int64_t[]> times_;
-    std::unique_ptr<std::uint32_t[]> totals_;  // units up to each entry, that one included, counted since the beginning
-    std::uint32_t dropped_ = 0;                // of the entries that were dropped at the old end
-    std::size_t head_ = 0;
-    std::size_t size_ = 0;
-    std::size_t capacity_ = 0;
+    struct Summary {
+        std::int64_t oldest = 0, newest = 0;  // if there are entries
+        std::uint32_t dropped = 0;            // the total before the oldest entry
+        std::uint32_t total = 0;              // of the newest entry
+        std::uint32_t head = 0, size = 0, capacity = 0;
+    };
+
+    std::unique_ptr<Entry[]> entries_;
+    Summary its_;
 };
 
 }  // namespace sluice::detail

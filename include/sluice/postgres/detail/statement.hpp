@@ -35,7 +35,7 @@ inline std::string transaction_settings(std::chrono::nanoseconds lock_wait, std:
 /// The latest time that is counted with: sums stay in range.
 inline constexpr std::chrono::nanoseconds latest = std::chrono::seconds{4'102'444'800};  // 2100
 
-/// A statement about keys: a call of decide_2, take_2, give_back_2 or swap_2, in a transaction of its own. Never prepared
+/// A statement about keys: a call of decide_2, take_2, give_back_2, carry_2 or swap_2, in a transaction of its own. Never prepared
 /// under a name. Its arguments are constants in the text, each of exactly the type that the function takes; none holds
 /// anything but what is written here: names of our own, numbers, and keys as hexadecimal digits (see CallSet).
 class Statement {
@@ -56,7 +56,7 @@ public:
         return call_;
     }
 
-    /// What decide_2, take_2 and give_back_2 take behind the keys, according to the operation.
+    /// What decide_2, take_2, give_back_2 and carry_2 take behind the keys, according to the operation.
     template <Policy P>
     void finish(const Parts& parts, const Request<P>& request, std::optional<std::chrono::nanoseconds> now) {
         tail_ += "]::pg_catalog.bytea[],'{";
@@ -66,7 +66,7 @@ public:
         tail_ += "}'::pg_catalog.int8[],";
         const Operation operation = request.operation;
         call_.has_list = operation != Operation::reset && operation != Operation::give_back;
-        call_.numbers_each = !call_.has_list ? 0 : operation == Operation::take ? 4 : 3;
+        call_.numbers_each = !call_.has_list ? 0 : tells_units(operation) ? 4 : 3;
         if (function_of(operation) == "decide_2") {
             tail_ += operation == Operation::peek    ? "'peek'::pg_catalog.text,"
                      : operation == Operation::reset ? "'reset'::pg_catalog.text,"
@@ -81,7 +81,16 @@ public:
         finish_with(now);
     }
     static std::string_view function_of(Operation operation) noexcept {
-        return operation == Operation::take ? "take_2" : operation == Operation::give_back ? "give_back_2" : "decide_2";
+        switch (operation) {
+            case Operation::take: return "take_2";
+            case Operation::give_back: return "give_back_2";
+            case Operation::carry: return "carry_2";
+            default: return "decide_2";
+        }
+    }
+    /// Whether the function says how many units it decided on.
+    static bool tells_units(Operation operation) noexcept {
+        return operation == Operation::take || operation == Operation::carry;
     }
     /// What swap_2 takes behind the keys.
     void finish(const detail::remote::StateCells& asked) {

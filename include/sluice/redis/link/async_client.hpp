@@ -19,10 +19,8 @@
 #include <sluice/redis/link/async_context.hpp>
 #include <sluice/redis/link/async_node.hpp>
 #include <sluice/redis/link/async_topology.hpp>
-#include <sluice/redis/link/checked_url.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
 #include <sluice/remote/watch.hpp>
 
 namespace sluice::detail::redis {
@@ -34,7 +32,7 @@ public:
     using Clock = AsyncTopology::Clock;
 
     AsyncClient(std::string_view url, RedisOptions options)
-        : context_{checked_url(url, options), std::move(options)}, topology_(make_topology(context_)) {}
+        : context_(url, std::move(options)), topology_(make_topology(context_)) {}
     AsyncClient(const AsyncClient&) = delete;
     AsyncClient& operator=(const AsyncClient&) = delete;
 
@@ -111,7 +109,7 @@ public:
 
 private:
     static std::unique_ptr<AsyncTopology> make_topology(AsyncContext& context) {
-        if (context.url.kind == RedisUrl::Kind::cluster) return std::make_unique<AsyncCluster>(context);
+        if (context.is_cluster()) return std::make_unique<AsyncCluster>(context);
         return std::make_unique<AsyncNode>(context.url.endpoints.front(), context, context.ready);
     }
 

@@ -79,9 +79,7 @@ public:
                                     [&context](HostPort address) {
                                         return std::make_shared<AsyncClusterNode>(std::move(address), context);
                                     }),
-          lesson_(table_, context.counters, &context.loop) {
-        check_cluster_prefix(context.options.prefix);
-    }
+          lesson_(table_, context.counters, &context.loop) {}
 
     void ask(AsyncCall& call, Clock::time_point now) noexcept override {
         guarded(call, [&] {

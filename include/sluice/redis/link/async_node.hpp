@@ -40,9 +40,9 @@ public:
     /// Calls that have their answer go to `answered`.
     AsyncNode(detail::remote::Endpoint endpoint, AsyncContext& context, AsyncCallList& answered)
         : context_(context), answered_(answered), breaker_(context.options.breaker),
-          server_(context.url, context.options, context.counters, std::move(endpoint)) {
+          server_(context, std::move(endpoint)) {
         if (server_.is_named_by_sentinels())
-            sentinels_.emplace(std::make_shared<SentinelServers>(context.url, context.options), &context.loop);
+            sentinels_.emplace(std::make_shared<SentinelServers>(context), &context.loop);
         for (std::size_t i = 0; i != context.options.connections; ++i) lanes_.emplace_back(server_, context.loop);
     }
 

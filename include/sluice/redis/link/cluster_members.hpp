@@ -13,12 +13,11 @@
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/link/cluster_table.hpp>
 #include <sluice/redis/link/map_lesson.hpp>
 #include <sluice/redis/link/node.hpp>
-#include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/cluster_slots.hpp>
 #include <sluice/redis/wire/host_port.hpp>
 #include <sluice/redis/wire/slot.hpp>
@@ -29,8 +28,8 @@ namespace sluice::detail::redis {
 /// A node of a cluster. Closed when nobody refers to it any more. Thread-safe.
 class ClusterNode : public Node {
 public:
-    ClusterNode(HostPort address, const RedisUrl& url, const RedisOptions& options, Counters& counters)
-        : Node({address.host, address.port, {}}, url, options, counters), address_(std::move(address)) {}
+    ClusterNode(HostPort address, ClientConfig& config)
+        : Node({address.host, address.port, {}}, config), address_(std::move(address)) {}
 
     const HostPort& address() const noexcept { return address_; }
 
@@ -58,9 +57,9 @@ public:
     using Table = ClusterTable<ClusterNode>;
     using Member = Table::Member;
 
-    ClusterMembers(const RedisUrl& url, const RedisOptions& options, Counters& counters)
-        : counters_(counters), table_(url, [&url, &options, &counters](HostPort address) {
-              return std::make_shared<ClusterNode>(std::move(address), url, options, counters);
+    explicit ClusterMembers(ClientConfig& config)
+        : counters_(config.counters), table_(config.url, [&config](HostPort address) {
+              return std::make_shared<ClusterNode>(std::move(address), config);
           }) {}
 
     // See ClusterTable.

@@ -9,12 +9,10 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include <sluice/detail/validate.hpp>
 #include <sluice/error.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
@@ -29,14 +27,6 @@ namespace sluice::detail::redis {
 /// one slot what the map would tell of all.
 inline constexpr std::chrono::milliseconds least_map_age_doubted{100};
 inline constexpr std::chrono::milliseconds least_map_age_redirected{1'000};
-
-/// Throws std::invalid_argument where RedisOptions::prefix does not suit a cluster.
-inline void check_cluster_prefix(const std::string& prefix) {
-    const auto brace = prefix.find('{');
-    if (brace != std::string::npos && prefix.compare(brace, 2, "{}") == 0)
-        throw_invalid("RedisOptions::prefix", '"' + prefix + '"',
-                      "without {} for a cluster: it would part keys that belong together");
-}
 
 /// Which nodes of a cluster are known, and who of them serves which slot, for threads and event loops alike. One thread at
 /// a time. A Node tells its address(), breaker(), open_connections() and whether it is_doubted(), and keeps `was_named`.

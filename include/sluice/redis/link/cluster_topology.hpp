@@ -21,9 +21,7 @@
 #include <sluice/redis/link/node.hpp>
 #include <sluice/redis/link/scatter.hpp>
 #include <sluice/redis/link/topology.hpp>
-#include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/wire/call_route.hpp>
 #include <sluice/redis/wire/ping.hpp>
@@ -37,9 +35,7 @@ namespace sluice::detail::redis {
 /// of its slots alone, until another has taken its place. Thread-safe.
 class ClusterTopology final : public Topology {
 public:
-    ClusterTopology(RedisUrl url, RedisOptions options) : Topology(std::move(url), std::move(options)) {
-        check_cluster_prefix(this->options().prefix);
-    }
+    using Topology::Topology;
 
     bool has_slots() const noexcept override { return true; }
 
@@ -195,7 +191,7 @@ private:
     }
 
     ClusterMembers& members() {
-        return members_.get([&] { return std::make_unique<ClusterMembers>(url(), options(), Topology::counters()); });
+        return members_.get([&] { return std::make_unique<ClusterMembers>(config()); });
     }
 
     detail::remote::PerProcess<ClusterMembers> members_;

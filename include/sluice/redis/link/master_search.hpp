@@ -17,11 +17,11 @@
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/link/query.hpp>
+#include <sluice/redis/link/sentinel_round.hpp>
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/redis_options.hpp>
-#include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/host_port.hpp>
 #include <sluice/redis/wire/text_query.hpp>
 #include <sluice/remote/address.hpp>
@@ -34,28 +34,25 @@ namespace sluice::detail::redis {
 
 /// The sentinels of a URL, each a server with credentials and TLS of its own.
 struct SentinelServers {
-    SentinelServers(const RedisUrl& of_url, const RedisOptions& of_options)
-        : master(of_url.master), recheck(of_options.sentinel.recheck) {
-        if (of_options.sentinel.credentials) options.credentials = of_options.sentinel.credentials;
-        options.resolve = of_options.resolve;
-        options.tls = of_options.sentinel.tls ? of_options.sentinel.tls : of_url.uses_tls ? of_options.tls : nullptr;
-        url.uses_tls = options.tls != nullptr;
-        for (const auto& endpoint : of_url.endpoints) servers.emplace_back(url, options, counters, endpoint);
+    explicit SentinelServers(const ClientConfig& of) : master(of.url.master), recheck(of.options.sentinel.recheck) {
+        const RedisSentinelOptions& sentinel = of.options.sentinel;
+        if (sentinel.credentials) config.options.credentials = sentinel.credentials;
+        config.options.resolve = of.options.resolve;
+        config.options.tls = sentinel.tls ? sentinel.tls : of.url.uses_tls ? of.options.tls : nullptr;
+        config.url.uses_tls = config.options.tls != nullptr;
+        for (const auto& endpoint : of.url.endpoints) servers.emplace_back(config, endpoint);
     }
 
     const std::string master;  ///< the name by which they know it
     const std::chrono::milliseconds recheck;
-    RedisUrl url;
-    RedisOptions options;
-    Counters counters;                 ///< not those of the store: its servers are counted there
+    ClientConfig config;               ///< not the store's, nor are its counters: its servers are counted there
     std::deque<Server> servers;        ///< does not move what is in it
     std::atomic<std::size_t> good{0};  ///< the one that answered last
 };
 
-/// Finds out from sentinels which server is the master, and what its addresses are. They are asked one after another: the
-/// one that is connected first, for a quarter of the time; then all, within a half, since the master has to be dialled, too.
-/// One round of questions at a time. Waits as a Dial does. All but the const functions may throw std::bad_alloc, after
-/// which abandon() is due.
+/// Finds out from sentinels which server is the master, and what its addresses are: see SentinelRound. One round of
+/// questions at a time. Waits as a Dial does. All but the const functions may throw std::bad_alloc, after which abandon()
+/// is due.
 class MasterSearch {
 public:
     using Deadline = detail::remote::Deadline;
@@ -72,29 +69,23 @@ public:
         std::string host{};  ///< as the sentinels call it
     };
 
-    bool is_asking() const noexcept { return is_asking_; }
+    bool is_asking() const noexcept { return round_.has_value(); }
     /// Whether it is time to ask again, though no connection has failed.
-    bool is_due(Clock::time_point now) const noexcept { return !is_asking_ && now - asked_at_ > sentinels_->recheck; }
+    bool is_due(Clock::time_point now) const noexcept { return !round_ && now - asked_at_ > sentinels_->recheck; }
     /// Whether nobody has asked for so long that the answer has to be waited for.
-    bool holds_up(Clock::time_point now) const noexcept {
-        return is_asking_ && now - asked_at_ > 2 * sentinels_->recheck;
-    }
+    bool holds_up(Clock::time_point now) const noexcept { return round_ && now - asked_at_ > 2 * sentinels_->recheck; }
 
     /// Begins a round, where none is under way.
     void begin(const Deadline& deadline) {
-        if (is_asking_) return;
-        is_asking_ = true;
+        if (round_) return;
         deadline_ = deadline;
-        left_ = sentinels_->servers.size();
-        next_ = sentinels_->good;
-        error_ = Errc::misconfigured;
+        round_.emplace(sentinels_->servers.size(), sentinels_->good, deadline);
         found_ = {};
         result_.reset();
         asks_connected_ = query_ != nullptr && query_->is_usable();
         if (asks_connected_) {
-            query_->begin(deadline.share(4), sentinels_->master);
+            query_->begin(round_->time_of_connected(), sentinels_->master);
         } else {
-            all_ = deadline.share(2);
             ask_next();
         }
         go_on();
@@ -103,26 +94,27 @@ public:
     std::optional<Found> take_result() noexcept { return std::exchange(result_, std::nullopt); }
     void abandon() noexcept {
         query_.reset();
-        is_asking_ = is_resolving_ = false;
+        round_.reset();
+        is_resolving_ = false;
     }
 
     std::optional<Watch> watch() const noexcept {
         if (is_resolving_) return Watch{loop_->wakeup->descriptor(), POLLIN, 0};
-        return is_asking_ ? query_->watch() : std::nullopt;
+        return round_ ? query_->watch() : std::nullopt;
     }
     Clock::time_point due() const noexcept {
-        if (!is_asking_) return Clock::time_point::max();
+        if (!round_) return Clock::time_point::max();
         return is_resolving_ ? deadline_.at() : std::min(query_->due(), deadline_.at());
     }
     void process(int fd, Clock::time_point now) {
-        if (!is_asking_) return;
+        if (!round_) return;
         if (is_resolving_) {
             if (fd >= 0 && fd == loop_->wakeup->descriptor()) resolve();
         } else {
             query_->process(fd, now);
             go_on();
         }
-        if (is_asking_ && now >= deadline_.at()) {
+        if (round_ && now >= deadline_.at()) {
             query_.reset();
             end(found_.addresses.empty() ? make_error_code(Errc::timeout) : std::error_code{});
         }
@@ -130,32 +122,29 @@ public:
 
 private:
     void ask_next() {
-        asked_ = next_++ % sentinels_->servers.size();
-        query_ = std::make_unique<Query<MasterQuery>>(sentinels_->servers[asked_], loop_);
-        query_->begin(all_.share(static_cast<int>(left_--)), sentinels_->master);
+        query_ = std::make_unique<Query<MasterQuery>>(sentinels_->servers[round_->next()], loop_);
+        query_->begin(round_->time_of_next(), sentinels_->master);
     }
     /// As far as it gets.
     void go_on() {
-        while (is_asking_ && !is_resolving_) {
+        while (round_ && !is_resolving_) {
             const auto ended = query_->take_result();
             if (!ended) return;
             auto error = *ended;
             HostPort master;
             if (!error) error = query_->protocol().result(master);
             if (!error) {
-                if (!asks_connected_) sentinels_->good = asked_;
+                if (!asks_connected_) sentinels_->good = round_->next();
                 return found(master);
             }
             query_.reset();
+            if (error == Errc::unsupported) error = Errc::misconfigured;  // a server that is no sentinel
             if (std::exchange(asks_connected_, false)) {
-                if (error == Errc::timeout) ++next_;
-                all_ = deadline_.share(2);
+                round_->connected_failed(error);
             } else {
-                if (error == Errc::no_memory) left_ = 0;
-                // A server that is no sentinel does not know the master, either.
-                if (error != Errc::misconfigured && error != Errc::unsupported) error_ = error;
+                round_->next_failed(error);
             }
-            if (left_ == 0) return end(error_);
+            if (!round_->has_next()) return end(round_->error());
             ask_next();
         }
     }
@@ -163,7 +152,8 @@ private:
     /// Sentinels may tell host names, too.
     void found(const HostPort& master) {
         if (!endpoints_ || master_ != master) {
-            endpoints_.emplace(detail::remote::Endpoint{master.host, master.port, {}}, sentinels_->options.resolve);
+            endpoints_.emplace(detail::remote::Endpoint{master.host, master.port, {}},
+                               sentinels_->config.options.resolve);
             master_ = master;
         }
         found_.host = master.host;
@@ -174,8 +164,9 @@ private:
         is_resolving_ = error == Errc::busy;
         if (!is_resolving_) end(error);
     }
-    void end(const std::error_code& error) {
-        is_asking_ = is_resolving_ = false;
+    void end(std::error_code error) {
+        round_.reset();
+        is_resolving_ = false;
         asked_at_ = Clock::now();
         found_.error = error;
         result_ = std::move(found_);
@@ -183,13 +174,8 @@ private:
 
     const std::shared_ptr<SentinelServers> sentinels_;
     Loop* const loop_;
-    bool is_asking_ = false;
+    std::optional<SentinelRound> round_{};
     Deadline deadline_{std::chrono::nanoseconds{0}};
-    Deadline all_{std::chrono::nanoseconds{0}};  // by which all have been asked
-    std::size_t left_ = 0;                       // that can be asked yet
-    std::size_t next_ = 0;
-    std::size_t asked_ = 0;
-    std::error_code error_{};                      // to be told where none answers
     std::unique_ptr<Query<MasterQuery>> query_{};  // kept from round to round, to the one that answered last
     bool asks_connected_ = false;
     bool is_resolving_ = false;

@@ -9,11 +9,10 @@
 #include <system_error>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/link/connection.hpp>
 #include <sluice/redis/link/sentinels.hpp>
 #include <sluice/redis/link/server.hpp>
-#include <sluice/redis/redis_options.hpp>
-#include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/redis/wire/call_route.hpp>
@@ -42,10 +41,10 @@ public:
     using Deadline = detail::remote::Deadline;
     using Breaker = detail::remote::Breaker;
 
-    Node(const detail::remote::Endpoint& endpoint, const RedisUrl& url, const RedisOptions& options, Counters& counters)
-        : breaker_(options.breaker),
-          sentinels_(url.kind == RedisUrl::Kind::sentinel ? std::make_unique<Sentinels>(url, options) : nullptr),
-          server_(url, options, counters, endpoint, sentinels_.get()), combiner_(server_, breaker_) {}
+    Node(const detail::remote::Endpoint& endpoint, ClientConfig& config)
+        : breaker_(config.options.breaker),
+          sentinels_(config.url.kind == RedisUrl::Kind::sentinel ? std::make_unique<Sentinels>(config) : nullptr),
+          server_(config, endpoint, sentinels_.get()), combiner_(server_, breaker_) {}
 
     Server& server() noexcept { return server_; }
     Combiner& combiner() noexcept { return combiner_; }

@@ -44,8 +44,8 @@ public:
         std::vector<pollfd> descriptors(parts.size());
         for (;;) {
             const bool has_taken = take_lanes(parts);
-            const auto first = next(parts, Part::Stage::waiting);
             if (!has_taken) {
+                const auto first = std::find_if(parts.begin(), parts.end(), is_waiting);
                 if (first == parts.end()) return;
                 // All lanes of all servers that are left are in use: wait for one like everybody else.
                 const auto left = std::count_if(parts.begin(), parts.end(), is_waiting);
@@ -60,9 +60,6 @@ public:
 
 private:
     static bool is_waiting(const Part& part) noexcept { return part.stage_ == Part::Stage::waiting; }
-    static std::span<Part>::iterator next(std::span<Part> parts, Part::Stage stage) noexcept {
-        return std::find_if(parts.begin(), parts.end(), [&](const Part& part) { return part.stage_ == stage; });
-    }
 
     static bool take_lanes(std::span<Part> parts) noexcept {
         bool any = false;
@@ -79,16 +76,12 @@ private:
 
     /// Those first that are open and need no dialling; those last that may not answer, with a share of the time.
     static void begin(std::span<Part> parts, const Deadline& deadline) noexcept {
-        begin_those(parts, deadline, [](const Part& part) { return part.lane_->is_open && !part.is_doubted; });
-        begin_those(parts, deadline, [](const Part& part) { return !part.is_doubted; });
-        for (Part& part : parts) {
-            if (part.stage_ == Part::Stage::taken) begin_one(part, deadline.share(2));
-        }
-    }
-    template <class Choose>
-    static void begin_those(std::span<Part> parts, const Deadline& deadline, Choose choose) noexcept {
-        for (Part& part : parts) {
-            if (part.stage_ == Part::Stage::taken && choose(part)) begin_one(part, deadline);
+        for (const int turn : {0, 1, 2}) {
+            for (Part& part : parts) {
+                if (part.stage_ != Part::Stage::taken) continue;
+                const int mine = part.is_doubted ? 2 : part.lane_->is_open ? 0 : 1;
+                if (mine == turn) begin_one(part, part.is_doubted ? deadline.share(2) : deadline);
+            }
         }
     }
     static void begin_one(Part& part, const Deadline& deadline) noexcept {

@@ -11,10 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/link/master_search.hpp>
 #include <sluice/redis/link/server.hpp>
-#include <sluice/redis/redis_options.hpp>
-#include <sluice/redis/redis_url.hpp>
 #include <sluice/remote/address.hpp>
 #include <sluice/remote/deadline.hpp>
 
@@ -25,8 +24,7 @@ class Sentinels final : public MasterFinder {
 public:
     using Clock = Deadline::Clock;
 
-    Sentinels(const RedisUrl& url, const RedisOptions& options)
-        : sentinels_(std::make_shared<SentinelServers>(url, options)) {}
+    explicit Sentinels(const ClientConfig& config) : sentinels_(std::make_shared<SentinelServers>(config)) {}
 
     std::error_code find(std::vector<detail::remote::Address>& found, std::string& host,
                          const Deadline& deadline) override {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <sluice/error.hpp>
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/redis_credentials.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
@@ -39,11 +40,10 @@ protected:
 /// What connections have to know of the server that they go to: the one at an endpoint, or whichever sentinels name.
 /// Thread-safe.
 struct Server {
-    Server(const RedisUrl& of_url, const RedisOptions& of_options, Counters& of_counters,
-           detail::remote::Endpoint place, MasterFinder* finder = nullptr)
-        : url(of_url), options(of_options), counters(of_counters), endpoint(std::move(place)), masters(finder),
-          endpoints(is_named_by_sentinels() ? detail::remote::Endpoints{}
-                                            : detail::remote::Endpoints{endpoint, options.resolve}) {}
+    Server(ClientConfig& config, detail::remote::Endpoint place, MasterFinder* finder = nullptr)
+        : url(config.url), options(config.options), counters(config.counters), endpoint(std::move(place)),
+          masters(finder), endpoints(is_named_by_sentinels() ? detail::remote::Endpoints{}
+                                                             : detail::remote::Endpoints{endpoint, options.resolve}) {}
 
     const RedisUrl& url;
     const RedisOptions& options;

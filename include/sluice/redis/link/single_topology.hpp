@@ -35,8 +35,7 @@ public:
 
 private:
     Node& node() {
-        return node_.get(
-            [&] { return std::make_unique<Node>(url().endpoints.front(), url(), options(), Topology::counters()); });
+        return node_.get([&] { return std::make_unique<Node>(config().url.endpoints.front(), config()); });
     }
 
     detail::remote::PerProcess<Node> node_;

@@ -2,13 +2,14 @@
 #ifndef SLUICE_REDIS_LINK_TOPOLOGY_HPP
 #define SLUICE_REDIS_LINK_TOPOLOGY_HPP
 
+#include <memory>
 #include <span>
 #include <system_error>
 #include <utility>
 
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/redis_options.hpp>
 #include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/call.hpp>
 #include <sluice/remote/deadline.hpp>
 
@@ -19,16 +20,13 @@ class Topology {
 public:
     using Deadline = detail::remote::Deadline;
 
-    /// Throws std::invalid_argument for bad options.
-    Topology(RedisUrl url, RedisOptions options) : url_(std::move(url)), options_(std::move(options)) {
-        options_.checked();
-    }
+    explicit Topology(std::unique_ptr<ClientConfig> config) noexcept : config_(std::move(config)) {}
     Topology(const Topology&) = delete;
     Topology& operator=(const Topology&) = delete;
     virtual ~Topology() = default;
 
-    const RedisOptions& options() const noexcept { return options_; }
-    Counters& counters() noexcept { return counters_; }
+    const RedisOptions& options() const noexcept { return config_->options; }
+    Counters& counters() const noexcept { return config_->counters; }
 
     /// Whether calls have to tell their slot, and thus to keep to one.
     virtual bool has_slots() const noexcept = 0;
@@ -43,13 +41,10 @@ public:
     virtual RedisStats stats() const noexcept = 0;
 
 protected:
-    const RedisUrl& url() const noexcept { return url_; }
-    const Counters& counters() const noexcept { return counters_; }
+    ClientConfig& config() const noexcept { return *config_; }
 
 private:
-    const RedisUrl url_;
-    const RedisOptions options_;
-    Counters counters_;
+    const std::unique_ptr<ClientConfig> config_;
 };
 
 }  // namespace sluice::detail::redis

@@ -17,8 +17,7 @@ namespace sluice {
 /// incremented. The answer is `used`, and the us until its window ends; where that fits one integer, both in one, since
 /// several cost Redis more than a command.
 template <>
-struct RedisPolicy<FixedWindow> {
-    static constexpr std::size_t keys = 1;
+struct RedisPolicy<FixedWindow> : detail::redis::WindowPolicy<FixedWindow, 1> {
     static constexpr std::array<std::size_t, 2> values{2, 1};
     static constexpr detail::redis::ScriptPart general{
         .function = "fixed_window",
@@ -83,8 +82,7 @@ end
     }
 
     static std::string_view problem(const FixedWindow& policy) noexcept {
-        if (policy.window() % detail::redis::resolution != std::chrono::nanoseconds{0})
-            return "has a window that is no whole number of microseconds";
+        if (const auto problem = WindowPolicy::problem(policy); !problem.empty()) return problem;
         const auto windows = detail::redis::max_time_us /
                                  std::chrono::duration_cast<std::chrono::microseconds>(policy.window()).count() +
                              2;
@@ -93,15 +91,6 @@ end
         }
         return {};
     }
-
-    static void arguments(const FixedWindow& policy, std::size_t, std::int64_t min_life_ms,
-                          detail::redis::Arguments& out) {
-        out.add(policy.window() / detail::redis::resolution);
-        out.add(policy.limit());
-        out.add(detail::redis::life_ms(policy.window() + detail::tolerated_skew, min_life_ms));
-    }
-
-    static void bounds(const FixedWindow&, std::chrono::nanoseconds, detail::redis::Arguments&) noexcept {}
 
     static const FixedWindow& at_server_resolution(const FixedWindow& policy) noexcept { return policy; }
     static std::chrono::nanoseconds now(const FixedWindow& policy, std::size_t variant,

@@ -38,8 +38,9 @@ public:
             "-- KEYS   one for each policy, for each decision\n-- ARGV   " + arguments_comment() +
                 ", operation, consumed_at, " + bound_names +
                 "units for each decision or once for all\n--        operation: consume, take (what is there, at "
-                "most `units`), give_back (what was consumed at that time);\n--        a bound is the largest debt "
-                "with which something is consumed\n-- reply  for each decision " +
+                "most `units`), give_back (what was consumed at that time),\n--        carry (`units` where the whole "
+                "limit, in the place of consumed_at, is there); a bound is the largest\n--        debt with which "
+                "something is consumed\n-- reply  for each decision " +
                 joined(replies) + ", or a single -1 where a key holds something else\n",
             true);
         text += "local operation, consumed_at = ARGV[" + std::to_string(arguments() + 1) + "], ARGV[" +
@@ -53,14 +54,16 @@ public:
         text += "  local " + results +
                 "\n\n  -- `low` units fit, `high` do not; a take goes on until it knows how many do, or that not one "
                 "does.\n"
-                "  local n, low, high, fits = operation == 'give_back' and 0 or units, 0, units + 1\n  repeat\n";
+                "  local n, low, high, fits = operation == 'give_back' and 0 or units, 0, units + 1\n"
+                "  local entire = operation == 'carry' and consumed_at\n  n = entire or n\n  repeat\n";
         for (const Part& part : parts())
             text += "    " + part.results() + " =\n      " + part.call(state_of(part)) + "\n";
         text +=
             "    fits = " + fits +
-            "\n    if fits then low = n else high = n end\n"
-            "    if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end\n"
-            "    if high - low == 1 then n = low else n = math.floor((low + high) / 2) end\n"
+            "\n    if entire then\n      n, entire = fits and math.min(units, entire) or 0, nil\n    else\n"
+            "      if fits then low = n else high = n end\n"
+            "      if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end\n"
+            "      if high - low == 1 then n = low else n = math.floor((low + high) / 2) end\n    end\n"
             "  until false\n"
             "  local taken = fits and n or 0\n\n  if " +
             foreign +

@@ -60,8 +60,7 @@ private:
 /// The key's life is set to two windows by the first admission in each window of time, counted from the epoch: the last
 /// admission in that window has left by then. Setting it each time would cost nearly a tenth of the script.
 template <>
-struct RedisPolicy<SlidingWindow> {
-    static constexpr std::size_t keys = 1;
+struct RedisPolicy<SlidingWindow> : detail::redis::WindowPolicy<SlidingWindow, 2> {
     static constexpr std::array<std::size_t, 1> values{3};
     static constexpr std::array<std::array<detail::redis::ScriptPart, 1>, 1> parts{{{{{
         .function = "sliding_window",
@@ -167,20 +166,6 @@ end
     }}}}};
 
     static constexpr std::size_t variant(const SlidingWindow&) noexcept { return 0; }
-    static std::string_view problem(const SlidingWindow& policy) noexcept {
-        if (policy.window() % detail::redis::resolution != std::chrono::nanoseconds{0})
-            return "has a window that is no whole number of microseconds";
-        return {};
-    }
-
-    static void arguments(const SlidingWindow& policy, std::size_t, std::int64_t min_life_ms,
-                          detail::redis::Arguments& out) {
-        out.add(policy.window() / detail::redis::resolution);
-        out.add(policy.limit());
-        out.add(detail::redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
-    }
-
-    static void bounds(const SlidingWindow&, std::chrono::nanoseconds, detail::redis::Arguments&) noexcept {}
 
     static detail::redis::LogSummary at_server_resolution(const SlidingWindow& policy) noexcept {
         return detail::redis::LogSummary{policy};

@@ -16,8 +16,7 @@ namespace sluice {
 /// The key is a string of three integers: the window's number since the epoch, the previous window's count and its own.
 /// The answer is both counts, and the us until the window ends.
 template <>
-struct RedisPolicy<SlidingWindowCounter> {
-    static constexpr std::size_t keys = 1;
+struct RedisPolicy<SlidingWindowCounter> : detail::redis::WindowPolicy<SlidingWindowCounter, 2> {
     static constexpr std::array<std::size_t, 1> values{3};
     static constexpr std::array<std::array<detail::redis::ScriptPart, 1>, 1> parts{{{{{
         .function = "sliding_window_counter",
@@ -92,21 +91,11 @@ end
 
     static constexpr std::size_t variant(const SlidingWindowCounter&) noexcept { return 0; }
     static std::string_view problem(const SlidingWindowCounter& policy) noexcept {
-        if (policy.window() % detail::redis::resolution != std::chrono::nanoseconds{0})
-            return "has a window that is no whole number of microseconds";
+        if (const auto problem = WindowPolicy::problem(policy); !problem.empty()) return problem;
         if (policy.window() > std::chrono::hours{24 * 365 * 90}) return "has a window of more than 90 years";
         if (policy.limit() > detail::redis::max_exact / 4) return "has a limit above 2^51";
         return {};
     }
-
-    static void arguments(const SlidingWindowCounter& policy, std::size_t, std::int64_t min_life_ms,
-                          detail::redis::Arguments& out) {
-        out.add(policy.window() / detail::redis::resolution);
-        out.add(policy.limit());
-        out.add(detail::redis::life_ms(2 * policy.window() + detail::tolerated_skew, min_life_ms));
-    }
-
-    static void bounds(const SlidingWindowCounter&, std::chrono::nanoseconds, detail::redis::Arguments&) noexcept {}
 
     static const SlidingWindowCounter& at_server_resolution(const SlidingWindowCounter& policy) noexcept {
         return policy;

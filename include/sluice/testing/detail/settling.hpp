@@ -92,7 +92,9 @@ void settles_as_the_bare_policy(Kit& kit, Run& check) {
                     auto& consumptions = taken[key.key];
                     const auto units = check.between<std::uint64_t>(0, 6);
                     const bool gives = !consumptions.empty() && check.one_in(3);
+                    const bool carries = sluice::CarryingStore<std::decay_t<decltype(store)>> && check.one_in(8);
                     auto request = key.request(gives             ? sluice::Operation::give_back
+                                               : carries         ? sluice::Operation::carry
                                                : check.one_in(3) ? sluice::Operation::take
                                                                  : sluice::Operation::consume,
                                                units);

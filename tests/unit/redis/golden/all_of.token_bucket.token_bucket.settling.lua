@@ -29,8 +29,9 @@ end
 
 -- KEYS   one for each policy, for each decision
 -- ARGV   unit_1, full_1, denominator_1, whole_1, step_1, life_1, unit_2, full_2, denominator_2, whole_2, step_2, life_2, operation, consumed_at, bound_1, bound_2, units for each decision or once for all
---        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time);
---        a bound is the largest debt with which something is consumed
+--        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time),
+--        carry (`units` where the whole limit, in the place of consumed_at, is there); a bound is the largest
+--        debt with which something is consumed
 -- reply  for each decision now, taken, debt_1, debt_2, or a single -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
@@ -55,15 +56,21 @@ for i = 1, #KEYS, 2 do
 
   -- `low` units fit, `high` do not; a take goes on until it knows how many do, or that not one does.
   local n, low, high, fits = operation == 'give_back' and 0 or units, 0, units + 1
+  local entire = operation == 'carry' and consumed_at
+  n = entire or n
   repeat
     debt_1, after_1, repaired_1 =
       bucket_on_any_grid(state_1, n, now, unit_1, full_1, denominator_1, whole_1, step_1, tick_1, skew)
     debt_2, after_2, repaired_2 =
       bucket_on_any_grid(state_2, n, now, unit_2, full_2, denominator_2, whole_2, step_2, tick_2, skew)
     fits = after_1 and (n == 0 or debt_1 <= bound_1) and after_2 and (n == 0 or debt_2 <= bound_2)
-    if fits then low = n else high = n end
-    if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
-    if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
+    if entire then
+      n, entire = fits and math.min(units, entire) or 0, nil
+    else
+      if fits then low = n else high = n end
+      if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
+      if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
+    end
   until false
   local taken = fits and n or 0
 

@@ -22,8 +22,9 @@ end
 
 -- KEYS   one for each policy, for each decision
 -- ARGV   unit, full, denominator, whole, step, life, operation, consumed_at, bound, units for each decision or once for all
---        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time);
---        a bound is the largest debt with which something is consumed
+--        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time),
+--        carry (`units` where the whole limit, in the place of consumed_at, is there); a bound is the largest
+--        debt with which something is consumed
 -- reply  for each decision now, taken, debt, or a single -1 where a key holds something else
 local call, KEYS, ARGV = redis.call, KEYS, ARGV
 local time = call('TIME')
@@ -45,13 +46,19 @@ for i = 1, #KEYS do
 
   -- `low` units fit, `high` do not; a take goes on until it knows how many do, or that not one does.
   local n, low, high, fits = operation == 'give_back' and 0 or units, 0, units + 1
+  local entire = operation == 'carry' and consumed_at
+  n = entire or n
   repeat
     debt, after, repaired =
       bucket_on_any_grid(state, n, now, unit, full, denominator, whole, step, tick, skew)
     fits = after and (n == 0 or debt <= bound)
-    if fits then low = n else high = n end
-    if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
-    if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
+    if entire then
+      n, entire = fits and math.min(units, entire) or 0, nil
+    else
+      if fits then low = n else high = n end
+      if operation ~= 'take' or high <= 1 or (fits and high - low == 1) then break end
+      if high - low == 1 then n = low else n = math.floor((low + high) / 2) end
+    end
   until false
   local taken = fits and n or 0
 
