@@ -119,6 +119,21 @@ struct Plain {
     const auto& clock() const noexcept { return store.clock(); }
 };
 
+/// Denies so many times, telling to come again in a second, and then allows; counts how often it was asked.
+struct Denying {
+    sluice::ManualClock told;
+    int denials;
+    std::shared_ptr<std::atomic<int>> asked = std::make_shared<std::atomic<int>>(0);
+
+    template <sluice::Policy P>
+    sluice::Decision decide(const sluice::Request<P>&) const noexcept {
+        sluice::Decision decision{.allowed = ++*asked > denials};
+        if (!decision.allowed) decision.retry_after = 1s;
+        return decision;
+    }
+    const auto& clock() const noexcept { return told; }
+};
+
 }  // namespace
 
 TEST_CASE("acquire returns at once where the units are there, and waits exactly as long as they take") {
@@ -356,6 +371,34 @@ TEST_CASE("those who wait cost a distant store about one call each") {
     run(Bucket{10, sluice::per_second(10)}, 10ms);
     run(Bucket{1, sluice::per_second(10)}, 10ms);
     run(sluice::FixedWindow{20, 1s}, 10ms);
+}
+
+TEST_CASE("who is denied after a wait as told comes again within a quarter more") {
+    for (int round = 0; round != 10; ++round) {
+        const sluice::ManualClock clock;
+        const Denying store{clock, 3};
+        const sluice::RateLimiter limiter{Bucket{1, sluice::per_second(1)}, store};
+        Crowd crowd{clock};
+        crowd.add(limiter, 1, 1h);
+        const auto is_asked = [&](int times) {
+            const auto deadline = std::chrono::steady_clock::now() + 30s;
+            while (store.asked->load() < times && std::chrono::steady_clock::now() < deadline)
+                std::this_thread::yield();
+            return store.asked->load() == times;
+        };
+        clock.advance(1s);
+        bool is_in_time = is_asked(2);
+        for (const int times : {3, 4}) {
+            crowd.settle();
+            clock.advance(1s - 1ns);
+            crowd.settle();
+            CHECK(store.asked->load() == times - 1);
+            clock.advance(250ms + 1ns);
+            is_in_time = is_in_time && is_asked(times);
+        }
+        CHECK(is_in_time);
+        if (!is_in_time) clock.advance(1h);
+    }
 }
 
 TEST_CASE("when the store fails, all waits end with what the failure mode says") {

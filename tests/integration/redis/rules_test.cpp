@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,4 +52,35 @@ TEST_CASE("a rule with four limits on one Redis takes one round trip, and charge
     CHECK(denied.verdict.answers()[0].decision.allowed);
     CHECK(denied.verdict.answers()[0].decision.remaining == 97);
     CHECK(wide.limiter.peek("ip:192.0.2.1").remaining == 97);
+}
+
+TEST_CASE("rules that are replaced keep what is used in Redis, with memory behind it or leases before it",
+          "[redis][http]") {
+    const RedisServer server;
+    const sluice::RedisStore redis{server.url(), {.timeout = 10s}};
+    const auto plain = limiters_in(redis), backed = limiters_in(redis, MemoryLimiters{}, 4);
+    const auto set = [&](int units) {
+        Rule rule{.name = "r", .routes = {RoutePattern{"/a"}}};
+        rule.tiers = {{.limits = {limit(plain, "plain", units),
+                                  limit(backed, "backed", units),
+                                  {.limiter = backed.leased(sluice::FixedWindow{units, 24h * 365}, {.name = "leased"}),
+                                   .key = {KeyPart::address}}}}};
+        return RuleSet{{rule}};
+    };
+    const Guard guard{set(100)};
+    const auto ask = [&] { return guard.handle({"GET", "/a", "192.0.2.1"}); };
+    for (int i = 0; i != 30; ++i) REQUIRE(ask().allowed);
+    REQUIRE(guard.rules().replace(set(200)).empty());
+    const auto answer = ask();
+    REQUIRE(answer.verdict.answers().size() == 3);
+    for (const auto& one : answer.verdict.answers()) {
+        INFO(one.name);
+        CHECK_FALSE(one.decision.error);
+        CHECK(one.decision.limit == 200);
+        // What a lease is taking in the background counts as used.
+        CHECK(std::min<std::uint64_t>(one.decision.remaining, 169) == one.decision.remaining);
+        if (one.name != "leased") CHECK(one.decision.remaining == 169);
+    }
+    REQUIRE(guard.rules().replace(set(20)).empty());
+    CHECK_FALSE(ask().allowed);
 }

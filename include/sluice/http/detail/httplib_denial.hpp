@@ -2,11 +2,13 @@
 #ifndef SLUICE_HTTP_DETAIL_HTTPLIB_DENIAL_HPP
 #define SLUICE_HTTP_DETAIL_HTTPLIB_DENIAL_HPP
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include <sluice/http/adapter.hpp>
+#include <sluice/http/detail/text.hpp>
 #include <sluice/http/detail/unread_body.hpp>
 
 // What the cpp-httplib adapter keeps of a request, and how it denies one.
@@ -47,11 +49,15 @@ HttplibRecord& keep(const Request& request, HttplibRecord record) {
     return *record_of(request);
 }
 
-/// In place of what is there, be it the guard's or a handler's own.
+/// In place of what is there, be it the guard's or a handler's own. cpp-httplib compares names letter by letter through a
+/// locale, at each step of a search; so the few headers that are there are looked through instead, and the place of a new one
+/// is most likely the end: "X-RateLimit-...".
 template <class Response>
 void set_header(Response& response, std::string name, std::string value) {
-    response.headers.erase(name);
-    response.headers.emplace(std::move(name), std::move(value));
+    auto& headers = response.headers;
+    const auto is_named = [&](const auto& line) { return equals_ignoring_case(line.first, name); };
+    if (std::any_of(headers.begin(), headers.end(), is_named)) headers.erase(name);
+    headers.emplace_hint(headers.end(), std::move(name), std::move(value));
 }
 
 template <class Response>
