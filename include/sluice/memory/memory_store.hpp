@@ -74,6 +74,10 @@ public:
     [[gnu::always_inline]] Decision decide(const Request<P>& request) const noexcept {
         const Place place = locate(request.scope, request.key);
         __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
+        if constexpr (is_locked) {          // large slots, in lines of their own
+            const detail::Slot<Plain::words> home{place.home};
+            __builtin_prefetch(shared_->plain.own.beside(home, place.hash).words(), 1);
+        }
         return decide_in_place(request, place, is_locked ? std::chrono::nanoseconds::min() : clock_.now(), &clock_);
     }
 

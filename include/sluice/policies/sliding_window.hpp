@@ -51,6 +51,7 @@ public:
     /// step: it may yet be denied, by another part of an AllOf.
     void reserve(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const {
         detail::TimeLog& log = state.log;
+        log.prefetch();
         if (log.size() < log.capacity() && !log.is_mostly_unused()) return;
         const std::size_t gone = log.count_before(visible_from(time_of(state, now.count())));
         if (cost == 0 || cost > limit_ - (log.units() - log.units_before(gone))) return;

@@ -41,6 +41,9 @@ public:
     std::uint64_t units_at(std::size_t index) const noexcept { return units_before(index + 1) - units_before(index); }
     std::int64_t newest() const noexcept { return its_.newest; }
 
+    /// Has the memory of the next entry fetched, so that who appends it does not wait for it.
+    void prefetch() const noexcept { __builtin_prefetch(entries_.get() + slot(size()), 1); }
+
     /// How many of the oldest entries are before `time`.
     std::size_t count_before(std::int64_t time) const noexcept {
         if (size() == 0 || its_.oldest >= time) return 0;
