@@ -67,7 +67,8 @@ public:
         me.deadline = deadline_;
         const std::uint64_t ahead = room.enter(id, me);
         const Consumption taken = from_line(room, id, me, ahead, resolve);
-        room.leave(id, me, [&](std::uint64_t next_cost) { return next_ask(taken.decision, next_cost); });
+        room.leave(id, me, taken.decision,
+                   [&](std::uint64_t next_cost) { return next_ask(taken.decision, next_cost); });
         clock_.wake();
         return served(taken);  // out of the line: the next may take its place while this one waits for its delay
     }
@@ -124,7 +125,8 @@ private:
                 return taken;
         }
         const auto sleep_until = [&](nanoseconds time) { sleep(time, room.mutex(), me.bell, [] { return false; }); };
-        if (me.opens_at > clock_.now()) sleep_until(std::min(me.opens_at, deadline_));
+        // Where it would be too late, the store says so at once.
+        if (me.opens_at > clock_.now() && me.opens_at <= deadline_) sleep_until(me.opens_at);
         for (bool has_asked = false; !stop_.stop_requested(); has_asked = true) {
             taken = ask();
             if (decision.error) {

@@ -373,6 +373,31 @@ TEST_CASE("those who wait cost a distant store about one call each") {
     run(sluice::FixedWindow{20, 1s}, 10ms);
 }
 
+TEST_CASE("who stands behind one that waits to ask a distant store waits no longer than it may") {
+    const sluice::ManualClock clock;
+    const Distant<Memory<Bucket>> store{Memory<Bucket>{{}, clock}};
+    const sluice::RateLimiter limiter{Bucket{1, sluice::per_hour(1)}, store};
+    REQUIRE(limiter.try_consume("key"));
+    Crowd crowd{clock};
+    crowd.add(limiter, 1, 3h);
+    crowd.add(limiter, 1, 3h);
+    crowd.add(limiter, 1, 1h + 1s);
+    crowd.advance(1h, 2);  // the first is served, and the second asks in an hour
+    CHECK(crowd.served() == std::vector{0});
+    CHECK(crowd.denied() == std::vector{2});
+    CHECK_FALSE(crowd.last().decision.error);
+    CHECK(crowd.last().waited == 1h);
+    const int asked = *store.calls;
+    const auto late = limiter.acquire("key", 1, 1h - 1s);
+    CHECK_FALSE(late);
+    CHECK(late.waited == 0s);
+    CHECK(late.decision.limit == 1);
+    CHECK(late.decision.retry_after == 1h);
+    CHECK(*store.calls == asked);
+    crowd.advance(1h, 3);
+    CHECK(crowd.served() == std::vector{0, 1});
+}
+
 TEST_CASE("who is denied after a wait as told comes again within a quarter more") {
     for (int round = 0; round != 10; ++round) {
         const sluice::ManualClock clock;
@@ -465,16 +490,16 @@ TEST_CASE("no more wait for a key than a line takes") {
     CHECK(waiters.front().turn == Turn::first);
     CHECK(waiters[1].turn == Turn::waiting);
     CHECK(waiters.back().turn == Turn::full);
-    room.leave(key, waiters.back(), no_hint);
-    room.leave(key, waiters[1], no_hint);
-    room.leave(key, waiters[0], no_hint);
+    room.leave(key, waiters.back(), {}, no_hint);
+    room.leave(key, waiters[1], {}, no_hint);
+    room.leave(key, waiters[0], {}, no_hint);
     CHECK(waiters[2].turn == Turn::first);
     for (std::size_t i = 2; i != Line::max_waiters; ++i) {
         CHECK(waiters[i].turn == Turn::first);
-        room.leave(key, waiters[i], no_hint);
+        room.leave(key, waiters[i], {}, no_hint);
     }
     Waiter later;
     CHECK(room.enter(key, later) == 0);
     CHECK(later.turn == Turn::first);
-    room.leave(key, later, no_hint);
+    room.leave(key, later, {}, no_hint);
 }

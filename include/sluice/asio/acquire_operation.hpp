@@ -206,7 +206,7 @@ private:
     }
     void leave(const Decision& answer) {
         if (std::exchange(has_entered_, false))
-            room().leave(id_, *this, [&](std::uint64_t next_cost) { return next_ask(answer, next_cost); });
+            room().leave(id_, *this, answer, [&](std::uint64_t next_cost) { return next_ask(answer, next_cost); });
     }
     /// As soon as the units come at the policy's rate.
     nanoseconds next_ask(const Decision& answer, std::uint64_t next_cost) const noexcept {

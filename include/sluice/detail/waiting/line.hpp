@@ -116,10 +116,11 @@ public:
         return ahead;
     }
 
-    /// The next becomes the first, and had better ask at next_ask(its cost). One that was sent away has left already; it must
+    /// The next becomes the first, and had better ask at next_ask(its cost), so that nobody behind it is served before; `told` is
+    /// the last answer. One that was sent away has left already; it must
     /// call this nevertheless before it is gone, so that nobody is still about to notify it.
     template <class NextAsk>
-    void leave(const Key& key, Waiter& waiter, NextAsk next_ask) noexcept {
+    void leave(const Key& key, Waiter& waiter, const Decision& told, NextAsk next_ask) noexcept {
         const std::lock_guard lock{mutex_};
         if (waiter.turn != Turn::first && waiter.turn != Turn::waiting) return;
         const auto found = lines_.find(key);
@@ -131,6 +132,11 @@ public:
             line.opens_at = std::chrono::nanoseconds::min();
             Waiter& next = *line.first();
             next.opens_at = next_ask(next.cost);
+            if (next.opens_at <= next.deadline) {  // else it asks at once
+                Decision denial = told;
+                denial.allowed = false;
+                postpone(line, next.opens_at, denial);
+            }
             call(next, Turn::first);
         }
     }
@@ -138,10 +144,7 @@ public:
     /// The first was told that nothing is to be had before `opens_at`: whoever cannot wait so long is sent away now.
     void postpone(const Key& key, std::chrono::nanoseconds opens_at, const Decision& denial) noexcept {
         const std::lock_guard lock{mutex_};
-        Line& line = lines_.find(key)->second;
-        line.opens_at = opens_at;
-        line.denial = denial;
-        send_away(line, denial, Turn::refused, [&](const Waiter& waiter) { return waiter.deadline < opens_at; });
+        postpone(lines_.find(key)->second, opens_at, denial);
     }
 
     /// The store failed: all but the first are sent away.
@@ -151,6 +154,11 @@ public:
     }
 
 private:
+    static void postpone(Line& line, std::chrono::nanoseconds opens_at, const Decision& denial) noexcept {
+        line.opens_at = opens_at;
+        line.denial = denial;
+        send_away(line, denial, Turn::refused, [&](const Waiter& waiter) { return waiter.deadline < opens_at; });
+    }
     template <class Which>
     static void send_away(Line& line, const Decision& decision, Turn why, Which which) noexcept {
         for (Waiter* other = line.first()->behind; other != nullptr;) {
