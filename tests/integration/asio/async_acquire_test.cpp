@@ -3,9 +3,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <asio/bind_cancellation_slot.hpp>
@@ -113,6 +115,23 @@ TEST_CASE("a wait that cannot end in time is refused at once") {
         CHECK_FALSE(refused.error);
         CHECK(refused.retry_after > 30min);
         CHECK(Clock::now() - start < 900ms);
+    }
+    SECTION("behind one that waits, for as long as that") {
+        const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::per_hour(1)}, redis, {.name = "behind"}};
+        CHECK(remaining(io, limiter) == 1);
+        asio::cancellation_signal signal;
+        std::optional<Decision> refused;
+        async_acquire(limiter, "key", 1, 3h, [](Decision) {});
+        async_acquire(limiter, "key", 1, 3h, asio::bind_cancellation_slot(signal.slot(), [](Decision) {}));
+        async_acquire(limiter, "key", 1, 1s, [&](Decision decision) { refused = decision; });
+        io.restart();
+        while (!refused) io.run_one();
+        CHECK_FALSE(refused->allowed);
+        CHECK_FALSE(refused->error);
+        CHECK(refused->retry_after > 30min);
+        CHECK(refused->retry_after <= 1h);
+        signal.emit(asio::cancellation_type::terminal);
+        io.run();
     }
     SECTION("of a queue: it costs nothing") {
         const sluice::RateLimiter limiter{sluice::LeakyBucket{10, sluice::per_hour(1)}, redis, {.name = "late"}};
@@ -233,6 +252,27 @@ TEST_CASE("a signal ends a wait in every state, and what was given goes back") {
         end();
         CHECK(remaining(io, queue) == 9);
     }
+}
+
+TEST_CASE("who finds its units taken by another process asks again") {
+    RedisServer server;
+    asio::io_context io;
+    const AsioRedis redis{io, server.url(), patient};
+    const sluice::TokenBucket bucket{1, sluice::per_second(4)};
+    const sluice::RateLimiter limiter{bucket, redis, {.name = "rivals"}};
+    const sluice::RateLimiter other{bucket, sluice::RedisStore{server.url(), {.timeout = 10s}}, {.name = "rivals"}};
+    REQUIRE(other.try_consume("key").allowed);
+    std::optional<Decision> served;
+    async_acquire(limiter, "key", 1, 1h, [&](Decision decision) { served = decision; });
+    for (std::uint64_t asked = 1; asked != 4; ++asked) {
+        while (redis.stats().decisions < asked && !served) io.run_one();
+        // Nobody runs the loop while the other one takes the unit that was told.
+        while (asked != 3 && !served && !other.try_consume("key").allowed) std::this_thread::yield();
+    }
+    io.run();
+    REQUIRE(served);
+    CHECK(served->allowed);
+    CHECK(served->delay == 0ns);
 }
 
 TEST_CASE("waits of two tiers have states and lines of their own") {
