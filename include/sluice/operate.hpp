@@ -2,11 +2,11 @@
 #ifndef SLUICE_OPERATE_HPP
 #define SLUICE_OPERATE_HPP
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
 #include <sluice/decision.hpp>
+#include <sluice/detail/algorithm.hpp>
 #include <sluice/error.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
