@@ -44,7 +44,7 @@ namespace sluice {
 ///
 /// Memory: 8 bytes a slot and 8 for each word of the state: one for each bucket and packed window, else its size and one
 /// more. At most 3/4 and after growing 3/8 of the slots are used. `max_keys` slots' worth of address space is reserved at
-/// once (32 MiB by default), for policies whose limits may be too large for one word another time, and taken into use page
+/// once (32 MiB by default, 128 for exact logs), for policies whose limits may be too large for one word another time, and taken into use page
 /// by page (of 2 MiB where transparent huge pages are always on). Expired states keep their slots while there is room, so
 /// that keys which come back are known; a flood of keys that come once does not make the table grow. A shard shrinks
 /// within some 2,048 new keys; until then memory that was used once stays in use. A window's slot may be taken for
