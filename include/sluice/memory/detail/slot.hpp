@@ -149,14 +149,14 @@ public:
     // The rest is for those who hold the shard's lock: the owner does not change but for its two lowest bits.
 
     /// So many of the words as they are at the moment, of an owner that was seen.
-    template <std::size_t Count>
-    std::array<std::uint64_t, Count> peek(std::uint64_t owner) const noexcept {
+    template <std::size_t count>
+    std::array<std::uint64_t, count> peek(std::uint64_t owner) const noexcept {
         if constexpr (N == 1) return {at_[1].load(std::memory_order_acquire) ^ tag_of(owner)};
-        return load<Count>();
+        return load<count>();
     }
     /// Takes the slot from its key if `may_take` so many of the words; false also where the key is at it. assign() or
     /// clear() follows.
-    template <std::size_t Count, class MayTake>
+    template <std::size_t count, class MayTake>
     bool take_if(MayTake may_take, Words& words) const noexcept {
         std::uint64_t mark = at_[0].load(std::memory_order_relaxed);
         if constexpr (N == 1) {
@@ -168,7 +168,7 @@ public:
             if (at_[1].compare_exchange_strong(stored, 0, std::memory_order_acq_rel, std::memory_order_relaxed))
                 return true;
         } else {
-            if ((mark & locked_bit) != 0 || !may_take(load<Count>()) || !try_lock(mark)) return false;
+            if ((mark & locked_bit) != 0 || !may_take(load<count>()) || !try_lock(mark)) return false;
             words = load();
             if (may_take(words)) return true;
         }
@@ -209,10 +209,10 @@ private:
                at_[0].compare_exchange_strong(mark, mark | locked_bit, std::memory_order_acquire,
                                               std::memory_order_relaxed);
     }
-    template <std::size_t Count = N>
-    [[gnu::always_inline]] std::array<std::uint64_t, Count> load() const noexcept {
-        std::array<std::uint64_t, Count> words;
-        for (std::size_t i = 0; i != Count; ++i) words[i] = at_[i + 1].load(std::memory_order_acquire);
+    template <std::size_t count = N>
+    [[gnu::always_inline]] std::array<std::uint64_t, count> load() const noexcept {
+        std::array<std::uint64_t, count> words;
+        for (std::size_t i = 0; i != count; ++i) words[i] = at_[i + 1].load(std::memory_order_acquire);
         return words;
     }
     [[gnu::always_inline]] void store(const Words& words) const noexcept {
