@@ -96,7 +96,7 @@ TEST_CASE("a forked child is noticed on both sides of a library's border") {
         CHECK(face.process_id() == ::getpid());
         const pid_t child = ::fork();
         if (child == 0) {
-            ::alarm(5);
+            ::alarm(60);
             const bool is_noticed =
                 face.process_id() == ::getpid() && sluice::detail::remote::ForkCheck::get() == ::getpid();
             const std::int64_t before = face.now();

@@ -10,6 +10,7 @@
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
+#include "support/load.hpp"
 #include "support/loop_load.hpp"
 #include "support/poll_loop.hpp"
 #include "support/redis_sentinels.hpp"
@@ -21,7 +22,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 using LoopLimiter = sluice::RateLimiter<sluice::FixedWindow, sluice::AsyncRedis>;
 constexpr std::uint64_t limit = 1'000'000;
-constexpr auto patience = 300ms;
+constexpr auto patience = 1s;
 
 LoopLimiter limiter_on(const RedisSentinels& sentinels) {
     return LoopLimiter{sluice::FixedWindow{limit, 24h},
@@ -48,6 +49,7 @@ TEST_CASE("a loop whose master is killed, and comes back empty") {
     RedisSentinels sentinels;
     const auto limiter = limiter_on(sentinels);
     SteadyClock::time_point killed, verdict;
+    HiccupMeter hiccups;
     std::size_t next = 0;
     const auto report = under_loop_load(limiter, {"key0", "key1", "key2"}, [&] {
         std::this_thread::sleep_for(200ms);
@@ -57,15 +59,16 @@ TEST_CASE("a loop whose master is killed, and comes back empty") {
         verdict = SteadyClock::now();
         std::this_thread::sleep_for(1'500ms);
     });
+    const auto soon = 1s + 20 * hiccups.stop();
     auto recovered = SteadyClock::time_point::max();
     std::size_t wrong = 0;
     for (const SeenCall& one : report.seen) {
-        if (one.error && (one.at < killed || one.at > verdict + 1s)) ++wrong;
+        if (one.error && (one.at < killed || one.at > verdict + soon)) ++wrong;
         if (!one.error && one.at > verdict) recovered = std::min(recovered, one.at);
     }
     CHECK(wrong == 0);
-    CHECK(recovered < verdict + 1s);
-    CHECK(report.slowest < 2 * patience);
+    CHECK(recovered < verdict + soon);
+    CHECK(report.slowest < 5 * patience);
     CHECK(report.stats.breaker_openings > 0);
 
     sentinels.node(0).restart();

@@ -257,12 +257,12 @@ TEST_CASE("batches with the same keys in any order do not wait for each other in
 }
 
 TEST_CASE("time is the server's") {
-    const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::Rate{1, 200ms}}, new_store(), {.name = "clock"}};
+    const sluice::RateLimiter limiter{sluice::TokenBucket{1, sluice::Rate{1, 2s}}, new_store(), {.name = "clock"}};
     CHECK(limiter.try_consume("key"));
     const auto denied = limiter.try_consume("key");
     CHECK_FALSE(denied);
     CHECK(denied.retry_after > 0ns);
-    CHECK(denied.retry_after <= 200ms);
+    CHECK(denied.retry_after <= 2s);
     std::this_thread::sleep_for(denied.retry_after);
     CHECK(limiter.try_consume("key"));
 

@@ -238,7 +238,7 @@ TEST_CASE("a name is looked up, and one without an address is an error in time")
     const auto start = std::chrono::steady_clock::now();
     const auto error = nobody.ping(200ms);
     CHECK((error == Errc::unresolved || error == Errc::timeout));
-    CHECK(std::chrono::steady_clock::now() - start < 1s);
+    CHECK(std::chrono::steady_clock::now() - start < 4s);
 }
 
 TEST_CASE("a limit whose numbers change takes over what is used") {
