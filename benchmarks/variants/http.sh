@@ -125,10 +125,10 @@ and where half of them lie; a server without the option by the same with it:
 END
     for framework in "${frameworks[@]}"; do
         compare "$framework" --limited
-        awk -v ratio="$ratio" 'BEGIN { exit !(ratio >= 0.95) }' || missed+=("$framework")
+        awk -v rate="$rate" 'BEGIN { exit !(rate >= 0.95) }' || missed+=("$framework")
         [ "$framework" != grpc ] || compare grpc --intercepted  # by an interceptor that does nothing
     done
-    [ "${#missed[@]}" -eq 0 ] && say "Every server has at least 0.95 of its processor's time for itself." && return
-    say "Less than 0.95 of the processor's time: ${missed[*]}"
+    [ "${#missed[@]}" -eq 0 ] && say "Every server answers at least 0.95 of the requests that it answers without a guard." && return
+    say "Less than 0.95 of the requests: ${missed[*]}"
     return 1
 }
