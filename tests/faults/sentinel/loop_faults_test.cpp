@@ -22,11 +22,11 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 using LoopLimiter = sluice::RateLimiter<sluice::FixedWindow, sluice::AsyncRedis>;
 constexpr std::uint64_t limit = 1'000'000;
-constexpr auto patience = 1s;
+constexpr auto call_timeout = 1s;
 
 LoopLimiter limiter_on(const RedisSentinels& sentinels) {
     return LoopLimiter{sluice::FixedWindow{limit, 24h},
-                       sluice::AsyncRedis{sentinels.url(), {.timeout = patience}},
+                       sluice::AsyncRedis{sentinels.url(), {.timeout = call_timeout}},
                        {.name = "loop", .on_failure = sluice::FailureMode::deny}};
 }
 
@@ -68,7 +68,7 @@ TEST_CASE("a loop whose master is killed, and comes back empty") {
     }
     CHECK(wrong == 0);
     CHECK(recovered < verdict + soon);
-    CHECK(report.slowest < 5 * patience);
+    CHECK(report.slowest < 5 * call_timeout);
     CHECK(report.stats.breaker_openings > 0);
 
     sentinels.node(0).restart();

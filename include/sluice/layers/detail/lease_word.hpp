@@ -17,11 +17,17 @@ struct LeaseWord {
     static constexpr std::uint64_t owner_bits = (std::uint64_t{1} << 15) - 1;
     static constexpr std::uint64_t worth_it = 64;  ///< requests of a key within about a second
 
+    /// Only one in so many requests of keys that are not counted yet begins to count one, and stands for them all: keys that
+    /// come once cost hardly more than a look.
+    static constexpr std::uint64_t first = 8;
+
+    static bool is_counted(std::uint64_t word, std::int64_t now) noexcept {
+        return names_holding(word) || (word != 0 && KeyWord::until(word) > now);
+    }
     /// The word after one more request.
     static std::uint64_t counted(std::uint64_t word, std::int64_t now) noexcept {
         if (names_holding(word)) return word;
-        if (word == 0 || KeyWord::until(word) <= now)
-            return KeyWord::make(std::max<std::int64_t>(0, add(now, second)), 1);
+        if (!is_counted(word, now)) return KeyWord::make(std::max<std::int64_t>(0, add(now, second)), first);
         return is_busy(word) ? word : word + 1;
     }
     /// Whether a key without a holding is worth one.
