@@ -116,9 +116,9 @@ public:
         return ahead;
     }
 
-    /// The next becomes the first, and had better ask at next_ask(its cost), so that nobody behind it is served before; `told` is
-    /// the last answer. One that was sent away has left already; it must
-    /// call this nevertheless before it is gone, so that nobody is still about to notify it.
+    /// The next becomes the first, and had better ask at next_ask(its cost), so that nobody behind it is served before; `told`
+    /// is the last answer. One that was sent away has left already; it must call this nevertheless before it is gone, so that
+    /// nobody is still about to notify it.
     template <class NextAsk>
     void leave(const Key& key, Waiter& waiter, const Decision& told, NextAsk next_ask) noexcept {
         const std::lock_guard lock{mutex_};

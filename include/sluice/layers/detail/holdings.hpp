@@ -55,8 +55,7 @@ public:
     bool spend(std::uint64_t scope_id, std::string_view key, std::uint64_t units, Look& look,
                Consumption& out) noexcept {
         words_.edit(scope_id, key, [&](std::uint64_t word, std::int64_t now) {
-            const bool is_counted = LeaseWord::is_counted(word, now) || is_drawn();
-            look = {now, is_counted ? LeaseWord::counted(word, now) : 0};
+            look = {now, LeaseWord::counted(word, now)};
             return look.word;
         });
         Holding* const holding = of(look.word);
@@ -181,14 +180,6 @@ public:
 
 private:
     static constexpr std::int64_t second = 1'000'000'000;
-
-    /// Once in LeaseWord::first calls, by chance: by the high bits of a linear congruential generator.
-    static bool is_drawn() noexcept {
-        static_assert(LeaseWord::first == 8);
-        static thread_local constinit std::uint32_t state = 0;
-        state = state * 1'664'525 + 1'013'904'223;
-        return state >> 29 == 0;
-    }
 
     Holding* of(std::uint64_t word) noexcept {
         return LeaseWord::names_holding(word) ? &all_[LeaseWord::holding(word)] : nullptr;

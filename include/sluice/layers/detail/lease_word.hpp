@@ -17,18 +17,12 @@ struct LeaseWord {
     static constexpr std::uint64_t owner_bits = (std::uint64_t{1} << 15) - 1;
     static constexpr std::uint64_t worth_it = 64;  ///< requests of a key within about a second
 
-    /// Only one in so many requests of keys that are not counted yet begins to count one, and stands for them all: keys that
-    /// come once cost hardly more than a look.
-    static constexpr std::uint64_t first = 8;
-
-    static bool is_counted(std::uint64_t word, std::int64_t now) noexcept {
-        return names_holding(word) || (word != 0 && KeyWord::until(word) > now);
-    }
-    /// The word after one more request.
+    /// The word after one more request. Of a key that is not counted yet only one request in eight, by chance, begins to count,
+    /// and stands for them all: keys that come once cost hardly more than a look.
     static std::uint64_t counted(std::uint64_t word, std::int64_t now) noexcept {
         if (names_holding(word)) return word;
-        if (!is_counted(word, now)) return KeyWord::make(std::max<std::int64_t>(0, add(now, second)), first);
-        return is_busy(word) ? word : word + 1;
+        if (word != 0 && KeyWord::until(word) > now) return is_busy(word) ? word : word + 1;
+        return is_drawn() ? KeyWord::make(std::max<std::int64_t>(0, add(now, second)), 8) : 0;
     }
     /// Whether a key without a holding is worth one.
     static bool is_busy(std::uint64_t word) noexcept { return (word & KeyWord::own_bits) >= worth_it; }
@@ -43,6 +37,13 @@ struct LeaseWord {
     }
 
 private:
+    /// Once in eight calls: by the high bits of a linear congruential generator.
+    static bool is_drawn() noexcept {
+        static thread_local constinit std::uint32_t state = 0;
+        state = state * 1'664'525 + 1'013'904'223;
+        return state >> 29 == 0;
+    }
+
     static constexpr int index_width = 14;
     static constexpr std::uint64_t index_bits = (std::uint64_t{1} << index_width) - 1;
     static constexpr std::uint64_t holding_bit = std::uint64_t{1} << 29;

@@ -9,10 +9,7 @@ namespace sluice::detail::postgres::sql {
 /// Consumes `units`, at most the limit, for each key of which all of the limit is there, with arguments as those of decide_2:
 /// what was used of another limit becomes used of this one, once. Returns for each key the number that was decided on, 0
 /// where something is used, and what decide_2 said.
-inline constexpr Function carry{"carry_2", "bigint,bytea[],text[],bigint[],bigint,bigint,bigint",
-                                "of_scope bigint, keys bytea[], kinds text[], rules bigint[], units bigint, "
-                                "skew_ns bigint,\n    at_ns bigint",
-                                "RETURNS bigint[]", R"(
+inline constexpr Function carry{"carry_2", units_types, units_arguments, "RETURNS bigint[]", R"(
 DECLARE
     whole   bigint := rules[1];
     this    bytea;

@@ -40,6 +40,11 @@ inline constexpr std::string_view policy_arguments =
     "    OUT rebased boolean";
 inline constexpr std::string_view policy_kind = "IMMUTABLE";
 
+/// What the functions take that call decide_2 more than once: its arguments but for the operation.
+inline constexpr std::string_view units_types = "bigint,bytea[],text[],bigint[],bigint,bigint,bigint";
+inline constexpr std::string_view units_arguments =
+    "of_scope bigint, keys bytea[], kinds text[], rules bigint[], units bigint, skew_ns bigint,\n    at_ns bigint";
+
 }  // namespace sluice::detail::postgres::sql
 
 #endif

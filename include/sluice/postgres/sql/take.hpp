@@ -9,10 +9,7 @@ namespace sluice::detail::postgres::sql {
 /// Consumes what is there for each key, `units` at most, with arguments as those of decide_2: looks how many units fit, by
 /// halving, and decides on so many, or on one where not one does. Returns for each key the number that was decided on, and
 /// what decide_2 said.
-inline constexpr Function take{"take_2", "bigint,bytea[],text[],bigint[],bigint,bigint,bigint",
-                               "of_scope bigint, keys bytea[], kinds text[], rules bigint[], units bigint, "
-                               "skew_ns bigint,\n    at_ns bigint",
-                               "RETURNS bigint[]", R"(
+inline constexpr Function take{"take_2", units_types, units_arguments, "RETURNS bigint[]", R"(
 DECLARE
     most    bigint := units;
     this    bytea;
