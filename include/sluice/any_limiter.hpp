@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,8 +12,11 @@
 #include <system_error>
 #include <utility>
 
+#include <sluice/async_calls.hpp>
+#include <sluice/async_reserve.hpp>
 #include <sluice/charge_calls.hpp>
 #include <sluice/decision.hpp>
+#include <sluice/loop_store.hpp>
 #include <sluice/rate_limiter.hpp>
 #include <sluice/reservation.hpp>
 #include <sluice/waiting.hpp>
@@ -25,10 +29,13 @@ class CarryOver;
 
 /// A RateLimiter whose policy and store are chosen at run time. Copies share the limiter; as thread-safe as it; one
 /// virtual call more.
+///
+/// Of a limiter over an AsyncStore that is no Store (AsyncRedis) the calls that wait for an answer are denied with
+/// Errc::misconfigured; refund, reset, and what settles a Reservation, are sent and not waited for.
 class AnyLimiter {
 public:
     template <Policy P, class S>
-    AnyLimiter(RateLimiter<P, S> limiter) : limiter_(std::make_shared<const Model<P, S>>(std::move(limiter))) {}
+    AnyLimiter(RateLimiter<P, S> limiter) : limiter_(model_of(std::move(limiter))) {}
 
     [[nodiscard]] Decision try_consume(std::string_view key, Units cost = 1) const noexcept {
         return limiter_->try_consume(key, cost);
@@ -58,6 +65,15 @@ public:
     [[nodiscard]] Reservation reserve(std::string_view key, Units estimate) const noexcept {
         return limiter_->reserve(key, estimate);
     }
+    /// try_consume() and reserve() for event loops: done(answer) is called once, when and where the store says (see
+    /// AsyncStore); before they return where the store has the blocking calls alone, or is in this process. The limiter and
+    /// the key need not live until then. `done` must not throw.
+    void async_try_consume(std::string_view key, Units cost, std::function<void(Decision)> done) const noexcept {
+        limiter_->async_try_consume(key, cost, std::move(done));
+    }
+    void async_reserve(std::string_view key, Units estimate, std::function<void(Reservation)> done) const noexcept {
+        limiter_->async_reserve(key, estimate, std::move(done));
+    }
     Quota quota() const noexcept { return limiter_->quota(); }
     /// Whether a call takes no round trip: see InProcessStore.
     bool is_in_process() const noexcept { return limiter_->is_in_process(); }
@@ -82,6 +98,14 @@ private:
                                const detail::StopToken&) const noexcept = 0;
         virtual Taken try_consume_up_to(std::string_view, Units) const noexcept = 0;
         virtual Reservation reserve(std::string_view, Units) const noexcept = 0;
+        virtual void async_try_consume(std::string_view key, Units cost,
+                                       std::function<void(Decision)> done) const noexcept {
+            done(try_consume(key, cost));
+        }
+        virtual void async_reserve(std::string_view key, Units estimate,
+                                   std::function<void(Reservation)> done) const noexcept {
+            done(reserve(key, estimate));
+        }
         virtual detail::ChargedLimiter charged(std::string_view key) const noexcept = 0;  // for that key
         virtual Quota quota() const noexcept = 0;
         virtual bool is_in_process() const noexcept = 0;
@@ -93,8 +117,21 @@ private:
 
     explicit AnyLimiter(std::shared_ptr<const Concept> limiter) noexcept : limiter_(std::move(limiter)) {}
 
+    template <Policy P, class S>
+    static std::shared_ptr<const Concept> model_of(RateLimiter<P, S> limiter) {
+        if constexpr (Store<S, P>) {
+            return std::make_shared<const Model<P, S>>(std::move(limiter));
+        } else {
+            using InLoop = detail::LoopStore<S>;
+            return std::make_shared<const Model<P, InLoop>>(RateLimiter<P, InLoop>{
+                std::move(limiter.policy_), InLoop{std::move(limiter.store_)}, std::move(limiter.options_)});
+        }
+    }
+
     template <class P, class S>
     struct Model final : Concept {
+        static constexpr bool answers_loops = AsyncStore<S, P> && !InProcessStore<S>;
+
         explicit Model(RateLimiter<P, S> wrapped) : limiter(std::move(wrapped)) {}
         Decision try_consume(std::string_view key, Units cost) const noexcept override {
             return limiter.try_consume(key, cost);
@@ -122,7 +159,23 @@ private:
             if constexpr (SettlingStore<S, P> && SettlingPolicy<P>) {
                 return limiter.reserve(key, estimate);
             } else {
-                return {unsupported(), nullptr};
+                return {{unsupported()}, nullptr};
+            }
+        }
+        void async_try_consume(std::string_view key, Units cost,
+                               std::function<void(Decision)> done) const noexcept override {
+            if constexpr (answers_loops) {
+                limiter.async_try_consume(key, cost, std::move(done));
+            } else {
+                done(try_consume(key, cost));
+            }
+        }
+        void async_reserve(std::string_view key, Units estimate,
+                           std::function<void(Reservation)> done) const noexcept override {
+            if constexpr (answers_loops && AsyncSettlingStore<S, P> && SettlingPolicy<P>) {
+                limiter.async_reserve(key, estimate, std::move(done));
+            } else {
+                done(reserve(key, estimate));
             }
         }
         Decision unsupported() const noexcept {

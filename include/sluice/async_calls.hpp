@@ -55,6 +55,21 @@ struct LimiterCompletion : CompletionBefore<F> {
 
 }  // namespace detail
 
+/// Null for no observer, or no memory: not observed.
+template <Policy P, class S>
+std::unique_ptr<const detail::ObservedCall> RateLimiter<P, S>::observation(Operation operation,
+                                                                           std::string_view key) const noexcept {
+    std::unique_ptr<const detail::ObservedCall> observed;
+    if (!options_.observer || operation != Operation::consume) return observed;
+    detail::try_or(
+        [&] {
+            observed = std::make_unique<const detail::ObservedCall>(
+                detail::ObservedCall{options_.observer, options_.name, std::string{key}});
+        },
+        [] {});
+    return observed;
+}
+
 template <Policy P, class S>
 template <class F>
 void RateLimiter<P, S>::async_ask(Operation operation, const Scope<P>& scope, std::string_view key, Units cost,
@@ -66,14 +81,7 @@ void RateLimiter<P, S>::async_ask(Operation operation, const Scope<P>& scope, st
     }
     detail::LimiterCompletion<F> completion{
         {std::move(done)}, scope.policy.quota().limit, cost.count(), options_.on_failure, has_decision};
-    if (options_.observer && operation == Operation::consume) {
-        detail::try_or(
-            [&] {
-                completion.observed = std::make_unique<const detail::ObservedCall>(
-                    detail::ObservedCall{options_.observer, options_.name, std::string{key}});
-            },
-            [] {});  // no memory: not observed
-    }
+    completion.observed = observation(operation, key);
     if (operation == Operation::consume && cost.count() == 0) operation = Operation::peek;
     store_.decide_async(Request<P>{scope, key, cost.count(), operation}, std::move(completion));
 }

@@ -30,11 +30,13 @@ namespace sluice {
 struct Waited;      // waiting.hpp
 struct Taken;       // reservation.hpp
 class Reservation;  // reservation.hpp
+class AnyLimiter;   // any_limiter.hpp
 
 namespace detail {
 
 template <Policy P, class S>
 struct ChargeCallsOf;  // charge_calls.hpp
+struct ObservedCall;   // async_calls.hpp
 
 }  // namespace detail
 
@@ -170,6 +172,11 @@ public:
     void async_reset(std::string_view key, F done) const noexcept requires AsyncStore<S, P> {
         async_ask(Operation::reset, scope(), key, 0, std::move(done));
     }
+    /// reserve(), which calls done(Reservation); `done` may be moved. Needs an AsyncSettlingStore and a SettlingPolicy. What
+    /// settles the Reservation calls the store, so belongs where such calls do, and does not wait for it either: Settled has
+    /// no error, and nothing is missing. Defined in async_reserve.hpp.
+    template <class F>
+    void async_reserve(std::string_view key, Units estimate, F done) const noexcept;
 
     const P& policy() const noexcept { return policy_; }
     const std::string& name() const noexcept { return options_.name; }
@@ -182,6 +189,7 @@ public:
 private:
     template <Policy Q, class T>
     friend struct detail::ChargeCallsOf;
+    friend class AnyLimiter;
 
     /// Of the limiter and its copies, for those who wait in line.
     friend std::uint64_t waiting_id(const RateLimiter& limiter) noexcept { return limiter.waiting_id_.number(); }
@@ -251,6 +259,7 @@ private:
 
     template <class F>
     void async_ask(Operation operation, const Scope<P>& scope, std::string_view key, Units cost, F done) const noexcept;
+    std::unique_ptr<const detail::ObservedCall> observation(Operation operation, std::string_view key) const noexcept;
 
     static Decision rejection(const P& policy) noexcept {
         Decision decision = failure(Errc::invalid_argument);

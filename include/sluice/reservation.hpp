@@ -85,12 +85,16 @@ private:
     template <Policy P, class S>
     friend class RateLimiter;
     friend class AnyLimiter;
+    template <class F>
+    struct Completion;  // async_reserve.hpp
 
     struct Account {
         virtual ~Account() = default;
         virtual std::error_code give_back(std::uint64_t units) const noexcept = 0;
         virtual Settled take(std::uint64_t units) const noexcept = 0;
         std::uint64_t held = 0;
+        std::chrono::nanoseconds consumed_at{0};
+        std::uint32_t source = 0;
     };
 
     template <Policy P, class S>
@@ -118,12 +122,24 @@ private:
         std::string name;
         std::string key;
         std::uint64_t scope_id;
-        std::chrono::nanoseconds consumed_at{0};
-        std::uint32_t source = 0;
     };
 
-    Reservation(const Decision& decision, std::unique_ptr<const Account> account) noexcept
-        : decision_(decision), account_(std::move(account)) {}
+    /// Null without memory: to be made before anything is consumed.
+    template <class S, Policy P>
+    static std::unique_ptr<Account> account_for(const S& store, const Scope<P>& scope, std::string_view key) noexcept {
+        return detail::try_or(
+            [&]() -> std::unique_ptr<Account> { return std::make_unique<AccountIn<P, S>>(store, scope, key); },
+            [] { return std::unique_ptr<Account>{}; });
+    }
+
+    /// `taken.decision` is the limiter's.
+    Reservation(const Consumption& taken, std::unique_ptr<Account> account) noexcept : decision_(taken.decision) {
+        if (!account || !decision_.allowed) return;
+        account->held = taken.units;
+        account->consumed_at = taken.at;
+        account->source = taken.source;
+        account_ = std::move(account);
+    }
 
     Decision decision_{};
     std::unique_ptr<const Account> account_{};
@@ -170,26 +186,15 @@ template <Policy P, class S>
 Reservation RateLimiter<P, S>::reserve(const Scope<P>& scope, std::string_view key, Units estimate) const noexcept {
     static_assert(SettlingStore<S, P>, "sluice: reserve needs a SettlingStore, which has consume()");
     static_assert(SettlingPolicy<P>, "sluice: reserve needs a SettlingPolicy, which has give_back()");
-    using Account = Reservation::AccountIn<P, S>;
     const auto start = start_of_observation();
-    if (estimate.is_negative()) return {rejection(scope.policy), nullptr};
-    // Before anything is consumed, since it may fail.
-    auto account = detail::try_or([&] { return std::make_unique<Account>(store_, scope, key); },
-                                  [] { return std::unique_ptr<Account>{}; });
-    Consumption taken;
-    if (account) {
-        taken = store_.consume(Request<P>{scope, key, estimate.count(), Operation::consume});
-        account->held = taken.units;
-        account->consumed_at = taken.at;
-        account->source = taken.source;
-    } else {
-        taken.decision = failure(Errc::no_memory);
-    }
+    if (estimate.is_negative()) return {{rejection(scope.policy)}, nullptr};
+    auto account = Reservation::account_for(store_, scope, key);
+    Consumption taken{failure(Errc::no_memory)};
+    if (account) taken = store_.consume(Request<P>{scope, key, estimate.count(), Operation::consume});
     Decision& decision = taken.decision;
     if (decision.error) apply_failure_mode(decision, scope.policy, estimate.count());
     if (options_.observer) report(key, estimate.count(), decision, std::chrono::steady_clock::now() - start);
-    if (!decision.allowed) account = nullptr;
-    return {decision, std::move(account)};
+    return {taken, std::move(account)};
 }
 
 }  // namespace sluice

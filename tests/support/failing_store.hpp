@@ -4,11 +4,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <concepts>
 #include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
 
+#include <sluice/completion.hpp>
 #include <sluice/error.hpp>
 #include <sluice/store.hpp>
 
@@ -37,6 +39,13 @@ public:
         none.decision = failure();
         return none;
     }
+    /// Has the answer at once.
+    template <sluice::Policy P, sluice::Completion F>
+    requires sluice::Store<S, P>
+    void decide_async(const sluice::Request<P>& request, F done) const noexcept { std::move(done)(decide(request)); }
+    template <sluice::Policy P, std::invocable<sluice::Consumption> F>
+    requires sluice::SettlingStore<S, P>
+    void consume_async(const sluice::Request<P>& request, F done) const noexcept { std::move(done)(consume(request)); }
     template <sluice::Policy P>
     requires sluice::TimedStore<S, P> sluice::Decision decide_at(const sluice::Request<P>& request,
                                                                  std::chrono::nanoseconds now)

@@ -15,6 +15,7 @@
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
+#include "support/held_store.hpp"
 #include "support/threads.hpp"
 
 using namespace std::chrono_literals;
@@ -61,6 +62,80 @@ TEST_CASE("an AnyLimiter does what its limiter does") {
     limiter.try_consume_many(keys, decisions);
     CHECK(decisions[1].remaining == 2);
     CHECK(decisions[2].remaining == 1);
+}
+
+TEST_CASE("an AnyLimiter over a store for event loops answers when the store does") {
+    const HeldStore<sluice::FixedWindow> store;
+    const auto observer = std::make_shared<CountingObserver>();
+    const sluice::AnyLimiter limiter =
+        sluice::RateLimiter{sluice::FixedWindow{10, 24h}, store, {.name = "held", .observer = observer}};
+    const auto used = [&] {
+        const sluice::FixedWindow policy{10, 24h};
+        return 10 - store.memory
+                        .decide({sluice::Scope<sluice::FixedWindow>{"held", policy}, "key", 1, sluice::Operation::peek})
+                        .remaining;
+    };
+
+    std::vector<sluice::Decision> decisions;
+    const auto keep = [&](sluice::Decision decision) { decisions.push_back(decision); };
+    limiter.async_try_consume(std::string{"key"}, 4, keep);
+    CHECK(decisions.empty());
+    store.calls->answer_all();
+    REQUIRE(decisions.size() == 1);
+    CHECK(decisions[0].remaining == 6);
+    limiter.async_try_consume("key", 7, keep);
+    limiter.async_try_consume("key", -1, keep);
+    REQUIRE(decisions.size() == 2);  // which needs no store
+    CHECK(decisions[1].error == sluice::Errc::invalid_argument);
+    store.calls->answer(true);
+    CHECK((decisions[2].allowed && decisions[2].error == sluice::Errc::timeout));  // as the failure mode says
+
+    std::vector<sluice::Reservation> reservations;
+    const auto hold = [&](sluice::Reservation made) { reservations.push_back(std::move(made)); };
+    limiter.async_reserve("key", 5, hold);
+    limiter.async_reserve("key", 5, hold);
+    store.calls->answer_all();
+    REQUIRE(reservations.size() == 2);
+    CHECK((reservations[0] && reservations[0].units() == 5 && used() == 9));
+    CHECK((!reservations[1] && reservations[1].units() == 0));
+    CHECK_FALSE(reservations[0].settle(2).error);  // sent
+    CHECK(used() == 9);
+    store.calls->answer_all();
+    CHECK(used() == 6);
+    limiter.async_reserve("key", 1, hold);
+    limiter.async_reserve("key", 1, hold);
+    store.calls->answer();
+    store.calls->answer(true);
+    CHECK(reservations[2].settle(3).missing == 0);
+    CHECK((reservations[3] && reservations[3].units() == 0));  // allowed by the failure mode, charged nowhere
+    store.calls->answer_all();
+    CHECK(used() == 9);
+    limiter.async_reserve("key", 1, [](sluice::Reservation) {});  // which gives back
+    store.calls->answer_all();
+    CHECK(used() == 9);
+    CHECK(observer->decisions == 7);
+
+    const auto is_refused = [](const sluice::Decision& decision) {
+        return !decision.allowed && decision.error == sluice::Errc::misconfigured;
+    };
+    CHECK(is_refused(limiter.try_consume("key")));
+    CHECK(is_refused(limiter.peek("key")));
+    CHECK(is_refused(limiter.reserve("key", 1).decision()));
+    CHECK(is_refused(limiter.acquire("key", 1, 1s).decision));
+    CHECK_FALSE((limiter.is_in_process() || limiter.can_carry()));
+    CHECK_FALSE(limiter.reset("key"));
+    store.calls->answer_all();
+    CHECK(used() == 0);
+}
+
+TEST_CASE("an AnyLimiter over a store that blocks answers an event loop at once") {
+    const sluice::AnyLimiter limiter = sluice::RateLimiter{sluice::FixedWindow{10, 24h}};
+    std::uint64_t left = 0;
+    limiter.async_try_consume("key", 4, [&](const sluice::Decision& decision) { left = decision.remaining; });
+    CHECK(left == 6);
+    limiter.async_reserve("key", 4, [&](const sluice::Reservation& made) { left = made.decision().remaining; });
+    CHECK(left == 2);
+    CHECK(limiter.peek("key").remaining == 6);
 }
 
 TEST_CASE("copies of an AnyLimiter share the limiter, and kinds mix in one container") {

@@ -71,8 +71,7 @@ private:
 
     /// A refund gives back what these took, whenever that was. Of others it has to be known what was taken, and when.
     static constexpr bool refunds_exactly = std::same_as<P, TokenBucket> || std::same_as<P, LeakyBucket>;
-    static constexpr bool settles = !refunds_exactly && SettlingPolicy<P> &&
-                                    (AsyncSettlingStore<S, P> || (SettlingStore<S, P> && InProcessStore<S>));
+    static constexpr bool settles = !refunds_exactly && SettlingPolicy<P> && AsyncSettlingStore<S, P>;
 
     static nanoseconds now() noexcept { return Clock::now().time_since_epoch(); }
 
@@ -116,12 +115,10 @@ private:
         };
         Request<P> question = request(cost == 0 ? Operation::peek : Operation::consume);
         question.max_delay = std::max(nanoseconds{0}, deadline - now());
-        if constexpr (!settles) {
-            limiter_.store().decide_async(question, [done](Decision answer) { done({answer}); });
-        } else if constexpr (AsyncSettlingStore<S, P>) {
+        if constexpr (settles) {
             limiter_.store().consume_async(question, done);
         } else {
-            done(limiter_.store().consume(question));  // within the process
+            limiter_.store().decide_async(question, [done](Decision answer) { done({answer}); });
         }
     }
     Request<P> request(Operation operation) const noexcept {

@@ -2,6 +2,7 @@
 #ifndef SLUICE_LAYERS_ASYNC_FALLBACK_HPP
 #define SLUICE_LAYERS_ASYNC_FALLBACK_HPP
 
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
 #include <sluice/error.hpp>
+#include <sluice/layers/detail/answer.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 
@@ -25,13 +27,16 @@ struct SecondaryCompletion : CompletionBefore<F> {
     Operation operation;
     Decision first;  ///< of the primary
 
-    void operator()(Decision decision) && {
+    template <class Answer>
+    void operator()(Answer answer) && {
+        Decision& decision = decision_of(answer);
         if (operation == Operation::reset) {
             if (first.error) decision = first;
         } else {
             mark_degraded(decision);
         }
-        std::move(this->done)(decision);
+        if constexpr (std::same_as<Answer, Consumption>) answer.source = answer.source << 1 | 1U;
+        std::move(this->done)(answer);
     }
 };
 
@@ -45,16 +50,19 @@ public:
           secondary_(secondary), asked_(with_scope(request, Scope<P>{name_, policy_, scope_id_}, {})),
           done_(std::move(done)) {}
 
-    void operator()(Decision decision) && {
+    template <class Answer>
+    void operator()(Answer answer) && {
+        const Decision decision = decision_of(answer);
         const bool asks_both = asked_.operation == Operation::reset;
         const bool has_failed = is_failure(decision.error) && decision.error != Errc::cancelled;
         if (!asks_both && !has_failed) {
-            std::move(done_)(decision);
+            if constexpr (std::same_as<Answer, Consumption>) answer.source <<= 1;
+            std::move(done_)(answer);
             return;
         }
         const Scope<P> scope{name_, policy_, scope_id_};
-        secondary_.decide_async(with_scope(asked_, scope, key_),
-                                SecondaryCompletion<F>{{std::move(done_)}, asked_.operation, decision});
+        ask_async<Answer>(secondary_, with_scope(asked_, scope, key_),
+                          SecondaryCompletion<F>{{std::move(done_)}, asked_.operation, decision});
     }
     auto get_allocator() const noexcept { return completion_allocator(done_); }
     bool is_abandoned() const noexcept { return sluice::is_abandoned(done_); }

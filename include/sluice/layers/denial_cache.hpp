@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +20,7 @@
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/error.hpp>
 #include <sluice/layers/denial_cache_options.hpp>
+#include <sluice/layers/detail/answer.hpp>
 #include <sluice/layers/detail/denials.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/remote/per_process.hpp>
@@ -83,27 +85,11 @@ public:
     /// A hit calls `done` before it returns.
     template <Policy P, Completion F>
     requires AsyncStore<S, P>
-    void decide_async(const Request<P>& request, F done) const noexcept {
-        Known* const known = try_denials();
-        const std::uint64_t cost = kept_cost(request);
-        if (known == nullptr || (cost == 0 && !gives_units(request)))
-            return store_.decide_async(request, std::move(done));
-        Decision answer;
-        Look look;
-        if (cost != 0 && known->denies(request, request.key, cost, answer, look)) return std::move(done)(answer);
-        detail::try_or(
-            [&] {
-                std::string key{request.key};
-                store_.decide_async(request, detail::layers::DenialCompletion<Known, F>{{denials_, known},
-                                                                                        request.scope.id,
-                                                                                        std::move(key),
-                                                                                        cost,
-                                                                                        look,
-                                                                                        options_.cap,
-                                                                                        std::move(done)});
-            },
-            [&] { std::move(done)(failure(Errc::no_memory)); });
-    }
+    void decide_async(const Request<P>& request, F done) const noexcept { ask_async<Decision>(request, done); }
+
+    template <Policy P, std::invocable<Consumption> F>
+    requires AsyncSettlingStore<S, P>
+    void consume_async(const Request<P>& request, F done) const noexcept { ask_async<Consumption>(request, done); }
 
     /// Only keys that are not known to be denied go to the store, together.
     template <Policy P>
@@ -154,8 +140,6 @@ private:
         return request.operation == Operation::refund || request.operation == Operation::reset ||
                request.operation == Operation::give_back;
     }
-    static Decision& decision_of(Decision& answer) noexcept { return answer; }
-    static Decision& decision_of(Consumption& answer) noexcept { return answer.decision; }
 
     /// `ask()` is the store's answer, a Decision or a Consumption.
     template <Policy P, class Ask, class... Now>
@@ -165,14 +149,41 @@ private:
         if (known == nullptr) return ask();
         decltype(ask()) answer;
         Look look;
-        if (cost != 0 && known->denies(request, request.key, cost, decision_of(answer), look, now...)) return answer;
+        if (cost != 0 && known->denies(request, request.key, cost, detail::layers::decision_of(answer), look, now...))
+            return answer;
         answer = ask();
         if (cost != 0) {
-            known->remember(request.scope.id, request.key, cost, decision_of(answer), look, options_.cap, now...);
+            known->remember(request.scope.id, request.key, cost, detail::layers::decision_of(answer), look,
+                            options_.cap, now...);
         } else if (gives_units(request)) {
             known->forget(request.scope.id, request.key);
         }
         return answer;
+    }
+
+    template <class Answer, Policy P, class F>
+    void ask_async(const Request<P>& request, F& done) const noexcept {
+        Known* const known = try_denials();
+        const std::uint64_t cost = kept_cost(request);
+        if (known == nullptr || (cost == 0 && !gives_units(request)))
+            return detail::layers::ask_async<Answer>(store_, request, std::move(done));
+        Answer answer;
+        Look look;
+        if (cost != 0 && known->denies(request, request.key, cost, detail::layers::decision_of(answer), look))
+            return std::move(done)(answer);
+        detail::try_or(
+            [&] {
+                std::string key{request.key};
+                detail::layers::ask_async<Answer>(store_, request,
+                                                  detail::layers::DenialCompletion<Known, F>{{denials_, known},
+                                                                                             request.scope.id,
+                                                                                             std::move(key),
+                                                                                             cost,
+                                                                                             look,
+                                                                                             options_.cap,
+                                                                                             std::move(done)});
+            },
+            [&] { std::move(done)(Answer{failure(Errc::no_memory)}); });
     }
 
     template <Policy P>

@@ -15,6 +15,7 @@
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/error.hpp>
 #include <sluice/layers/async_fallback.hpp>
+#include <sluice/layers/detail/answer.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
 
@@ -104,13 +105,12 @@ public:
             if (request.source % 2 == 0) return primary_.decide_async(own, std::move(done));
             return secondary_.decide_async(own, std::move(done));
         }
-        detail::try_or(
-            [&] {
-                primary_.decide_async(request,
-                                      detail::layers::PrimaryCompletion<P, Secondary, F>{request, secondary_, done});
-            },
-            [&] { std::move(done)(failure(Errc::no_memory)); });
+        ask_async<Decision>(request, done);
     }
+
+    template <Policy P, std::invocable<Consumption> F>
+    requires AsyncSettlingStore<Primary, P> && AsyncSettlingStore<Secondary, P>
+    void consume_async(const Request<P>& request, F done) const noexcept { ask_async<Consumption>(request, done); }
 
     /// Keys in a row that the primary failed go to the secondary together.
     template <Policy P>
@@ -164,6 +164,16 @@ private:
             detail::layers::mark_degraded(taken.decision);
         }
         taken.source = taken.source << 1 | (is_primary ? 0U : 1U);
+    }
+
+    template <class Answer, Policy P, class F>
+    void ask_async(const Request<P>& request, F& done) const noexcept {
+        detail::try_or(
+            [&] {
+                detail::layers::ask_async<Answer>(
+                    primary_, request, detail::layers::PrimaryCompletion<P, Secondary, F>{request, secondary_, done});
+            },
+            [&] { std::move(done)(Answer{failure(Errc::no_memory)}); });
     }
 
     template <Policy P, class Ask>

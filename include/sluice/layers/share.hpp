@@ -3,6 +3,7 @@
 #define SLUICE_LAYERS_SHARE_HPP
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include <sluice/completion.hpp>
 #include <sluice/decision.hpp>
 #include <sluice/detail/validate.hpp>
+#include <sluice/layers/detail/answer.hpp>
 #include <sluice/policies/builtin.hpp>
 #include <sluice/policy.hpp>
 #include <sluice/store.hpp>
@@ -31,9 +33,10 @@ struct ShareCompletion : CompletionBefore<F> {
     std::uint64_t whole_limit;
     std::chrono::nanoseconds share_window;
 
-    void operator()(Decision decision) && {
-        settle_share(decision, units, whole_limit, share_window);
-        std::move(this->done)(decision);
+    template <class Answer>
+    void operator()(Answer answer) && {
+        settle_share(decision_of(answer), units, whole_limit, share_window);
+        std::move(this->done)(answer);
     }
 };
 
@@ -51,6 +54,7 @@ struct ShareCompletion : CompletionBefore<F> {
 template <class S>
 class Share {
 public:
+    static constexpr bool in_process = InProcessStore<S>;
     static constexpr bool carries = CarryingStore<S>;
 
     /// Throws std::invalid_argument for fewer than 1 or more than 2^20 instances.
@@ -82,13 +86,11 @@ public:
 
     template <Policy P, Completion F>
     requires AsyncStore<S, P>
-    void decide_async(const Request<P>& request, F done) const noexcept {
-        const P share = share_of(request.scope.policy, instances_);
-        store_.decide_async(
-            with_scope(request, Scope<P>{request.scope.name, share}, request.key),
-            detail::layers::ShareCompletion<F>{
-                {std::move(done)}, request.units, request.scope.policy.quota().limit, share.quota().window});
-    }
+    void decide_async(const Request<P>& request, F done) const noexcept { ask_async<Decision>(request, done); }
+
+    template <Policy P, std::invocable<Consumption> F>
+    requires AsyncSettlingStore<S, P>
+    void consume_async(const Request<P>& request, F done) const noexcept { ask_async<Consumption>(request, done); }
 
     template <Policy P>
     requires BatchStore<S, P>
@@ -121,6 +123,15 @@ private:
         Decision decision = ask(with_scope(request, Scope<P>{request.scope.name, share}, request.key));
         settle(decision, request, share);
         return decision;
+    }
+
+    template <class Answer, Policy P, class F>
+    void ask_async(const Request<P>& request, F& done) const noexcept {
+        const P share = share_of(request.scope.policy, instances_);
+        detail::layers::ask_async<Answer>(
+            store_, with_scope(request, Scope<P>{request.scope.name, share}, request.key),
+            detail::layers::ShareCompletion<F>{
+                {std::move(done)}, request.units, request.scope.policy.quota().limit, share.quota().window});
     }
 
     template <Policy P>

@@ -87,6 +87,12 @@ public:
         std::move(done)(decide(request));
     }
 
+    /// The same, with what was taken.
+    template <std::invocable<Consumption> F>
+    void consume_async(const Request<P>& request, F done) const noexcept {
+        std::move(done)(consume(request));
+    }
+
     /// See SettlingStore. At about twice the cost of decide().
     Consumption consume(const Request<P>& request) const noexcept {
         Time time{clock_.now(), &clock_};

@@ -7,20 +7,19 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include <poll.h>
-#include <sys/resource.h>
 
 #include <sluice/redis.hpp>
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
 #include "support/load.hpp"
+#include "support/poll_loop.hpp"
 #include "support/redis_server.hpp"
 
 using namespace std::chrono_literals;
@@ -37,23 +36,12 @@ inline constexpr auto fault_time = slow_build ? 3s : 700ms;
 /// once. That it is never late at all cannot be asked of a machine that is busy with other tests.
 inline constexpr auto most_loop_latency = slow_build ? 50ms : 5ms;
 
-/// How often this thread has slept, and how long it has worked.
-struct ThreadUsage {
-    long sleeps = 0;
-    std::chrono::nanoseconds work{0};
-    static ThreadUsage now() {
-        ThreadUsage usage;
-#ifdef RUSAGE_THREAD
-        rusage all{};
-        ::getrusage(RUSAGE_THREAD, &all);
-        usage.sleeps = all.ru_nvcsw;
-#endif
-        timespec time{};
-        ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-        usage.work = std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
-        return usage;
-    }
-};
+/// The client keeps nobody waiting, but for a lock that the thread of a look-up holds for a moment.
+inline void check_never_waits(const ThreadUsage& in_client) {
+    INFO("slept " << in_client.sleeps << " times, worked for up to " << in_client.longest_work.count() / 1000 << " us");
+    CHECK(in_client.sleeps <= 2);
+    CHECK(in_client.longest_work <= most_loop_latency);
+}
 
 /// A loop with an AsyncRedis, a steady load on it (200 times a second some requests), and a timer that has nothing to do with
 /// either.
@@ -95,9 +83,7 @@ public:
         return sorted.empty() ? 0ns : sorted[(sorted.size() - 1) * percent / 100];
     }
     std::uint64_t asked() const { return asked_; }
-    /// In the client: of all calls, and of one.
-    long sleeps() const { return sleeps_; }
-    std::chrono::nanoseconds longest_work() const { return longest_work_; }
+    const ThreadUsage& in_client() const { return in_client_; }
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -121,14 +107,7 @@ private:
             const int wait = redis_.poll_timeout();
             const int most = static_cast<int>(std::clamp<std::int64_t>(own, 0, 5));
             ::poll(items_.data(), static_cast<nfds_t>(items_.size()), wait < 0 ? most : std::min(wait, most));
-            const auto before = ThreadUsage::now();
-            redis_.process();
-            for (const pollfd& item : items_) {
-                if (item.revents != 0) redis_.process(item.fd, item.revents);
-            }
-            const auto after = ThreadUsage::now();
-            sleeps_ += after.sleeps - before.sleeps;
-            longest_work_ = std::max(longest_work_, after.work - before.work);
+            in_client_.measure([&] { process(redis_, items_); });
         }
     }
 
@@ -156,8 +135,7 @@ private:
     LoadReport report_;
     std::uint64_t asked_ = 0;
     std::vector<std::chrono::nanoseconds> lateness_;
-    long sleeps_ = 0;
-    std::chrono::nanoseconds longest_work_{0};
+    ThreadUsage in_client_;
     std::atomic<std::uint64_t> decided_{0}, answered_{0};
     std::atomic<bool> is_over_{false};
     std::thread thread_;
@@ -184,8 +162,7 @@ void endure(const std::string& url, Story story, Check check, sluice::RedisOptio
                                << loop.loop_latency(100).count() / 1000 << " us, machine " << hiccup.count() / 1000
                                << " us");
             CHECK(loop.loop_latency(50) <= most_loop_latency + 2 * hiccup);
-            CHECK(loop.longest_work() <= most_loop_latency);
-            CHECK(loop.sleeps() <= 2);  // a lock that the thread of a look-up holds for a moment
+            check_never_waits(loop.in_client());
             // So whatever else the loop was late by it owes to the machine.
             const auto held_up = std::max(hiccup, loop.loop_latency(100));
             CHECK(report.latencies.size() == loop.asked());

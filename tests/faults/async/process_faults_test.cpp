@@ -53,6 +53,7 @@ TEST_CASE("a loop whose server is slow, but in time, asks it less") {
 }
 
 TEST_CASE("a loop whose server is in cluster mode needs another URL") {
+    usage_of_turns() = {};
     RedisServer server{{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"}};
     REQUIRE(server.command({"CLUSTER", "ADDSLOTSRANGE", "0", "16383"}) == "OK");
     while (server.command({"CLUSTER", "INFO"}).find("cluster_state:ok") == std::string::npos) pause_for(10ms);
@@ -69,6 +70,7 @@ TEST_CASE("a loop whose server is in cluster mode needs another URL") {
     turn_until(redis, [&] { return answered == 3; });
     CHECK(redis.stats().breaker_openings == 0);
     CHECK_FALSE(decide(redis).error);
+    check_never_waits(usage_of_turns());
 }
 
 TEST_CASE("a storm of signals does not prolong a loop's call") {
@@ -91,13 +93,16 @@ TEST_CASE("a storm of signals does not prolong a loop's call") {
 }
 
 TEST_CASE("a loop whose server closes gets no SIGPIPE") {
+    usage_of_turns() = {};
     REQUIRE(std::signal(SIGPIPE, SIG_DFL) != SIG_ERR);
     FakeServer server{[](const FakePeer& peer) { peer.reset(); }};
     const sluice::AsyncRedis redis{server.url(), {.timeout = timeout}};
     for (int i = 0; i != 50; ++i) CHECK(decide(redis).error);
+    check_never_waits(usage_of_turns());
 }
 
 TEST_CASE("a forked child drops its parent's client, and has one of its own") {
+    usage_of_turns() = {};
     RedisServer server;
     auto redis = std::make_unique<sluice::AsyncRedis>(server.url(), sluice::RedisOptions{.timeout = 10s});
     REQUIRE_FALSE(decide(*redis).error);
@@ -121,9 +126,11 @@ TEST_CASE("a forked child drops its parent's client, and has one of its own") {
     CHECK_FALSE(answers[0]);
     CHECK(decide(*redis).remaining == 1'000'000 - 23);
     CHECK(redis->stats().dials == 1);
+    check_never_waits(usage_of_turns());
 }
 
 TEST_CASE("a loop in a process without descriptors blames that process") {
+    usage_of_turns() = {};
     RedisServer server;
     const sluice::AsyncRedis redis{server.url(), {.timeout = 10s}};
     const sluice::AsyncRedis named{
@@ -140,4 +147,5 @@ TEST_CASE("a loop in a process without descriptors blames that process") {
     CHECK_FALSE(redis.stats().breaker_is_open);
     CHECK_FALSE(decide(redis).error);
     CHECK_FALSE(decide(named).error);
+    check_never_waits(usage_of_turns());
 }

@@ -73,6 +73,7 @@ TEST_CASE("a loop that is told an unknown error") {
 }
 
 TEST_CASE("a loop that is told a reply twice takes it for nobody else's") {
+    usage_of_turns() = {};
     std::atomic<int> requests{0}, doubled{0};
     FakeServer server{[&](const FakePeer& peer) {
         while (!peer.read().empty()) {
@@ -96,6 +97,7 @@ TEST_CASE("a loop that is told a reply twice takes it for nobody else's") {
         while (doubled != requests) pause_for(1ms);
         pause_for(10ms);
     }
+    check_never_waits(usage_of_turns());
 }
 
 TEST_CASE("a loop on slow networks") {
@@ -169,6 +171,7 @@ TEST_CASE("a loop whose connections are not accepted, and one whose name nobody 
 }
 
 TEST_CASE("a loop does not trust connections that the network forgot while they were idle") {
+    usage_of_turns() = {};
     RedisServer redis;
     Proxy proxy{redis.socket_path()};
     proxy.set({.forgets_after = 100ms});
@@ -180,4 +183,5 @@ TEST_CASE("a loop does not trust connections that the network forgot while they 
         pause_for(150ms);
     }
     CHECK(client.stats().dials == 3);
+    check_never_waits(usage_of_turns());
 }

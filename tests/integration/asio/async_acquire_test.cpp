@@ -21,6 +21,9 @@
 #include <asio/use_future.hpp>
 
 #include <sluice/asio.hpp>
+#include <sluice/layers/denial_cache.hpp>
+#include <sluice/layers/fallback.hpp>
+#include <sluice/layers/share.hpp>
 #include <sluice/sluice.hpp>
 
 #include "support/catch.hpp"
@@ -197,6 +200,7 @@ TEST_CASE("a signal ends a wait in every state, and what was given goes back") {
         CHECK(remaining(io, bucket) == 2);
     }
     SECTION("while the store is asked: what a window counted goes back, and nobody else's") {
+        using namespace sluice;
         const auto goes_back = [&](const auto& limiter) {
             CHECK(remaining(io, limiter) == 5);
             async_acquire(limiter, "key", 1, 1h, [](Decision decision) { CHECK(decision.allowed); });
@@ -206,13 +210,13 @@ TEST_CASE("a signal ends a wait in every state, and what was given goes back") {
             CHECK(remaining(io, limiter) == 4);
             heard.reset();
         };
-        goes_back(sluice::RateLimiter{sluice::FixedWindow{5, 24h}, redis, {.name = "fixed"}});
-        goes_back(sluice::RateLimiter{sluice::SlidingWindow{5, 1h}, redis, {.name = "log"}});
-        goes_back(sluice::RateLimiter{sluice::SlidingWindowCounter{5, 24h}, redis, {.name = "counter"}});
-        goes_back(
-            sluice::RateLimiter{sluice::AllOf{sluice::TokenBucket{9, sluice::per_hour(1)}, sluice::FixedWindow{5, 24h}},
-                                redis,
-                                {.name = "both"}});
+        goes_back(RateLimiter{FixedWindow{5, 24h}, redis, {.name = "fixed"}});
+        goes_back(RateLimiter{
+            FixedWindow{5, 24h}, Fallback{redis, Share{MemoryStore<FixedWindow>{}, 2}}, {.name = "behind"}});
+        goes_back(RateLimiter{FixedWindow{5, 24h}, DenialCache{redis}, {.name = "cached"}});
+        goes_back(RateLimiter{SlidingWindow{5, 1h}, redis, {.name = "log"}});
+        goes_back(RateLimiter{SlidingWindowCounter{5, 24h}, redis, {.name = "counter"}});
+        goes_back(RateLimiter{AllOf{TokenBucket{9, per_hour(1)}, FixedWindow{5, 24h}}, redis, {.name = "both"}});
     }
     SECTION("while it sleeps until it asks again") {
         bool first = false;

@@ -198,7 +198,18 @@ TEST_CASE("an event loop's store is asked once, too") {
     CHECK(ask(sluice::Operation::consume).retry_after == 1s);
     CHECK(cache.stats().hits == 1);
     CHECK_FALSE(ask(sluice::Operation::refund).error);
-    CHECK(ask(sluice::Operation::consume));
+    sluice::Consumption taken;
+    const auto consume = [&] {
+        cache.consume_async(sluice::Request<Bucket>{scope, "key", 1}, [&](const auto& told) { taken = told; });
+    };
+    consume();
+    CHECK(taken.units == 1);
+    for (std::uint64_t hits = 1; hits != 3; ++hits) {
+        consume();
+        CHECK(taken.units == 0);
+        CHECK(taken.decision.retry_after == 1s);
+        CHECK(cache.stats().hits == hits);
+    }
 }
 
 TEST_CASE("keys, limiters and tiers have entries of their own") {

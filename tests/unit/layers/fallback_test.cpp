@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -172,7 +173,7 @@ TEST_CASE("what is given back goes to the store that took it") {
     const auto second = new_store();
     const auto third = new_store();
     const Bucket policy{10, sluice::per_second(1)};
-    const auto run = [&](const auto& store) {
+    const auto run_with = [&](const auto& decide, const auto& consume) {
         using sluice::Operation;
         const auto request = [&](Operation operation, std::uint64_t units) {
             return sluice::Request<Bucket>{{"", policy}, "key", units, operation};
@@ -182,20 +183,20 @@ TEST_CASE("what is given back goes to the store that took it") {
             auto asked = request(Operation::give_back, units);
             asked.consumed_at = taken.at;
             asked.source = taken.source;
-            return store.decide(asked).error;
+            return decide(asked).error;
         };
         for (const auto* one : {&first, &second, &third}) {
             one->recover();
             CHECK_FALSE(one->decide(request(Operation::reset, 0)).error);
         }
-        const auto one = store.consume(request(Operation::consume, 5));
+        const auto one = consume(request(Operation::consume, 5));
         CHECK_FALSE(one.decision.error);
         first.fail(Errc::timeout);
-        const auto two = store.consume(request(Operation::take, 20));
+        const auto two = consume(request(Operation::take, 20));
         CHECK(two.units == 10);
         CHECK(two.decision.error == Errc::degraded);
         second.fail(Errc::timeout);
-        const auto three = store.consume(request(Operation::consume, 5));
+        const auto three = consume(request(Operation::consume, 5));
         CHECK(three.decision.error == Errc::degraded);
         CHECK(three.units == 5);
         CHECK(give_back(two, 3) == Errc::timeout);
@@ -209,9 +210,26 @@ TEST_CASE("what is given back goes to the store that took it") {
         CHECK(left(second) == 1);
         CHECK(left(third) == 8);
     };
+    const auto run = [&](const auto& store) {
+        using Request = sluice::Request<Bucket>;
+        run_with([&](const Request& request) { return store.decide(request); },
+                 [&](const Request& request) { return store.consume(request); });
+        run_with(
+            [&](const Request& request) {
+                std::optional<sluice::Decision> told;
+                store.decide_async(request, [&](sluice::Decision decision) { told = decision; });
+                return told.value();
+            },
+            [&](const Request& request) {
+                std::optional<sluice::Consumption> told;
+                store.consume_async(request, [&](const sluice::Consumption& taken) { told = taken; });
+                return told.value();
+            });
+    };
     run(sluice::Fallback{first, sluice::Fallback{second, third}});
     run(sluice::Fallback{sluice::Fallback{first, second}, third});
     STATIC_REQUIRE(sluice::SettlingStore<sluice::Fallback<Memory, Memory>, Bucket>);
+    STATIC_REQUIRE(sluice::AsyncSettlingStore<sluice::Fallback<Memory, Memory>, Bucket>);
 }
 
 TEST_CASE("of a batch the secondary decides what the primary failed") {

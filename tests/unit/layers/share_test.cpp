@@ -119,6 +119,7 @@ TEST_CASE("units are taken from a share, and given back to it") {
     request.operation = sluice::Operation::consume;
     request.max_delay = 499ms;
     CHECK(share.consume(request).decision.retry_after == 1ms);
+    share.consume_async(request, [](const sluice::Consumption& told) { CHECK(told.decision.retry_after == 1ms); });
     request.max_delay = 500ms;
     CHECK(share.decide(request).delay == 500ms);
 }

@@ -22,6 +22,7 @@
 #include <sluice/detail/saturate.hpp>
 #include <sluice/detail/sharded_counters.hpp>
 #include <sluice/layers/denial_cache_options.hpp>
+#include <sluice/layers/detail/answer.hpp>
 #include <sluice/layers/detail/key_words.hpp>
 #include <sluice/store.hpp>
 
@@ -163,13 +164,14 @@ struct DenialCompletion {
     std::chrono::nanoseconds cap;
     F done;
 
-    void operator()(Decision decision) && {
+    template <class Answer>
+    void operator()(Answer answer) && {
         if (cost != 0) {
-            known->remember(scope_id, key, cost, decision, look, cap);
+            known->remember(scope_id, key, cost, decision_of(answer), look, cap);
         } else {
             known->forget(scope_id, key);
         }
-        std::move(done)(decision);
+        std::move(done)(answer);
     }
     auto get_allocator() const noexcept { return completion_allocator(done); }
     bool is_abandoned() const noexcept { return sluice::is_abandoned(done); }
