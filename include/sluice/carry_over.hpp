@@ -37,8 +37,9 @@ namespace sluice {
 ///
 /// Where one of them decides on a server, which any number of processes may do after the same change: whichever asks first
 /// has the server charge what it finds used, and only if nothing is used of the new limit yet, in one step. What processes
-/// that still decide by the previous limit take of it meanwhile counts there alone. A store that is no CarryingStore starts
-/// fresh: `limiter` is returned as it is.
+/// that still decide by the previous limit take of it meanwhile counts there alone. On a Redis Cluster a key's two states lie on
+/// two nodes as a rule, each with its own clock. A key whose previous state cannot be asked at its first call, since that node
+/// is away, starts fresh. A store that is no CarryingStore starts fresh, too: `limiter` is returned as it is.
 ///
 /// Neither observer hears of it. As thread-safe as the two. In process each call costs a peek more, and one on a key that is
 /// as good as new a lock and a second. On a server a key's first call in this process costs one round trip more, or three

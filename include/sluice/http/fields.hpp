@@ -20,7 +20,7 @@ struct Field {
     std::string_view value;
 };
 
-/// The rate limit fields of one answer, in their order. Values of up to 256 bytes together need no allocation; copies copy
+/// The rate limit fields of one answer, in their order. Values of up to 128 bytes together need no allocation; copies copy
 /// only what is there. For one thread.
 class FieldList {
 public:
@@ -60,36 +60,37 @@ public:
     bool empty() const noexcept { return count_ == 0; }
     /// Of an index below size().
     Field operator[](std::size_t index) const noexcept {
-        const std::size_t start = index == 0 ? 0 : entries_[index - 1].end;
-        return {entries_[index].name, values_.view().substr(start, entries_[index].end - start)};
+        const std::size_t start = index == 0 ? 0 : ends_[index - 1];
+        return {names_[index], values_.view().substr(start, ends_[index] - start)};
     }
     Iterator begin() const noexcept { return {*this, 0}; }
     Iterator end() const noexcept { return {*this, count_}; }
 
     /// Begins a field, of which there is room for max_fields; `name` has to live as long as the list.
-    void start(const char* name) noexcept { entries_[count_++] = {name, values_.size()}; }
+    void start(const char* name) noexcept {
+        names_[count_] = name;
+        ends_[count_++] = end_of_values();
+    }
     /// Appends to the value of the last field. These may throw std::bad_alloc.
     void append(std::string_view part) { append_any(part); }
     void append(std::uint64_t number) { append_any(number); }
 
 private:
-    struct Entry {
-        const char* name;
-        std::size_t end;  // of its value in values_
-    };
-
     void append_any(auto part) {
         values_.append(part);
-        entries_[count_ - 1].end = values_.size();
+        ends_[count_ - 1] = end_of_values();
     }
+    std::uint32_t end_of_values() const noexcept { return static_cast<std::uint32_t>(values_.size()); }
     void copy_entries(const FieldList& other) noexcept {
         count_ = other.count_;
-        std::copy_n(other.entries_.begin(), count_, entries_.begin());
+        std::copy_n(other.names_.begin(), count_, names_.begin());
+        std::copy_n(other.ends_.begin(), count_, ends_.begin());
     }
 
     std::size_t count_ = 0;
-    std::array<Entry, max_fields> entries_;
-    detail::SmallText<256> values_;
+    std::array<const char*, max_fields> names_;
+    std::array<std::uint32_t, max_fields> ends_;  // of their values in values_
+    detail::SmallText<128> values_;
 };
 
 }  // namespace sluice::http

@@ -55,6 +55,8 @@ struct GuardOptions {
 
 /// What an adapter has to do with a request.
 struct Answer {
+    Answer() noexcept {}  // an aggregate's thousand bytes would be zeroed
+
     bool allowed = true;
     Verdict verdict{};
     FieldList fields{};   ///< rate limit fields, of every answer: put in after the handler, who may have some
@@ -76,8 +78,13 @@ public:
 
     /// Checks and charges one request and says how to answer it. Where memory is out, a denial has a status alone.
     Answer handle(Asked asked) const noexcept {
-        find_client(asked);
         Answer answer;
+        handle(std::move(asked), answer);
+        return answer;
+    }
+    /// The same into an answer that has just been made, in its place.
+    void handle(Asked&& asked, Answer& answer) const noexcept {
+        find_client(asked);
         shared_->rules.check(asked, answer.verdict);
         answer.allowed = answer.verdict.allowed();
         answer.delay = answer.verdict.delay();
@@ -88,7 +95,6 @@ public:
             shared_->headers.write(answer.verdict.told(), answer.fields);
         };
         sluice::detail::try_or(fill_in, [] {});
-        return answer;
     }
 
     /// The same without an answer.

@@ -24,7 +24,7 @@ class Verdict {
 public:
     using Outcome = metrics::Outcome;
 
-    Verdict() = default;
+    Verdict() noexcept {}  // not `= default`, which would have the answers zeroed where a verdict is value-initialized
 
     bool allowed() const noexcept { return outcome_ != Outcome::denied; }
     Outcome outcome() const noexcept { return outcome_; }

@@ -18,6 +18,11 @@ using sluice::RateLimiter;
 using sluice::TokenBucket;
 using GuardHandler = HttplibGuard<httplib::Server>;
 
+// See there. Other standard libraries have other sizes.
+#ifdef __GLIBCXX__
+static_assert(sizeof(detail::HttplibRecord) <= 1032);
+#endif
+
 namespace {
 
 Rule limited(const std::string& name, const std::string& route, int capacity) {

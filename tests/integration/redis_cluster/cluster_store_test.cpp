@@ -13,9 +13,12 @@
 
 #include <unistd.h>
 
+#include <sluice/carry_over.hpp>
 #include <sluice/redis.hpp>
+#include <sluice/redis/wire/slot.hpp>
 #include <sluice/sluice.hpp>
 
+#include "support/carrying.hpp"
 #include "support/catch.hpp"
 #include "support/process.hpp"
 #include "support/redis_cluster.hpp"
@@ -177,6 +180,44 @@ TEST_CASE("many threads on a cluster count exactly, and none asks for keys of tw
         CHECK(redis.stats().failures == 0);
         for (std::size_t i = 0; i != masters; ++i)
             CHECK(cluster.node(i).command({"INFO", "errorstats"}).find("CROSSSLOT") == std::string::npos);
+    }
+}
+
+TEST_CASE("a limit whose numbers change takes over what is used, whatever nodes the key's two states are on") {
+    RedisCluster& cluster = three_masters();
+    SECTION("from every policy to every other, and once") {
+        const sluice::RedisStore redis{cluster.url(2), patient};
+        carries_over_between_all_policies(redis);
+        carries_over_once(redis);
+    }
+    SECTION("while their slot is moved to another node") {
+        const std::string tag = "moved";
+        const auto slot = sluice::detail::redis::slot_of(tag);
+        const std::size_t from = cluster.first_owner(tag), to = (from + 1) % 3;
+        const sluice::RedisStore redis{cluster.url(), {.timeout = 10s, .prefix = "{" + tag + "}"}};
+        const auto limiter = [&](int limit) -> sluice::AnyLimiter {
+            return sluice::RateLimiter{sluice::TokenBucket{limit, sluice::Rate{1, 1h}}, redis, {.name = "changed"}};
+        };
+        const auto old = limiter(100);
+        const auto keys = keys_named("user:", 20);
+        for (const auto& key : keys) REQUIRE(old.try_consume(key, 92));
+        const auto changed = sluice::carry_over(limiter(200), old);
+        const auto take_8 = [&](std::size_t begin, std::size_t end) {
+            for (std::size_t i = begin; i != end; ++i) CHECK(changed.try_consume(keys[i], 8).remaining == 100);
+        };
+        cluster.begin_move(slot, from, to);
+        take_8(0, 10);  // the old state is where it was, the new one is made on the other node
+        while (cluster.move_keys(slot, from, to, 10)) {
+        }
+        take_8(10, 20);  // both are on the other node
+        cluster.end_move(slot, from, to);
+        for (const auto& key : keys) {
+            CHECK(changed.try_consume(key, 100));
+            CHECK_FALSE(changed.try_consume(key));
+            CHECK(old.peek(key).remaining == 100);
+        }
+        CHECK(redis.stats().redirections > 0);
+        cluster.move(slot, to, from);
     }
 }
 

@@ -191,7 +191,7 @@ TEST_CASE("jitter only lengthens Retry-After", "[http][headers]") {
 }
 
 TEST_CASE("fields that outgrow their place in the list are whole, in copies too", "[http][headers]") {
-    const std::string name(64, 'n');
+    const std::string name(28, 'n');
     std::string state, policy;
     std::vector<PolicyAnswer> answers;
     for (std::uint64_t i = 1; i <= 4; ++i) {
@@ -201,7 +201,8 @@ TEST_CASE("fields that outgrow their place in the list are whole, in copies too"
         policy += comma + '"' + name + "\";q=" + std::to_string(i) + ";w=1";
     }
     const HeaderWriter writer{{HeaderStyle::both}};
-    for (const std::size_t limits : {1U, 2U, 3U, 4U}) {  // 3: the second field begins in the place and ends outside
+    for (const std::size_t limits :
+         {1U, 2U, 3U, 4U}) {  // 2: the second field begins in the place and ends outside, 4: the first
         sluice::http::FieldList fields;
         writer.write(std::span{answers}.first(limits), fields);
         auto copy = fields;

@@ -43,12 +43,13 @@ private:
         const MetadataLookup find{metadata};
         const auto& context = *info_.server_context();
         const std::string peer = peer_address(context.peer());
-        answer_ = guard_.handle({.method = "POST",
-                                 .path = info_.method(),
-                                 .peer = peer,
-                                 .header = find,
-                                 .caller = http::identified(identify_, context),
-                                 .body_size = 0});
+        guard_.handle({.method = "POST",
+                       .path = info_.method(),
+                       .peer = peer,
+                       .header = find,
+                       .caller = http::identified(identify_, context),
+                       .body_size = 0},
+                      answer_);
         http::hold(answer_, guard_.options());
         if (!answer_.allowed) metadata.emplace(denied_key, "1");
     }

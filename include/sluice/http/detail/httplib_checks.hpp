@@ -37,17 +37,22 @@ public:
         if (!is_request(request, response)) return false;
         const auto* known = record_of(request);
         if (known != nullptr && known->is_checked && known->guard == guard_) return known->answer.allowed;
-        auto answer = ask(request, {});
-        const bool allowed = answer.allowed;
-        try {
-            auto& record = keep(request, {guard_, std::move(answer)});
-            if (!allowed) deny(request, response, record, [] { return false; });
-        } catch (...) {  // no memory for the record or a body
-            if (allowed) return true;
+        HttplibRecord* record = sluice::detail::try_or([&] { return &keep(request, guard_); },
+                                                       [] { return static_cast<HttplibRecord*>(nullptr); });
+        Answer unkept;
+        Answer& answer = record != nullptr ? record->answer : unkept;
+        ask(request, {}, answer);
+        if (record != nullptr) record->is_checked = true;
+        if (answer.allowed) return true;
+        const auto explain = [&] {
+            if (record != nullptr) deny(request, response, *record, [] { return false; });
+            return record != nullptr;
+        };
+        if (!sluice::detail::try_or(explain, [] { return false; })) {  // no memory for the record or a body
             response.status = 503;
             if (may_have_body(request)) LeftOpen::of_this_thread().remember(request);
         }
-        return allowed;
+        return false;
     }
 
     /// The same as a server's hooks want it.
@@ -100,7 +105,7 @@ public:
             if (!record->is_unread) return;
             if (response.body.empty()) {
                 response.body = record->answer.denial.content;
-                set_header(response, "Content-Type", std::string{record->answer.denial.content_type});
+                set_header(response, "Content-Type", record->answer.denial.content_type);
                 response.headers.erase("Content-Encoding");
             }
             close_after(response, record->is_head);
@@ -116,7 +121,7 @@ private:
         if (names.empty()) return false;
         const auto rules = guard_.rules().current();
         const MapHeaders headers{request.headers};
-        const Rule* rule = rules->find(asked(request, headers));
+        const Rule* rule = rules->find(asked(request, headers, {}, {}));
         return rule != nullptr && std::find(names.begin(), names.end(), rule->name) != names.end();
     }
 
@@ -126,7 +131,9 @@ private:
         if (!LeftOpen::of_this_thread().is_of(request)) return true;
         response.status = 400;
         try {
-            auto& record = keep(request, {.guard = guard_, .is_unread = true});
+            auto& record = keep(request, guard_);
+            record.is_checked = true;
+            record.is_unread = true;
             record.answer.allowed = false;
             record.answer.denial = bad_request();
             detail::deny(request, response, record);
@@ -140,7 +147,7 @@ private:
     bool pass_on(const Request& request, Response& response) const noexcept {
         if (!is_request(request, response)) return false;
         try {
-            if (record_of(request) == nullptr) keep(request, {.guard = guard_, .is_checked = false});
+            if (record_of(request) == nullptr) keep(request, guard_);
         } catch (...) {  // no memory: its connection ends if its answer is an error
         }
         return true;
@@ -153,7 +160,9 @@ private:
                ReadBody read_body) const {
         auto* record = record_of(request);
         if (record == nullptr || !is_charged(*record, rule)) {
-            record = &keep(request, {guard_, ask(request, rule)});
+            record = &keep(request, guard_);
+            ask(request, rule, record->answer);
+            record->is_checked = true;
         }
         if (!record->answer.allowed) return deny(request, response, *record, read_body);
         try {
@@ -179,23 +188,22 @@ private:
 
     /// `headers` has to live as long as the result.
     template <class Request, class Headers>
-    static Asked asked(const Request& request, const Headers& headers) noexcept {
+    static Asked asked(const Request& request, const Headers& headers, Caller&& caller,
+                       std::string_view rule) noexcept {
         // remote_addr is the socket's; the header REMOTE_ADDR, which cpp-httplib adds, may be the client's own.
         return {.method = request.method,
                 .path = request.path,
                 .peer = request.remote_addr,
                 .query = split_target(request.target).second,
-                .header = headers};
+                .header = headers,
+                .caller = std::move(caller),
+                .rule = rule};
     }
     template <class Request>
-    Answer ask(const Request& request, std::string_view rule) const noexcept {
+    void ask(const Request& request, std::string_view rule, Answer& answer) const noexcept {
         const MapHeaders headers{request.headers};
-        Asked one = asked(request, headers);
-        one.caller = identified(identify_, request);
-        one.rule = rule;
-        auto answer = guard_.handle(std::move(one));
+        guard_.handle(asked(request, headers, identified(identify_, request), rule), answer);
         hold(answer, guard_.options());
-        return answer;
     }
 
     template <class Request, class Response, class ReadBody>

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <sluice/http/adapter.hpp>
@@ -15,12 +16,15 @@
 namespace sluice::http::detail {
 
 /// What is kept of a request until the server destroys it, in a member that only clients use. So it cannot be another
-/// request's, as what a thread or an address is remembered by could.
+/// request's, as what a thread or an address is remembered by could. At most 1032 bytes: larger blocks go past the caches that
+/// glibc's malloc has for each thread, which costs a thousand instructions.
 struct HttplibRecord {
+    explicit HttplibRecord(Guard asked) noexcept : guard(std::move(asked)) {}  // see Answer's
+
     Guard guard;
     Answer answer{};
-    bool is_checked = true;  // or seen, and left to a route
-    bool is_unread = false;  // denied, and the body left where it was
+    bool is_checked = false;  // or left to a route, and the answer says nothing
+    bool is_unread = false;   // denied, and the body left where it was
     bool is_head = false;
 
     template <class Response>
@@ -42,31 +46,46 @@ const Verdict* verdict_of(const Request& request) noexcept {
     return record == nullptr || !record->is_checked ? nullptr : &record->answer.verdict;
 }
 
+/// A new record in the place of another. May throw std::bad_alloc, and has changed nothing then.
 template <class Request>
-// NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved, into a type that depends on Request
-HttplibRecord& keep(const Request& request, HttplibRecord record) {
-    const_cast<Request&>(request).response_handler = std::move(record);
+HttplibRecord& keep(const Request& request, const Guard& guard) {
+    const_cast<Request&>(request).response_handler = HttplibRecord{guard};
     return *record_of(request);
 }
 
-/// In place of what is there, be it the guard's or a handler's own. cpp-httplib compares names letter by letter through a
-/// locale, at each step of a search; so the few headers that are there are looked through instead, and the place of a new one
-/// is most likely the end: "X-RateLimit-...".
-template <class Response>
-void set_header(Response& response, std::string name, std::string value) {
-    auto& headers = response.headers;
+// cpp-httplib compares names letter by letter through a locale, at each step of a search. So the few headers that are there are
+// looked through instead, and the place of a new one is a guess that is right as a rule and costs few letters.
+
+template <class Headers>
+void remove_header(Headers& headers, std::string_view name) {
     const auto is_named = [&](const auto& line) { return equals_ignoring_case(line.first, name); };
-    if (std::any_of(headers.begin(), headers.end(), is_named)) headers.erase(name);
-    headers.emplace_hint(headers.end(), std::move(name), std::move(value));
+    if (std::any_of(headers.begin(), headers.end(), is_named)) headers.erase(std::string{name});
 }
 
+/// In place of what is there.
+template <class Response>
+void set_header(Response& response, const char* name, std::string_view value) {
+    remove_header(response.headers, name);
+    response.headers.emplace_hint(response.headers.end(), name, value);
+}
+
+/// The guard's fields, in place of what is there, be it the guard's or a handler's own. Without memory some are left out.
 template <class Response>
 void write_headers(const HttplibRecord& record, Response& response) noexcept {
-    put_fields(record.answer,
-               [&](const char* name, std::string value) { set_header(response, name, std::move(value)); });
+    const FieldList& fields = record.answer.fields;
+    auto& headers = response.headers;
+    const auto write = [&] {
+        for (const Field field : fields) remove_header(headers, field.name);
+        // "X-RateLimit-..." belongs at the end; from the last to the first, since one before another is compared with that
+        // once, and one behind it twice.
+        auto place = headers.end();
+        for (std::size_t i = fields.size(); i-- > 0;)
+            place = headers.emplace_hint(place, fields[i].name, fields[i].value);
+    };
+    sluice::detail::try_or(write, [] {});
 }
 
-/// Answers a request with a denial and closes the connection where its body has not been read, unless somebody puts
+/// Answers a denied request and closes the connection where its body has not been read, unless somebody puts
 /// another body into the response: see close_after. May throw std::bad_alloc.
 template <class Request, class Response>
 void deny(const Request& request, Response& response, HttplibRecord& record) {
