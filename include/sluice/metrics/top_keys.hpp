@@ -72,12 +72,13 @@ private:
     static constexpr std::size_t longest = 128;
 
     struct Counter;
-    using Counters = std::unordered_map<std::string, Counter>;
-    using ByCount = std::multimap<std::uint64_t, Counters::pointer>;
+    using Named = std::pair<const std::string, Counter>;  // a map of what is incomplete has no members yet
+    using ByCount = std::multimap<std::uint64_t, Named*>;
     struct Counter {
         std::uint64_t error = 0;
         ByCount::iterator place{};
     };
+    using Counters = std::unordered_map<std::string, Counter>;
 
     /// A new key takes the place of the one with the lowest count, and its count: it may have been there before.
     void count(std::string name) {
@@ -97,7 +98,7 @@ private:
                                                   });
         if (place != by_count_.end()) entry->second.place = place;
     }
-    void increase(Counters::reference entry) {
+    void increase(Named& entry) {
         auto node = by_count_.extract(entry.second.place);
         ++node.key();
         entry.second.place = by_count_.insert(std::move(node));
