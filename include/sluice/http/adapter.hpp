@@ -12,6 +12,7 @@
 
 #include <sluice/detail/exceptions.hpp>
 #include <sluice/http/asked.hpp>
+#include <sluice/http/detail/text.hpp>
 #include <sluice/http/guard.hpp>
 
 // The contract of an adapter, and what all of them share. An adapter shows the guard what its framework knows of a
@@ -25,8 +26,9 @@
 // A denied request's body has to be read, or its connection to end: else the rest is taken for the next request.
 namespace sluice::http {
 
-/// Looks up headers in a map with equal_range. Some frameworks keep them in an unordered map, which gives lines of one
-/// name in any order: several lines are then unreadable.
+/// Looks up headers in a map of names and values, without an allocation, in time linear in their number: the maps' own searches
+/// compare letter by letter, through a locale. Some frameworks keep headers in an unordered map, which gives lines of one name
+/// in any order: several lines are then unreadable.
 template <class Map>
 class MapHeaders {
 public:
@@ -34,10 +36,10 @@ public:
 
     void operator()(std::string_view name, HeaderValues& values) const {
         constexpr bool is_unordered = requires { typename Map::hasher; };
-        const auto [first, last] = map_.equal_range(std::string{name});
         int count = 0;
-        for (auto line = first; line != last; ++line) {
-            values.add(line->second);
+        for (const auto& [key, value] : map_) {
+            if (!detail::equals_ignoring_case(key, name)) continue;
+            values.add(value);
             if (is_unordered && ++count > 1) values.mark_unreadable();
         }
     }
