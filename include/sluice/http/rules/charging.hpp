@@ -17,28 +17,31 @@
 
 namespace sluice::http::detail {
 
+/// Which rule applies to a request, and what holds it.
+struct AppliedRule {
+    std::shared_ptr<const void> rules;
+    const Rule* rule;      // may be null
+    bool forbids = false;  // as the deny list does
+};
+
 /// What a rule makes of one request, written into the verdict, which is a new one: which tier's limits are charged, and what it
 /// means that they allow or deny. It waits for nobody: charge() does, and AsyncCharging does not.
 class Charging {
 public:
-    /// `rules` holds the rule, which may be null.
-    Charging(Verdict& verdict, std::shared_ptr<const void> rules, const Rule* rule, const Asked& asked) noexcept
-        : verdict_(verdict), asked_(asked) {
-        verdict_.rules_ = std::move(rules);
-        verdict_.rule_ = rule;
-    }
-
-    void forbid() noexcept {
-        verdict_.outcome_ = Outcome::denied;
-        verdict_.is_forbidden_ = true;
-        count();
+    Charging(Verdict& verdict, AppliedRule applied, const Asked& asked) noexcept
+        : verdict_(verdict), asked_(asked), forbids_(applied.forbids) {
+        verdict_.rules_ = std::move(applied.rules);
+        verdict_.rule_ = applied.rule;
     }
 
     /// The tier whose limits are to be charged before end(); null where the verdict is complete.
     const Tier* begin() noexcept {
         const Rule* rule = verdict_.rule_;
         if (rule == nullptr) return nullptr;
-        if (rule->exempts(asked_)) {
+        if (forbids_) {
+            verdict_.outcome_ = Outcome::denied;
+            verdict_.is_forbidden_ = true;
+        } else if (rule->exempts(asked_)) {
             verdict_.outcome_ = Outcome::exempt;
         } else if (const Tier* tier = rule->tier_of(asked_.caller)) {
             if (!tier->blocked) return tier;
@@ -116,6 +119,7 @@ private:
 
     Verdict& verdict_;
     const Asked& asked_;
+    const bool forbids_;
 };
 
 }  // namespace sluice::http::detail

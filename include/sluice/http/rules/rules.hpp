@@ -127,13 +127,14 @@ public:
     }
     /// The same into a verdict that has just been made.
     void check(const Asked& asked, Verdict& verdict) const noexcept {
+        detail::Charging{verdict, applied(asked), asked}.charge();
+    }
+    /// For who charges without waiting.
+    detail::AppliedRule applied(const Asked& asked) const noexcept {
         auto rules = current();
-        if (rules->denies(asked.caller)) {
-            const Rule& deny = rules->deny_rule();
-            return detail::Charging{verdict, std::move(rules), &deny, asked}.forbid();
-        }
-        const Rule* rule = rules->rule_of(asked);
-        detail::Charging{verdict, std::move(rules), rule, asked}.charge();
+        const bool forbids = rules->denies(asked.caller);
+        const Rule* const rule = forbids ? &rules->deny_rule() : rules->rule_of(asked);
+        return {std::move(rules), rule, forbids};
     }
 
 private:
