@@ -86,16 +86,19 @@ public:
     void handle(Asked&& asked, Answer& answer) const noexcept {
         find_client(asked);
         shared_->rules.check(asked, answer.verdict);
-        answer.allowed = answer.verdict.allowed();
-        answer.delay = answer.verdict.delay();
-        const Denial denial{asked.method, asked.path, asked.caller, answer.verdict};
-        if (!answer.allowed) shared_->tell(denial);
-        const auto fill_in = [&] {
-            if (!answer.allowed) compose(denial, answer.denial);
-            shared_->headers.write(answer.verdict.told(), answer.fields);
-        };
-        sluice::detail::try_or(fill_in, [] {});
+        conclude(asked, answer);
     }
+
+    /// The same without waiting for the limits' stores: done(Answer) is called once, where the store that answers last calls
+    /// (see AsyncStore), or before this returns. For limits on AsyncRedis and the like; of others it asks what handle() asks.
+    /// What `asked` refers to must live until then, but for the callable of its header. `done` must not throw.
+    ///
+    /// All that is said of handle() and Rules::check() holds, but that limits outside of this process are asked all at once: on
+    /// one Redis in one round trip. What goes back, also by Verdict::settle(), is sent and not waited for, so it belongs where
+    /// the store's calls do. One allocation beside the store's; without memory for it the request is denied (503).
+    /// Defined in async_guard.hpp.
+    template <class F>
+    void handle_async(Asked asked, F done) const noexcept;
 
     /// The same without an answer.
     Verdict check(Asked asked) const noexcept {
@@ -134,6 +137,22 @@ public:
     }
 
 private:
+    template <class F>
+    struct Pending;
+
+    /// Says how to answer, by the verdict in it.
+    void conclude(const Asked& asked, Answer& answer) const noexcept {
+        answer.allowed = answer.verdict.allowed();
+        answer.delay = answer.verdict.delay();
+        const Denial denial{asked.method, asked.path, asked.caller, answer.verdict};
+        if (!answer.allowed) shared_->tell(denial);
+        const auto fill_in = [&] {
+            if (!answer.allowed) compose(denial, answer.denial);
+            shared_->headers.write(answer.verdict.told(), answer.fields);
+        };
+        sluice::detail::try_or(fill_in, [] {});
+    }
+
     void find_client(Asked& asked) const noexcept {
         const auto& finder = shared_->options.client_address;
         Caller& caller = asked.caller;

@@ -121,7 +121,7 @@ private:
         if (names.empty()) return false;
         const auto rules = guard_.rules().current();
         const MapHeaders headers{request.headers};
-        const Rule* rule = rules->find(asked(request, headers, {}, {}));
+        const Rule* rule = rules->find(asked(request, headers, Anonymous{}, {}));
         return rule != nullptr && std::find(names.begin(), names.end(), rule->name) != names.end();
     }
 
@@ -187,8 +187,8 @@ private:
     }
 
     /// `headers` has to live as long as the result.
-    template <class Request, class Headers>
-    static Asked asked(const Request& request, const Headers& headers, Caller&& caller,
+    template <class Request, class Headers, class Who>
+    static Asked asked(const Request& request, const Headers& headers, const Who& identify,
                        std::string_view rule) noexcept {
         // remote_addr is the socket's; the header REMOTE_ADDR, which cpp-httplib adds, may be the client's own.
         return {.method = request.method,
@@ -196,13 +196,13 @@ private:
                 .peer = request.remote_addr,
                 .query = split_target(request.target).second,
                 .header = headers,
-                .caller = std::move(caller),
+                .caller = identified(identify, request),
                 .rule = rule};
     }
     template <class Request>
     void ask(const Request& request, std::string_view rule, Answer& answer) const noexcept {
         const MapHeaders headers{request.headers};
-        guard_.handle(asked(request, headers, identified(identify_, request), rule), answer);
+        guard_.handle(asked(request, headers, identify_, rule), answer);
         hold(answer, guard_.options());
     }
 

@@ -57,8 +57,8 @@
 // sliding_window_counter (limit, window). Rates are "10/s" or "1/5m", durations "500ms". A leaky_bucket paces only
 // where the guard may hold requests (GuardOptions::max_hold) or a handler minds Verdict::delay(); else it only counts.
 //
-// "lease": true takes units of busy keys ahead and decides in process (layers/lease.hpp); not for sliding_window and leaky_bucket.
-// Limiters in memory decide in process anyway.
+// "lease": true takes units of busy keys ahead and decides in process (layers/lease.hpp); not for sliding_window and
+// leaky_bucket. Limiters in memory decide in process anyway.
 //
 // When a file is read again (Rules::replace), a limit of other numbers takes over what is used: "reset": true starts it fresh.
 //

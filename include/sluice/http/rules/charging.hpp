@@ -17,37 +17,65 @@
 
 namespace sluice::http::detail {
 
-/// Charges one request to what a rule says, and writes the verdict, which is a new one.
+/// Which rule applies to a request, and what holds it.
+struct AppliedRule {
+    std::shared_ptr<const void> rules;
+    const Rule* rule;      // may be null
+    bool forbids = false;  // as the deny list does
+};
+
+/// What a rule makes of one request, written into the verdict, which is a new one: which tier's limits are charged, and what it
+/// means that they allow or deny. It waits for nobody: charge() does, and AsyncCharging does not.
 class Charging {
 public:
-    /// `rules` holds the rule, which may be null.
-    Charging(Verdict& verdict, std::shared_ptr<const void> rules, const Rule* rule, const Asked& asked) noexcept
-        : verdict_(verdict), asked_(asked) {
-        verdict_.rules_ = std::move(rules);
-        verdict_.rule_ = rule;
+    Charging(Verdict& verdict, AppliedRule applied, const Asked& asked) noexcept
+        : verdict_(verdict), asked_(asked), forbids_(applied.forbids) {
+        verdict_.rules_ = std::move(applied.rules);
+        verdict_.rule_ = applied.rule;
     }
 
-    void forbid() noexcept {
-        verdict_.outcome_ = Outcome::denied;
-        verdict_.is_forbidden_ = true;
-        count();
-    }
-
-    void charge() noexcept {
+    /// The tier whose limits are to be charged before end(); null where the verdict is complete.
+    const Tier* begin() noexcept {
         const Rule* rule = verdict_.rule_;
-        if (rule == nullptr) return;
-        if (rule->exempts(asked_)) {
+        if (rule == nullptr) return nullptr;
+        if (forbids_) {
+            verdict_.outcome_ = Outcome::denied;
+            verdict_.is_forbidden_ = true;
+        } else if (rule->exempts(asked_)) {
             verdict_.outcome_ = Outcome::exempt;
         } else if (const Tier* tier = rule->tier_of(asked_.caller)) {
-            if (tier->blocked) {
-                block();
-            } else if (tier->limits.size() == 1 && tier->limits.front().counted == Counted::all) {
-                charge_one(tier->limits.front());
-            } else {
-                charge_several(*tier);
-            }
+            if (!tier->blocked) return tier;
+            block();
         }
         count();
+        return nullptr;
+    }
+    SeveralLimits limits_of(const Tier& tier, AskOrder order) noexcept {
+        return {*verdict_.rule_, tier, asked_, verdict_.answers_, verdict_.settlement_, order};
+    }
+    /// `client` is the first limit's key.
+    void end(bool passes, std::string_view client) noexcept {
+        finish(passes, client);
+        count();
+    }
+
+    /// All of it.
+    void charge() noexcept {
+        const Tier* tier = begin();
+        if (tier == nullptr) return;
+        if (tier->limits.size() == 1 && tier->limits.front().counted == Counted::all)
+            return charge_one(tier->limits.front());
+        SeveralLimits limits = limits_of(*tier, AskOrder::in_turn);
+        if (limits.shares_round_trip()) limits.charge_together();
+        while (const auto question = limits.next()) {
+            const auto& [i, limiter, key, cost, reserves] = *question;
+            if (reserves) {
+                limits.answered(i, limiter.reserve(key, cost));
+            } else {
+                limits.answered(i, limiter.try_consume(key, cost));
+            }
+        }
+        end(limits.passes(), limits.first_key());
     }
 
 private:
@@ -73,12 +101,7 @@ private:
             answer.decision = limit.limiter.try_consume(key, answer.cost);
         }
         deny_rejected(answer.decision);
-        finish(answer.decision.allowed, key);
-    }
-    void charge_several(const Tier& tier) noexcept {
-        SeveralLimits limits{*verdict_.rule_, tier, asked_, verdict_.answers_, verdict_.settlement_};
-        const bool passes = limits.charge();
-        finish(passes, limits.first_key());
+        end(answer.decision.allowed, key);
     }
 
     void finish(bool passes, std::string_view client) noexcept {
@@ -96,6 +119,7 @@ private:
 
     Verdict& verdict_;
     const Asked& asked_;
+    const bool forbids_;
 };
 
 }  // namespace sluice::http::detail

@@ -52,17 +52,7 @@ public:
     /// Whether `path` matches: the path as the server routes it, so without its query (see path_of). A '?' or '#' in
     /// it was written "%3F" or "%23" and is a letter like any other. Linear in the path.
     bool matches(std::string_view path) const noexcept {
-        if (!has_variables_) return path == pattern_;
-        if (path.empty() || path.front() != '/') return false;  // "OPTIONS *"
-        std::string_view pattern = pattern_;
-        while (!pattern.empty()) {
-            const auto wanted = next(pattern);
-            if (wanted == "**") return true;
-            if (path.empty()) return false;
-            const auto segment = next(path);
-            if (is_variable(wanted) ? segment.empty() : segment != wanted) return false;
-        }
-        return path.empty();
+        return has_variables_ ? matches_segments(path) : path == pattern_;
     }
 
     /// What stands in `path`, which this matches, in the place of "{name}"; nothing if there is no such name.
@@ -98,6 +88,18 @@ public:
     }
 
 private:
+    bool matches_segments(std::string_view path) const noexcept {
+        if (path.empty() || path.front() != '/') return false;  // "OPTIONS *"
+        std::string_view pattern = pattern_;
+        while (!pattern.empty()) {
+            const auto wanted = next(pattern);
+            if (wanted == "**") return true;
+            if (path.empty()) return false;
+            const auto segment = next(path);
+            if (is_variable(wanted) ? segment.empty() : segment != wanted) return false;
+        }
+        return path.empty();
+    }
     /// Takes "/segment" off the front.
     static std::string_view next(std::string_view& rest) noexcept {
         rest.remove_prefix(1);

@@ -91,7 +91,8 @@ public:
     /// `authenticated` and `plan`), its name and its key, and has another policy, takes over what is used of the old one
     /// (see carry_over), unless it says otherwise (Limit::carries_over) or another limit counts by either policy's states.
     ///
-    /// Returns the names of limits that should and cannot, since their store is no CarryingStore: they start fresh. May throw std::bad_alloc and has changed nothing then.
+    /// Returns the names of limits that should and cannot, since their store is no CarryingStore: they start fresh. May throw
+    /// std::bad_alloc and has changed nothing then.
     std::vector<std::string> replace(RuleSet rules) {
         const std::lock_guard one_at_a_time{replacing_};
         auto fresh = rules.take_over_from(*current());
@@ -111,8 +112,8 @@ public:
 
     /// Charges a request to what its rule says: the caller's addresses in it count, not the peer. With the name of a rule
     /// that one applies whatever its routes and methods, for a program that has routed the request itself; the default
-    /// rule applies where a reload has taken the named one away. Never throws; the cost is that of the limiters, and no allocation for
-    /// keys up to 255 bytes.
+    /// rule applies where a reload has taken the named one away. Never throws; the cost is that of the limiters and one lock, for
+    /// the time of a copied pointer, and no allocation for keys up to 255 bytes.
     ///
     /// The limits of a tier are asked one after another; where several are outside of this process, with try_consume_all: on
     /// one Redis in one round trip. When one denies, the others get back what they had given, as of the time when they gave
@@ -126,13 +127,14 @@ public:
     }
     /// The same into a verdict that has just been made.
     void check(const Asked& asked, Verdict& verdict) const noexcept {
+        detail::Charging{verdict, applied(asked), asked}.charge();
+    }
+    /// For who charges without waiting.
+    detail::AppliedRule applied(const Asked& asked) const noexcept {
         auto rules = current();
-        if (rules->denies(asked.caller)) {
-            const Rule& deny = rules->deny_rule();
-            return detail::Charging{verdict, std::move(rules), &deny, asked}.forbid();
-        }
-        const Rule* rule = rules->rule_of(asked);
-        detail::Charging{verdict, std::move(rules), rule, asked}.charge();
+        const bool forbids = rules->denies(asked.caller);
+        const Rule* const rule = forbids ? &rules->deny_rule() : rules->rule_of(asked);
+        return {std::move(rules), rule, forbids};
     }
 
 private:

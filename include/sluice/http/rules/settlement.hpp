@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <utility>
 
+#include <sluice/http/answer.hpp>
 #include <sluice/reservation.hpp>
 
 namespace sluice::http {
@@ -27,8 +28,6 @@ namespace detail {
 /// charged: a client that goes away in time must not have its units back.
 class Settlement {
 public:
-    static constexpr std::size_t most = 4;
-
     Settlement() = default;
     Settlement(const Settlement&) = delete;
     Settlement& operator=(const Settlement&) = delete;
@@ -59,8 +58,8 @@ private:
         return held;
     }
 
-    std::array<Reservation, most> taken_{};
-    std::array<Counted, most> counted_{};
+    std::array<Reservation, max_limits> taken_{};
+    std::array<Counted, max_limits> counted_{};
     std::size_t count_ = 0;
     std::atomic<std::uint64_t> cost_{0};
     std::atomic<bool> is_reported_{false};

@@ -8,10 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
 
+#include <sluice/any_limiter.hpp>
 #include <sluice/charge.hpp>
 #include <sluice/error.hpp>
 #include <sluice/http/answer.hpp>
@@ -23,43 +25,133 @@
 
 namespace sluice::http::detail {
 
-/// Charges one request to all limits of a tier or to none. Also to a single one that counts by outcome.
+/// What a limiter is to be asked: to reserve what may have to go back, else to consume.
+struct LimitQuestion {
+    std::size_t index;
+    const AnyLimiter& limiter;
+    std::string_view key;
+    std::uint64_t cost;
+    bool reserves;
+};
+
+/// When limits are asked.
+enum class AskOrder : std::uint8_t {
+    in_turn,  ///< one after another, up to the first that denies; by who waits for each
+    at_once,  ///< those in this process in turn, then all others; by who does not wait
+};
+
+/// Charges one request to all limits of a tier or to none. Also to a single one that counts by outcome. It asks nobody: whoever
+/// uses it asks what next() says, and hands in the answers, in any order.
 class SeveralLimits {
 public:
-    /// The answers are written into `answers`, what is to be settled when the outcome is known into `settlement`.
+    /// The answers are written into `answers`, what is to be settled when the outcome is known into `settlement`. Asked at
+    /// once, `asked` is used here alone.
     SeveralLimits(const Rule& rule, const Tier& tier, const Asked& asked, AnswerList& answers,
-                  std::shared_ptr<Settlement>& settlement) noexcept
-        : rule_(rule), tier_(tier), asked_(asked), answers_(answers), settlement_(settlement) {}
+                  std::shared_ptr<Settlement>& settlement, AskOrder order) noexcept
+        : rule_(rule), tier_(tier), asked_(asked), answers_(answers), settlement_(settlement), order_(order) {
+        if (order_ == AskOrder::at_once) open_all();
+    }
 
+    /// Nothing where an answer is waited for, or it is decided.
+    std::optional<LimitQuestion> next() noexcept {
+        while (!is_decided_ && !is_denied_) {
+            const std::size_t i = first_unasked();
+            if (waiting_ != 0 && (order_ == AskOrder::in_turn || i == count() || is_local(i))) break;
+            if (i == count()) {
+                keep();
+                is_decided_ = true;
+                break;
+            }
+            const bool has_key = order_ == AskOrder::at_once || open(i);
+            answers_[i].asked = true;
+            ++waiting_;
+            if (has_key) return LimitQuestion{i, tier_.limits[i].limiter, keys_[i], answers_[i].cost, may_go_back(i)};
+            answered(i, answers_[i].decision);
+        }
+        return std::nullopt;
+    }
+    void answered(std::size_t i, Reservation taken) noexcept {
+        taken_[i] = std::move(taken);
+        answered(i, taken_[i].decision());
+    }
+    void answered(std::size_t i, const Decision& decision) noexcept {
+        --waiting_;
+        Decision& answer = answers_[i].decision;
+        answer = decision;
+        deny_rejected(answer);
+        is_denied_ = is_denied_ || !answer.allowed;
+        if (!is_denied_ || waiting_ != 0) return;
+        give_back();
+        if (is_enforced(rule_, first_key())) peek_rest();
+        is_decided_ = true;
+    }
+    bool is_decided() const noexcept { return is_decided_; }
     /// Whether all have allowed it.
-    bool charge() noexcept { return shares_round_trip() ? charge_together() : charge_in_turn(); }
-    /// By which a client is known; after charge().
+    bool passes() const noexcept { return !is_denied_; }
+    /// By which a client is known.
     std::string_view first_key() const noexcept { return keys_[0]; }
 
-private:
-    /// One limit after another, up to the first that denies.
-    bool charge_in_turn() noexcept {
-        for (std::size_t i = 0; i != tier_.limits.size(); ++i) {
-            PolicyAnswer& answer = answers_.add(open_answer(tier_.limits[i], asked_));
-            if (make_key(rule_, tier_.limits[i], asked_, keys_[i], answer)) answer.decision = take(i, answer.cost);
-            deny_rejected(answer.decision);
-            if (answer.decision.allowed) continue;
-            give_back();
-            if (is_enforced(rule_, first_key())) peek_rest();
-            return false;
+    /// Whether limits outside of this process are to be asked in as few round trips as they have stores, by charge_together()
+    /// in the place of next().
+    bool shares_round_trip() const noexcept {
+        const auto& limits = tier_.limits;
+        const auto counts_all = [](const Limit& limit) { return limit.counted == Counted::all; };
+        const auto is_remote = [](const Limit& limit) { return !limit.limiter.is_in_process(); };
+        return std::count_if(limits.begin(), limits.end(), is_remote) > 1 &&
+               std::all_of(limits.begin(), limits.end(), counts_all);
+    }
+    /// Waits.
+    void charge_together() noexcept {
+        open_all();
+        if (is_decided_) return;
+        const auto charge = [&](std::size_t i) {
+            i = std::min(i, count() - 1);
+            return Charge{tier_.limits[i].limiter, keys_[i], answers_[i].cost};
+        };
+        const std::array<Charge, max_limits> charges{charge(0), charge(1), charge(2), charge(3)};
+        std::array<Decision, max_limits> decisions;
+        is_denied_ = !try_consume_all(std::span{charges}.first(count()), std::span{decisions}.first(count()));
+        for (std::size_t i = 0; i != count(); ++i) {
+            answers_[i].asked = true;
+            answers_[i].decision = decisions[i];
         }
-        keep();
-        return true;
+        if (is_denied_) tell_apart();
+        is_decided_ = true;
     }
 
-    /// What may have to go back, since a later limit denies or the answer decides, is reserved.
-    Decision take(std::size_t i, std::uint64_t cost) noexcept {
-        const Limit& limit = tier_.limits[i];
-        if (limit.counted == Counted::all && i + 1 == tier_.limits.size())
-            return limit.limiter.try_consume(keys_[i], cost);
-        taken_[i] = limit.limiter.reserve(keys_[i], cost);
-        return taken_[i].decision();
+private:
+    std::size_t count() const noexcept { return tier_.limits.size(); }
+    bool is_local(std::size_t i) const noexcept { return tier_.limits[i].limiter.is_in_process(); }
+
+    /// False where there is no key.
+    bool open(std::size_t i) noexcept {
+        PolicyAnswer& answer = answers_.add(open_answer(tier_.limits[i], asked_));
+        return make_key(rule_, tier_.limits[i], asked_, keys_[i], answer);
     }
+    void open_all() noexcept {
+        for (std::size_t i = 0; i != count() && !is_decided_; ++i) {
+            is_denied_ = is_decided_ = !open(i);  // no memory: nothing has been asked
+            answers_[i].asked = is_decided_;
+            if (!is_decided_) answers_[i].decision.allowed = true;
+        }
+    }
+    /// In order; at once, those in this process come first: what they deny spares others their round trip.
+    std::size_t first_unasked() const noexcept {
+        if (order_ == AskOrder::in_turn) return answers_.size();
+        std::size_t first = count();
+        for (std::size_t i = 0; i != count(); ++i) {
+            if (answers_.all()[i].asked) continue;
+            if (is_local(i)) return i;
+            first = std::min(first, i);
+        }
+        return first;
+    }
+    /// Since another limit may deny, or the outcome of the request decides.
+    bool may_go_back(std::size_t i) const noexcept {
+        const bool is_last = waiting_ == 1 && first_unasked() == count();
+        return !is_last || tier_.limits[i].counted != Counted::all;
+    }
+
     /// All limits allow. What counts by outcome is settled later; without memory for that it stays charged.
     void keep() noexcept {
         for (std::size_t i = 0; i != answers_.size(); ++i) {
@@ -78,42 +170,15 @@ private:
         return sluice::detail::try_or([] { return std::make_shared<Settlement>(); },
                                       [] { return std::shared_ptr<Settlement>{}; });
     }
-    /// Undoes what the limits before the one that denied have taken, as of the time when they took it.
+    /// Undoes what the limits that did not deny have taken, as of the time when they took it.
     void give_back() noexcept {
-        for (std::size_t i = 0; i + 1 < answers_.size(); ++i) {
+        for (std::size_t i = 0; i != answers_.size(); ++i) {
             Decision& decision = answers_[i].decision;
             const auto units = taken_[i].units();
             if (!taken_[i].settle(0).error) decision.remaining = std::min(decision.remaining + units, decision.limit);
         }
     }
 
-    /// Whether limits outside of this process are asked in as few round trips as they have stores.
-    bool shares_round_trip() const noexcept {
-        const auto& limits = tier_.limits;
-        const auto counts_all = [](const Limit& limit) { return limit.counted == Counted::all; };
-        const auto is_remote = [](const Limit& limit) { return !limit.limiter.is_in_process(); };
-        return std::count_if(limits.begin(), limits.end(), is_remote) > 1 &&
-               std::all_of(limits.begin(), limits.end(), counts_all);
-    }
-    bool charge_together() noexcept {
-        const std::size_t count = tier_.limits.size();
-        for (std::size_t i = 0; i != count; ++i) {
-            PolicyAnswer& answer = answers_.add(open_answer(tier_.limits[i], asked_));
-            if (make_key(rule_, tier_.limits[i], asked_, keys_[i], answer)) continue;
-            deny_rejected(answer.decision);  // no memory: nothing has been asked
-            return answer.decision.allowed;
-        }
-        const auto charge = [&](std::size_t i) {
-            i = std::min(i, count - 1);
-            return Charge{tier_.limits[i].limiter, keys_[i], answers_[i].cost};
-        };
-        const std::array<Charge, max_limits> charges{charge(0), charge(1), charge(2), charge(3)};
-        std::array<Decision, max_limits> decisions;
-        const bool passes = try_consume_all(std::span{charges}.first(count), std::span{decisions}.first(count));
-        for (std::size_t i = 0; i != count; ++i) answers_[i].decision = decisions[i];
-        if (!passes) tell_apart();
-        return passes;
-    }
     /// Of charges that were denied together, who denied: what has a wait or was wrong in itself; a store that failed only
     /// where no other has, since its limiter's failure mode is not known here.
     void tell_apart() noexcept {
@@ -133,13 +198,15 @@ private:
         for (PolicyAnswer& answer : answers) answer.decision.allowed = !answer.asked;  // a policy that knows no wait
     }
 
-    /// What the limits behind the one that denied would say, so that a client is not told to come back only to be
-    /// denied by the next. For a remote one that would be a round trip for each denial, in a flood of them.
+    /// What the limits that were not asked would say, so that a client is not told to come back only to be denied by the
+    /// next. For a remote one that would be a round trip for each denial, in a flood of them.
     void peek_rest() noexcept {
-        for (std::size_t i = answers_.size(); i != tier_.limits.size(); ++i) {
+        for (std::size_t i = 0; i != count(); ++i) {
+            const bool is_open = i < answers_.size();
+            if (is_open && answers_[i].asked) continue;
             const Limit& limit = tier_.limits[i];
-            PolicyAnswer& answer = answers_.add(open_answer(limit, asked_));
-            answer.asked = limit.limiter.is_in_process() && make_key(rule_, limit, asked_, keys_[i], answer);
+            PolicyAnswer& answer = is_open ? answers_[i] : answers_.add(open_answer(limit, asked_));
+            answer.asked = is_local(i) && (is_open || make_key(rule_, limit, asked_, keys_[i], answer));
             answer.decision = answer.asked ? limit.limiter.peek(keys_[i], answer.cost) : Decision{.allowed = true};
             deny_rejected(answer.decision);
         }
@@ -150,8 +217,12 @@ private:
     const Asked& asked_;
     AnswerList& answers_;
     std::shared_ptr<Settlement>& settlement_;
+    const AskOrder order_;
     std::array<Key, max_limits> keys_;
     std::array<Reservation, max_limits> taken_{};
+    std::size_t waiting_ = 0;  // answers that have not come
+    bool is_denied_ = false;
+    bool is_decided_ = false;
 };
 
 }  // namespace sluice::http::detail
