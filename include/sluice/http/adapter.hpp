@@ -26,25 +26,39 @@
 // A denied request's body has to be read, or its connection to end: else the rest is taken for the next request.
 namespace sluice::http {
 
-/// Looks up headers in a map of names and values, without an allocation, in time linear in their number: the maps' own searches
-/// compare letter by letter, through a locale. Some frameworks keep headers in an unordered map, which gives lines of one name
-/// in any order: several lines are then unreadable.
+/// Looks up headers in a map or a sequence of names and values, whatever the case of letters; linear in their number, without an
+/// allocation. (A map's own search would compare names letter by letter, through a locale in some frameworks.)
+///
+/// Several lines of one name are unreadable where their order is lost: in an unordered map, and in one that compares bytes, where
+/// a client's "x-forwarded-for" would stand behind a proxy's "X-Forwarded-For".
 template <class Map>
 class MapHeaders {
 public:
     explicit MapHeaders(const Map& map) noexcept : map_(map) {}
 
     void operator()(std::string_view name, HeaderValues& values) const {
-        constexpr bool is_unordered = requires { typename Map::hasher; };
-        int count = 0;
-        for (const auto& [key, value] : map_) {
-            if (!detail::equals_ignoring_case(key, name)) continue;
-            values.add(value);
-            if (is_unordered && ++count > 1) values.mark_unreadable();
+        auto first = map_.end();
+        for (auto line = map_.begin(); line != map_.end(); ++line) {
+            if (!detail::equals_ignoring_case(line->first, name)) continue;
+            values.add(line->second);
+            if (first == map_.end()) first = line;
+            if (first != line && !keeps_order(first->first, line->first)) values.mark_unreadable();
         }
     }
 
 private:
+    /// Of two lines' names, which differ in case at most: whether the lines are in the order they came.
+    template <class Name>
+    bool keeps_order([[maybe_unused]] const Name& first, [[maybe_unused]] const Name& second) const {
+        if constexpr (requires { typename Map::hasher; }) {
+            return false;
+        } else if constexpr (requires { typename Map::key_compare; }) {
+            return !map_.key_comp()(first, second);
+        } else {
+            return true;
+        }
+    }
+
     const Map& map_;
 };
 

@@ -58,7 +58,7 @@ public:
 
     Decision step(State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
         if constexpr ((std::is_trivially_copyable_v<typename Policies::State> && ...)) {
-            return step_copies<StepState>(state, now, cost);
+            return step_copies(state, StepState{now, cost});
         } else {
             const Decision whole = peek(state, now, cost);
             if (whole.allowed) {
@@ -76,7 +76,7 @@ public:
     [[gnu::always_inline]] Decision step_words(std::array<std::uint64_t, sizeof...(Policies)>& words,
                                                std::chrono::nanoseconds now, std::uint64_t cost) const noexcept
         requires(detail::StepsWords<Policies>&&...) {
-        return step_copies<StepWord>(words, now, cost);
+        return step_copies(words, StepWord{now, cost});
     }
 
     Decision peek(const State& state, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
@@ -179,39 +179,52 @@ private:
     };
 
     /// Steps copies of the parts, and takes them over where all of them allow.
-    template <class Step, class Parts>
-    [[gnu::always_inline]] Decision step_copies(Parts& parts, std::chrono::nanoseconds now,
-                                                std::uint64_t cost) const noexcept {
+    template <class Parts, class Step>
+    [[gnu::always_inline]] Decision step_copies(Parts& parts, Step step) const noexcept {
+        return step_copies(parts, step, std::index_sequence_for<Policies...>{});
+    }
+    template <class Parts, class Step, std::size_t... I>
+    [[gnu::always_inline]] Decision step_copies(Parts& parts, Step step, std::index_sequence<0, I...>) const noexcept {
         Parts after = parts;
-        Decision whole = combine(after, Step{now, cost});
-        if (whole.allowed) [[likely]] {
+        // One object on its way to the caller: a copy would wait for the stores of its members.
+        Decision whole = step(std::get<0>(policies_), std::get<0>(after));
+        if (whole.allowed && (add_allowed(whole, step(std::get<I>(policies_), std::get<I>(after))) && ...)) [[likely]] {
             parts = after;
         } else {
-            whole = deny<Step>(parts, now, cost);
+            std::tie(whole, parts) = deny(parts, step);
         }
         return whole;
     }
+    /// False if this one denies.
+    [[gnu::always_inline]] static bool add_allowed(Decision& whole, const Decision& one) noexcept {
+        if (!one.allowed) return false;
+        if (one.remaining < whole.remaining) whole.limit = one.limit;
+        whole.remaining = std::min(whole.remaining, one.remaining);
+        whole.reset_after = std::max(whole.reset_after, one.reset_after);
+        whole.delay = std::max(whole.delay, one.delay);
+        return true;
+    }
 
-    /// Who denies writes at most what a clock that was set back makes necessary; the others stay as they are.
-    template <class Step, class Parts>
-    [[gnu::noinline]] Decision deny(Parts& parts, std::chrono::nanoseconds now, std::uint64_t cost) const noexcept {
-        const Parts before = parts;
+    /// Who denies writes at most what a clock that was set back makes necessary; the others stay as they are. By value, so
+    /// that what comes before can stay in registers.
+    template <class Parts, class Step>
+    [[gnu::noinline]] std::pair<Decision, Parts> deny(const Parts before, Step step) const noexcept {
+        Parts parts = before;
         bool is_undone = false;  // what a part leaves undone on its word, all do
         const Decision whole = combine(parts, [&](const auto& policy, auto& part) {
             auto stepped = part;
-            Decision one = Step{now, cost}(policy, stepped);
+            Decision one = step(policy, stepped);
             if (one.allowed) {
                 stepped = part;
-                one = Step{now, 0}(policy, stepped);
+                one = Step{step.now, 0}(policy, stepped);
             } else {
                 is_undone = is_undone || one.retry_after.count() == 0;
                 part = stepped;
             }
             return one;
         });
-        if (!is_undone || std::is_same_v<Parts, State>) return whole;
-        parts = before;
-        return Decision{};
+        if (is_undone && !std::is_same_v<Parts, State>) return {Decision{}, before};
+        return {whole, parts};
     }
 
     /// One decision out of those that `decide` makes with each part.

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 
+#include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include <sluice/http/adapter.hpp>
 #include <sluice/http/denial_log.hpp>
 #include <sluice/http/guard.hpp>
 #include <sluice/sluice.hpp>
@@ -124,4 +129,34 @@ TEST_CASE("an address that the program names is believed", "[http][guard]") {
     CHECK(allowed("203.0.113.1"));
     CHECK_FALSE(allowed("203.0.113.1"));
     CHECK(allowed("203.0.113.2"));
+}
+
+TEST_CASE("lines of a header are told in their order, or as unreadable where a container has lost it",
+          "[http][guard]") {
+    using Line = std::pair<const std::string, std::string>;
+    struct IgnoringCase {
+        bool operator()(const std::string& a, const std::string& b) const {
+            return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+                return sluice::http::detail::lower(x) < sluice::http::detail::lower(y);
+            });
+        }
+    };
+    const auto told = [](const auto& container) {
+        HeaderValues values;
+        MapHeaders{container}("X-Forwarded-For", values);
+        std::string text;
+        for (const auto line : values.lines()) text += '[' + std::string{line} + ']';
+        return text;
+    };
+    const auto check = [&](std::initializer_list<Line> lines, const char* kept, const char* by_bytes,
+                           const char* hashed) {
+        CHECK(told(std::vector<Line>{lines}) == kept);
+        CHECK(told(std::multimap<std::string, std::string, IgnoringCase>{lines}) == kept);
+        CHECK(told(std::multimap<std::string, std::string>{lines}) == by_bytes);
+        CHECK(told(std::unordered_multimap<std::string, std::string>{lines}) == hashed);
+    };
+    check({{"Host", "a"}, {"X-Forwarded-Fo", "1"}}, "", "", "");
+    check({{"x-FORWARDED-for", "1"}, {"X-Forwarded", "2"}}, "[1]", "[1]", "[1]");
+    check({{"X-Forwarded-For", "2"}, {"X-Forwarded-For", "1"}}, "[2][1]", "[2][1]", "[]");
+    check({{"x-forwarded-for", "2"}, {"X-Forwarded-For", "1"}}, "[2][1]", "[]", "[]");
 }
