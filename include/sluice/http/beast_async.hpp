@@ -2,6 +2,8 @@
 #ifndef SLUICE_HTTP_BEAST_ASYNC_HPP
 #define SLUICE_HTTP_BEAST_ASYNC_HPP
 
+#include <sluice/detail/cpp20.hpp>
+
 #include <string_view>
 #include <utility>
 

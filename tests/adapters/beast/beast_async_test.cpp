@@ -20,8 +20,8 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 
-#include <sluice/boost_asio.hpp>
 #include <sluice/http/beast_async.hpp>
+#include <sluice/http/beast_redis.hpp>
 #include <sluice/http/json/rules.hpp>
 #include <sluice/sluice.hpp>
 

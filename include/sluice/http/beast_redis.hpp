@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-#ifndef SLUICE_ASIO_BOOST_ASIO_REDIS_HPP
-#define SLUICE_ASIO_BOOST_ASIO_REDIS_HPP
+#ifndef SLUICE_HTTP_BEAST_REDIS_HPP
+#define SLUICE_HTTP_BEAST_REDIS_HPP
+
+#include <sluice/detail/cpp20.hpp>
 
 #include <utility>
 
@@ -14,7 +16,9 @@
 #include <boost/system/error_code.hpp>
 
 #include <sluice/asio/basic_asio_redis.hpp>
+#include <sluice/redis.hpp>
 
+// Redis for Boost.Asio. Not in one file with <sluice/asio.hpp>: Boost 1.74 and the standalone Asio of that age do not go together.
 namespace sluice {
 
 namespace detail::asio_io {
