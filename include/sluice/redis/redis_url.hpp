@@ -169,7 +169,7 @@ private:
 
     template <class Number>
     static Number number(std::string_view digits, Number least, const char* complaint) {
-        Number value = 0;
+        Number value{};
         const auto* const end = digits.data() + digits.size();
         const auto [stop, error] = std::from_chars(digits.data(), end, value);
         if (error != std::errc{} || stop != end || value < least) fail(complaint);
@@ -183,7 +183,7 @@ private:
                 plain += text[i];
                 continue;
             }
-            unsigned char byte = 0;
+            unsigned char byte{};
             const char* const digits = text.data() + i + 1;
             if (text.size() - i < 3 || std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2) {
                 fail("has a % that is not followed by two hexadecimal digits");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <sluice/redis/wire/call_set.hpp>
+#include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/login.hpp>
 
@@ -145,6 +146,8 @@ TEST_CASE("a script that the server does not know is sent once, with its text") 
     CHECK(b.values == Integers{8});
 
     talk.calls.clear();
+    CHECK(talk.calls.size() == 0);
+    CHECK(talk.calls.decisions() == 0);
     talk.calls.add(a.call);
     static_cast<void>(talk.begin());
     CHECK_FALSE(talk.exchange.feed("-NOSCRIPT x\r\n"));
@@ -182,6 +185,96 @@ TEST_CASE("answers that do not fit what was asked are not believed") {
     }
 }
 
+TEST_CASE("an answer may be as small and as large as a number can be") {
+    Talk talk;
+    Asked a{one, {"a", "b"}, "1"};
+    talk.calls.add(a.call);
+    static_cast<void>(talk.begin());
+    CHECK_FALSE(talk.exchange.feed("*2\r\n:0\r\n:9007199254740992\r\n"));
+    CHECK_FALSE(talk.result(0, a).error);
+    CHECK(a.values == Integers{0, 9'007'199'254'740'992});
+}
+
+TEST_CASE("decisions of several keys say how many there are") {
+    Talk talk;
+    Asked a{one, {"a0", "a1"}, "1"};
+    a.call.keys_each = 2;
+    a.call.decisions = 1;
+    a.values.resize(1);
+    a.call.values = a.values;
+    talk.calls.add(a.call);
+    CHECK(talk.begin() ==
+          "*7\r\n" + one.single.by_sha + bulk("2") + bulk("a0") + bulk("a1") + bulk("limit") + bulk("1"));
+}
+
+TEST_CASE("an exchange forgets the one before it") {
+    Talk talk;
+    Asked a{one, {"a"}, "1"};
+    talk.calls.add(a.call);
+    const auto first = talk.begin();
+    CHECK_FALSE(talk.exchange.feed("-LOADING x\r\n"));
+    CHECK(talk.exchange.trouble().has_value());
+    talk.calls.clear();
+    talk.calls.add(a.call);
+    CHECK(talk.begin() == first);
+    CHECK_FALSE(talk.exchange.trouble().has_value());
+    CHECK(talk.exchange.scripts() == 1);
+    CHECK(talk.exchange.decisions() == 0);
+    CHECK_FALSE(talk.exchange.feed(":5\r\n"));
+    CHECK(talk.is_done());
+    CHECK_FALSE(talk.result(0, a).error);
+    // A server that has spoken our language is no TLS server, whatever it says next.
+    talk.calls.clear();
+    talk.calls.add(a.call);
+    static_cast<void>(talk.begin());
+    CHECK(talk.exchange.feed({"\x15\x03\x01\x00\x02\x02\x46", 7}) == Errc::protocol);
+}
+
+TEST_CASE("a call that waits for an answer that nobody sent: only bytes that left make it uncertain") {
+    Talk talk;
+    Asked a{one, {"a"}, "1"};
+    talk.calls.add(a.call);
+    talk.exchange.begin(talk.calls);
+    CHECK(talk.exchange.is_unsent());
+    talk.exchange.sent(1);
+    CHECK_FALSE(talk.exchange.is_unsent());
+    CHECK(talk.exchange.want() == Exchange::Want::send);
+    static_cast<void>(talk.take());
+    CHECK(talk.exchange.want() == Exchange::Want::receive);
+}
+
+TEST_CASE("calls that are too many for one exchange are not accepted") {
+    Talk talk;
+    Asked most{one, std::vector<std::string>(1023, "k"), "1"};
+    Asked last{one, {"k"}, "1"};
+    CHECK(talk.calls.accepts({&most.call, 1}));
+    talk.calls.add(most.call);
+    CHECK(talk.calls.accepts({&last.call, 1}));
+    talk.calls.add(last.call);
+    CHECK_FALSE(talk.calls.accepts({&last.call, 1}));
+    talk.calls.cancel(0, Errc::timeout);
+    CHECK(talk.calls.decisions() == 1);
+    talk.calls.cancel(0, Errc::busy);
+    CHECK(talk.calls.decisions() == 1);
+    CHECK(talk.result(0, most).error == Errc::timeout);
+}
+
+TEST_CASE("keys as scripts take them, encoded in the memory of others") {
+    using sluice::Operation;
+    using sluice::detail::redis::EncodedKeys;
+    const std::array<std::string_view, 2> names{"a", "b"};
+    EncodedKeys keys{"p:{", 1, names, Operation::consume, 7};
+    CHECK(keys.units() == bulk("7"));
+    const std::string plain{keys.keys()};
+    keys.encode("p:{", 2, {names.data(), 1}, Operation::refund, 3);
+    CHECK(keys.units() == bulk("-3"));
+    CHECK(keys.keys() == bulk("p:{a}0") + bulk("p:{a}1"));
+    keys.encode("p:{", 1, names, Operation::consume, 7);
+    CHECK(keys.keys() == plain);
+    keys.encode("p:{", 1, names, Operation::peek, 7);
+    CHECK(keys.units() == bulk("07"));
+}
+
 TEST_CASE("a cancelled call is not sent") {
     Talk talk;
     Asked a{one, {"a"}, "1"};
@@ -211,6 +304,8 @@ TEST_CASE("an error reply is one call's or everybody's") {
         CHECK_FALSE(talk.exchange.trouble().has_value());
         CHECK(talk.result(0, a).error == Errc::server_full);
         CHECK_FALSE(talk.result(1, b).error);
+        talk.exchange.fail(Errc::disconnected);
+        CHECK(talk.result(0, a).error == Errc::server_full);
     }
     SECTION("a replica's ends the connection") {
         CHECK_FALSE(talk.exchange.feed("-READONLY You can't write against a read only replica.\r\n:5\r\n"));

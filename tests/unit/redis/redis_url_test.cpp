@@ -23,6 +23,8 @@ TEST_CASE("a Redis URL names a TCP server") {
     CHECK(full.endpoints.at(0).port == 6380);
     CHECK(full.database == 15);
 
+    CHECK(RedisUrl::parse("redis://us%41:p%7a@h").user == "usA");
+    CHECK(RedisUrl::parse("redis://us%41:p%7a@h").password == "pz");
     CHECK(RedisUrl::parse("redis://:secret@h").password == "secret");
     CHECK(RedisUrl::parse("redis://h/").database == 0);
 }

@@ -47,4 +47,9 @@ TEST_CASE("a text of anything else is refused") {
     for (std::size_t i = 1; i != ReplyReader::max_elements; ++i) many += " 1";
     CHECK(integers_of(text(many)).empty() == false);
     CHECK(integers_of(text(many + " 1")).empty());
+    const std::string most = "*" + std::to_string(ReplyReader::max_elements) + "\r\n";
+    std::string elements;
+    for (std::size_t i = 0; i != ReplyReader::max_elements; ++i) elements += ":1\r\n";
+    CHECK(integers_of(most + elements).size() == ReplyReader::max_elements);
+    CHECK(integers_of("*" + std::to_string(ReplyReader::max_elements + 1) + "\r\n" + elements + ":1\r\n").empty());
 }

@@ -130,14 +130,14 @@ private:
     struct Run {
         const Scripts* scripts = nullptr;
         Slice common{};
-        std::size_t common_count = 0;
-        std::size_t keys_each = 1;
-        std::size_t values_each = 1;
-        Slot slot = any_slot;
-        bool asking = false;
-        bool is_alone = false;
-        Ticket first = 0, last = 0;
-        std::size_t decisions = 0;
+        std::size_t common_count{};
+        std::size_t keys_each{};
+        std::size_t values_each{};
+        Slot slot{};
+        bool asking{};
+        bool is_alone{};
+        Ticket first{}, last{};
+        std::size_t decisions{};
         bool is_unknown = false;    ///< the server did not know the script, and is sent its text
         bool was_repeated = false;  ///< it did not know it, but another run brought the text meanwhile
     };

@@ -55,7 +55,7 @@ private:
     }
 
     static std::uint16_t number(std::string_view digits, std::uint32_t most, std::uint16_t otherwise) noexcept {
-        std::uint32_t value = 0;
+        std::uint32_t value{};
         const auto* const end = digits.data() + digits.size();
         const auto [stop, error] = std::from_chars(digits.data(), end, value);
         return error != std::errc{} || stop != end || value > most ? otherwise : static_cast<std::uint16_t>(value);

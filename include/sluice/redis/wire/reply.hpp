@@ -48,7 +48,6 @@ public:
     /// The next reply, valid until the next call; nullptr where it has not arrived in full.
     std::error_code next(const Reply*& reply) {
         if (is_complete_) {
-            reply_.kind = Reply::Kind::none;
             reply_.integers.clear();
             reply_.text.clear();
         }
@@ -82,7 +81,7 @@ private:
     static bool read_integers(std::string_view text, Reply& reply) {
         const char* const end = text.data() + text.size();
         for (const char* at = text.data();; ++at) {
-            std::int64_t value = 0;
+            std::int64_t value{};
             const auto [next, error] = std::from_chars(at, end, value);
             if (error != std::errc{} || reply.integers.size() == max_elements) return false;
             reply.integers.push_back(value);
