@@ -7,7 +7,7 @@
 cmake_minimum_required(VERSION 3.22)
 
 # Layer by layer: a header's path under sluice/ (first match counts), and the layers that it may include.
-set(layers values concepts policies remote memory limiter layers redis_wire redis_lua redis_link redis tls asio postgres metrics http grpc umbrella testing)
+set(layers beast values concepts policies remote memory limiter layers redis_wire redis_lua redis_link redis tls asio postgres metrics http grpc umbrella testing)
 set(path_values "^(version|decision|rate|clock|error|observer|units)\\.hpp$|^detail/")
 set(path_concepts "^(completion|policy|store|operate)\\.hpp$")
 set(path_limiter "^(rate_limiter|limiter_options|any_limiter|async_calls|async_reserve|loop_store|reservation|waiting|settling|charge|charge_calls|carry_over)\\.hpp$")
@@ -18,6 +18,8 @@ set(path_redis_link "^redis/link/|^redis/redis_(options|stats|url)\\.hpp$")
 foreach(folder policies remote memory layers redis tls asio postgres metrics http grpc testing)
     set(path_${folder} "^${folder}(\\.hpp$|/)")
 endforeach()
+
+set(path_beast "^http/beast|^http/detail/beast")
 
 set(below_values)
 set(below_concepts values)
@@ -35,6 +37,8 @@ set(below_tls values remote)
 set(below_asio values concepts policies limiter remote redis_wire redis_lua redis_link redis)
 set(below_postgres values concepts policies remote)
 set(below_metrics values)
+# Boost's half of them drives Redis.
+set(below_beast values http asio redis)
 set(below_grpc values http)
 set(below_http values concepts policies memory limiter layers metrics)
 set(below_umbrella values concepts policies memory limiter)
@@ -42,7 +46,7 @@ set(below_testing values concepts policies limiter)
 
 # Headers from outside, and the only layer that may include them.
 set(foreign "hiredis/=redis_wire" "openssl/=tls" "asio=asio" "libpq-fe\\.h=postgres" "postgresql/=postgres" "httplib\\.h=none" "crow=none"
-    "boost/=none" "grpcpp/=grpc" "nlohmann/=http")
+    "boost/=beast" "grpcpp/=grpc" "nlohmann/=http")
 
 function(layer_of path result)
     foreach(layer IN LISTS layers)

@@ -14,12 +14,6 @@
 #include <string_view>
 #include <utility>
 
-#include <asio/any_io_executor.hpp>
-#include <asio/error_code.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
-
 #include <sluice/redis/async_redis.hpp>
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/redis_options.hpp>
@@ -29,13 +23,16 @@ namespace sluice::detail::asio_io {
 
 /// Runs a Redis client on an executor: waits for its descriptors and its time, and tells it. Waits for nothing while
 /// nothing is asked, so that io_context::run() may end. All but the constructor belongs to the executor, where one at a
-/// time runs.
-class AsioDriver : public std::enable_shared_from_this<AsioDriver> {
+/// time runs. `Asio` names the types and functions of the standalone one, or Boost's.
+template <class Asio>
+class AsioDriver : public std::enable_shared_from_this<AsioDriver<Asio>> {
 public:
-    AsioDriver(::asio::any_io_executor executor, std::string_view url, RedisOptions options)
+    using Executor = typename Asio::Executor;
+
+    AsioDriver(Executor executor, std::string_view url, RedisOptions options)
         : executor_(std::move(executor)), session_(url, std::move(options)), timer_(executor_) {}
 
-    const ::asio::any_io_executor& executor() const noexcept { return executor_; }
+    const Executor& executor() const noexcept { return executor_; }
     redis::AsyncSession& session() noexcept { return session_; }
 
     void ask(redis::AsyncCall& call, std::size_t key_bytes) {
@@ -56,19 +53,21 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
+    using Descriptor = typename Asio::Descriptor;
+    using ErrorCode = typename Asio::ErrorCode;
 
     /// A descriptor of the client's. Its own copy: the client closes its descriptors when it likes, and whoever watches
     /// one must not find another file behind the number.
     struct Socket {
         Watch watch;
-        ::asio::posix::stream_descriptor descriptor;
+        Descriptor descriptor;
         short waited_for = 0;
     };
 
     /// When all that are ready have asked, what they asked goes out together.
     void go_on_soon() {
         if (std::exchange(is_posted_, true)) return;
-        ::asio::post(executor_, [self = shared_from_this()] {
+        Asio::post(executor_, [self = this->shared_from_this()] {
             self->is_posted_ = false;
             self->go_on(-1);
         });
@@ -114,8 +113,8 @@ private:
         if (known != sockets_.end()) return &*known;
         const int copy = ::dup(watch.fd);
         if (copy < 0) return nullptr;  // no descriptors left: the calls end by their timeout
-        ::asio::posix::stream_descriptor descriptor{executor_};
-        ::asio::error_code error;
+        Descriptor descriptor{executor_};
+        ErrorCode error;
         descriptor.assign(copy, error);
         if (error) {
             ::close(copy);
@@ -125,13 +124,11 @@ private:
     }
 
     void wait(Socket& socket, short event) {
-        using Descriptor = ::asio::posix::stream_descriptor;
         socket.waited_for = static_cast<short>(socket.waited_for | event);
-        socket.descriptor.async_wait(
-            event == POLLIN ? Descriptor::wait_read : Descriptor::wait_write,
-            [self = shared_from_this(), id = socket.watch.id, event](::asio::error_code error) {
-                if (error != ::asio::error::operation_aborted) self->is_ready(id, event);
-            });
+        socket.descriptor.async_wait(event == POLLIN ? Descriptor::wait_read : Descriptor::wait_write,
+                                     [self = this->shared_from_this(), id = socket.watch.id, event](ErrorCode error) {
+                                         if (error != Asio::cancelled) self->is_ready(id, event);
+                                     });
     }
     void is_ready(std::uint64_t id, short event) {
         const auto known =
@@ -146,16 +143,16 @@ private:
         if (due >= timer_due_) return;
         timer_due_ = due;
         timer_.expires_at(due);
-        timer_.async_wait([self = shared_from_this()](::asio::error_code error) {
+        timer_.async_wait([self = this->shared_from_this()](ErrorCode error) {
             if (error) return;
             self->timer_due_ = Clock::time_point::max();
             self->go_on(-1);
         });
     }
 
-    const ::asio::any_io_executor executor_;
+    const Executor executor_;
     redis::AsyncSession session_;
-    ::asio::steady_timer timer_;
+    typename Asio::Timer timer_;
     Clock::time_point timer_due_ = Clock::time_point::max();
     std::list<Socket> sockets_;
     bool is_posted_ = false;

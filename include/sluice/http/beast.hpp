@@ -21,8 +21,9 @@ namespace sluice::http {
 ///     if (answer.delay.count() > 0) ...                                // wait on a timer, which holds no thread
 ///     limiter.finish(answer, response);                                // into the handler's response
 ///
-/// `identify` maps a request to a Caller. Thread-safe and noexcept where it says so. A call to a slow store holds the thread;
-/// so that it is none that serves others, too, ask on a pool's (asio::thread_pool), as long as the store may take:
+/// `identify` maps a request to a Caller. Thread-safe and noexcept where it says so. A call to a slow store holds the thread:
+/// async_check() of beast_async.hpp holds none, where the limits are on BoostAsioRedis. Stores that block are asked on a pool
+/// (asio::thread_pool), as long as they may take:
 ///
 ///     const auto ask = [&]() -> asio::awaitable<Answer> { co_return limiter.check(request, peer); };
 ///     const Answer answer = limiter.may_wait(request, peer) ? co_await asio::co_spawn(pool, ask, asio::use_awaitable)
@@ -40,6 +41,15 @@ public:
         Asked asked = detail::asked_on_beast(request, peer, headers);
         asked.caller = identified(identify_, request);
         return guard_.handle(std::move(asked));
+    }
+    /// check() without waiting, see Guard::handle_async; `request` and `peer` must live until done(Answer) is called. Needs
+    /// async_guard.hpp; for coroutines there is async_check() in beast_async.hpp.
+    template <class Request, class F>
+    void check_async(const Request& request, std::string_view peer, F done) const noexcept {
+        const detail::BeastHeaders headers{request};
+        Asked asked = detail::asked_on_beast(request, peer, headers);
+        asked.caller = identified(identify_, request);
+        guard_.handle_async(std::move(asked), std::move(done));
     }
     /// Whether check() may wait for a store outside of this process; without a call to it.
     template <class Request>

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,27 +33,32 @@ public:
                 std::uint64_t units) {
         keys_.clear();
         units_.clear();
-        std::string number;
+        char number[24];
+        char* digits = number;
         switch (operation) {
-            case Operation::peek: number = "0"; break;
+            case Operation::peek: *digits++ = '0'; break;
             default: break;
-            case Operation::refund: number = "-"; break;
-            case Operation::reset: number = "-", units = detail::max_units; break;
+            case Operation::refund: *digits++ = '-'; break;
+            case Operation::reset: *digits++ = '-', units = detail::max_units; break;
         }
-        append_number(number, std::min(units, detail::max_units));
-        append_argument(units_, number);
+        const char* const end = std::to_chars(digits, std::end(number), std::min(units, detail::max_units)).ptr;
+        append_argument(units_, std::string_view{number, static_cast<std::size_t>(end - number)});
 
+        const std::size_t part_size = parts > 1 ? 2 : 0;
         keys_.reserve(keys.size() * (prefix.size() + 32) * parts);
-        std::string& full = full_key_;
-        full.reserve(prefix.size() + 64);
-        full = prefix;
         for (const std::string_view key : keys) {
-            full.resize(prefix.size());
-            append_user_key(full, key);
-            if (parts > 1) full += "}0";
+            const std::size_t escaped = escaped_size(key, braces);
+            const bool is_plain = escaped == key.size();
             for (std::size_t part = 0; part != parts; ++part) {
-                if (parts > 1) full.back() = static_cast<char>('0' + part);
-                append_argument(keys_, full);
+                append_line(keys_, '$', prefix.size() + escaped + part_size);
+                keys_ += prefix;
+                if (is_plain) {
+                    keys_ += key;
+                } else {
+                    append_escaped(keys_, key, braces);
+                }
+                const char behind[] = {'}', static_cast<char>('0' + part), '\r', '\n'};
+                keys_.append(behind + 2 - part_size, 2 + part_size);
             }
         }
     }
@@ -69,7 +75,6 @@ public:
 private:
     std::string keys_;
     std::string units_;
-    std::string full_key_;
 };
 
 }  // namespace sluice::detail::redis

@@ -5,15 +5,11 @@
 #include <charconv>
 #include <concepts>
 #include <cstddef>
+#include <iterator>
 #include <string>
 #include <string_view>
 
 namespace sluice::detail::redis {
-
-inline void append_number(std::string& out, std::integral auto number) {
-    char digits[24];
-    out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
-}
 
 // RESP2 requests, built by appending: an array's head, then so many arguments.
 
@@ -34,10 +30,21 @@ inline void append_argument(std::string& out, std::string_view bytes) {
     out.append("\r\n", 2);
 }
 
+/// In one go, as there are several in each request.
 inline void append_argument(std::string& out, std::integral auto number) {
-    char digits[24];
-    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-    append_argument(out, std::string_view{digits, static_cast<std::size_t>(end - digits)});
+    char bytes[32];
+    char* const digits = bytes + 5;  // behind a head of up to "$20\r\n"
+    char* end = std::to_chars(digits, std::end(bytes) - 2, number).ptr;
+    const auto size = static_cast<int>(end - digits);
+    char* begin = digits;
+    *--begin = '\n';
+    *--begin = '\r';
+    *--begin = static_cast<char>('0' + size % 10);
+    if (size >= 10) *--begin = static_cast<char>('0' + size / 10);
+    *--begin = '$';
+    *end++ = '\r';
+    *end++ = '\n';
+    out.append(begin, static_cast<std::size_t>(end - begin));
 }
 
 /// Arguments in their RESP form, with their number.
