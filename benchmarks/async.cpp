@@ -23,6 +23,7 @@
 #include "async/health.hpp"
 #include "redis/clients.hpp"
 #include "support/fake_server.hpp"
+#include "support/goals.hpp"
 #include "support/machine.hpp"
 #include "support/processors.hpp"
 #include "support/redis_server.hpp"
@@ -39,14 +40,7 @@ struct Options {
 
 const sluice::TokenBucket bucket{600'000, sluice::per_second(1)};
 
-bool all_hold = true;
-
-/// A line of the summary: a figure and what it must be.
-void expect(const char* what, double value, const char* relation, double bound) {
-    const bool holds = *relation == '<' ? value <= bound : value >= bound;
-    all_hold = all_hold && holds;
-    std::printf("  %-66s %9.3f  %s %g  %s\n", what, value, relation, bound, holds ? "" : "NO");
-}
+support::Goals goals;
 
 double median(std::vector<double> values) {
     std::sort(values.begin(), values.end());
@@ -84,7 +78,7 @@ void late_redis(const RedisServer& redis, const Options& options) {
         server.stop();
         limiter.reset();  // before the loop is gone
     }
-    expect("/health p50 in ms with AsioRedis", loop.health_p50_ms, "<=", 2);
+    goals.expect("/health p50 in ms with AsioRedis", loop.health_p50_ms, "<=", 2);
 }
 
 /// Decisions per second of so many coroutines on one loop; `limiter_of(i)` is what the i-th asks.
@@ -155,9 +149,9 @@ void throughput(const RedisServer& redis, const Options& options) {
         std::printf("  %s, 64 threads, RedisStore %40.0f\n", transport, median(threads));
         std::printf("  %s, one loop, 256 coroutines, AsioRedis %27.0f\n", transport, median(loop));
         std::printf("  %s, one loop, 256 coroutines, a connection each %19.0f\n", transport, median(each_its_own));
-        expect((std::string{transport} + ": one loop, as often as 64 threads").c_str(), median(to_threads), ">=", 1.3);
-        expect((std::string{transport} + ": one loop, as often as with a connection per coroutine").c_str(),
-               median(to_its_own), ">=", 3);
+        goals.expect(std::string{transport} + ": one loop, as often as 64 threads", median(to_threads), ">=", 1.3);
+        goals.expect(std::string{transport} + ": one loop, as often as with a connection per coroutine",
+                     median(to_its_own), ">=", 3);
     }
 }
 
@@ -184,6 +178,5 @@ int main(int argc, char* argv[]) {
     std::printf("\nRedis %s, its server on one processor, the clients on another\n",
                 server.info("redis_version").c_str());
     throughput(server, options);
-    std::printf("\n%s\n", all_hold ? "All ratios hold." : "Not all ratios hold.");
-    return all_hold ? 0 : 1;
+    return goals.conclude();
 }

@@ -19,6 +19,7 @@
 #include <sluice/redis.hpp>
 #include <sluice/sluice.hpp>
 
+#include "support/goals.hpp"
 #include "support/machine.hpp"
 #include "support/processors.hpp"
 #include "support/redis_server.hpp"
@@ -83,18 +84,12 @@ Result run(std::chrono::milliseconds time, const Decide& decide) {
     return result;
 }
 
-bool all_hold = true;
-
-void expect(const char* what, double value, const char* relation, double bound) {
-    const bool holds = *relation == '<' ? value <= bound : value >= bound;
-    all_hold = all_hold && holds;
-    std::printf("  %-58s %9.2f  %s %g  %s\n", what, value, relation, bound, holds ? "" : "NO");
-}
+support::Goals goals;
 
 void show(const char* name, const Result& result) {
     std::printf("%-46s %12.0f decisions/s, p50 %8.2f us, p99 %8.2f us%s\n", name, result.per_second, result.p50,
                 result.p99, result.errors != 0 ? ", with ERRORS" : "");
-    if (result.errors != 0) all_hold = false;
+    if (result.errors != 0) goals.fail();
 }
 
 template <class Limiter>
@@ -152,8 +147,8 @@ int main(int argc, char* argv[]) {
         std::printf("  %llu units from %llu leases, %llu held, %llu returned\n",
                     static_cast<unsigned long long>(stats.hits), static_cast<unsigned long long>(stats.leases),
                     static_cast<unsigned long long>(stats.held), static_cast<unsigned long long>(stats.returned));
-        expect("times RedisStore's decisions per second", times, ">=", 50);
-        expect("p99 of a decision, us", last.p99, "<=", 5);
+        goals.expect("times RedisStore's decisions per second", times, ">=", 50);
+        goals.expect("p99 of a decision, us", last.p99, "<=", 5);
     }
     const sluice::FixedWindow scarce{1, 24h};
     {
@@ -161,15 +156,14 @@ int main(int argc, char* argv[]) {
         const sluice::RateLimiter cached{scarce, sluice::DenialCache{redis}, {.name = "cached"}};
         const double times =
             ratio("hot key, all denied: RedisStore", hot(plain), "DenialCache", hot(cached), time, last);
-        expect("times RedisStore's decisions per second", times, ">=", 100);
+        goals.expect("times RedisStore's decisions per second", times, ">=", 100);
     }
     {
         const sluice::RateLimiter plain{ample, redis, {.name = "cold"}};
         const sluice::RateLimiter both{ample, sluice::DenialCache{sluice::Lease{redis}}, {.name = "cold"}};
         const double times =
             ratio("a million cold keys: RedisStore", cold(plain), "DenialCache{Lease}", cold(both), time, last);
-        expect("times RedisStore's decisions per second", times, ">=", 0.9);
+        goals.expect("times RedisStore's decisions per second", times, ">=", 0.9);
     }
-    std::printf("\n%s\n", all_hold ? "All ratios hold." : "Not all ratios hold.");
-    return all_hold ? 0 : 1;
+    return goals.conclude();
 }

@@ -31,6 +31,7 @@ support::Results measure_footprint(bool quick) {
             results.add(name, "excess", growth.growing.worst_us - growth.grown.worst_us);
         }
     });
+    results.add(memory::sluice_all_of, "B/key", memory::bytes_of_two(memory::million));
     const memory::Flood flood = memory::flood(quick ? 2 * memory::million : 20 * memory::million);
     results.add(memory::sluice_default, "flood", flood.mean_ns);
     results.add(memory::sluice_default, "MB", flood.bytes / 1e6);
@@ -84,8 +85,9 @@ int main(int argc, char** argv) {
     memory::print_times(policies);
     memory::print_multiples(policies);
     print_footprint(footprint);
+    const int status = memory::print_goals(contenders, policies, footprint);
 
-    if (json == nullptr) return 0;
+    if (json == nullptr) return status;
     std::ofstream out{json};
     out << "{\n  \"machine\": \"" << support::machine() << "\",\n  \"ns_per_decision\": ";
     contenders.write_json(out);
@@ -98,4 +100,5 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "cannot write %s\n", json);
         return 1;
     }
+    return status;
 }

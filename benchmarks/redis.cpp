@@ -13,6 +13,7 @@
 #include "redis/clients.hpp"
 #include "redis/recipes.hpp"
 #include "redis/server_cost.hpp"
+#include "support/goals.hpp"
 #include "support/machine.hpp"
 #include "support/processors.hpp"
 
@@ -31,14 +32,7 @@ struct Options {
 const sluice::TokenBucket bucket{600'000, sluice::per_second(1)};
 const sluice::FixedWindow window{500'000, 1h};
 
-bool all_hold = true;
-
-/// A line of the summary: a figure and what it must be.
-void expect(const char* what, double value, const char* relation, double bound) {
-    const bool holds = *relation == '<' ? value <= bound : value >= bound;
-    all_hold = all_hold && holds;
-    std::printf("  %-66s %9.3f  %s %g  %s\n", what, value, relation, bound, holds ? "" : "NO");
-}
+support::Goals goals;
 
 void server_costs(const RedisServer& server, const Options& options) {
     using server_cost::Contender;
@@ -108,20 +102,20 @@ void server_costs(const RedisServer& server, const Options& options) {
     }
     const auto of_recipe = [&](const char* name) { return server_cost::ratio(*by_name.at(name), all[0]); };
     std::puts("");
-    expect("token bucket, of the recipe's", of_recipe("token bucket"), "<=", 0.72);
-    expect("token bucket, batch of 32, of the recipe's", of_recipe("token bucket x 32"), "<=", 0.32);
-    expect("  all keys different", of_recipe("token bucket x 32, all keys different"), "<=", 0.32);
-    expect("fixed window, of the recipe's token bucket", of_recipe("fixed window"), "<=", 0.62);
-    expect("fixed window, batch of 32, of the recipe's token bucket", of_recipe("fixed window x 32"), "<=", 0.2);
-    expect("  all keys different", of_recipe("fixed window x 32, all keys different"), "<=", 0.2);
-    expect("exact log at 1,000 entries, of the recipe's",
-           server_cost::ratio(*by_name.at("exact log, 1,000 entries"), *by_name.at("recipe: log")), "<=", 1.3);
+    goals.expect("token bucket, of the recipe's", of_recipe("token bucket"), "<=", 0.72);
+    goals.expect("token bucket, batch of 32, of the recipe's", of_recipe("token bucket x 32"), "<=", 0.32);
+    goals.expect("  all keys different", of_recipe("token bucket x 32, all keys different"), "<=", 0.32);
+    goals.expect("fixed window, of the recipe's token bucket", of_recipe("fixed window"), "<=", 0.62);
+    goals.expect("fixed window, batch of 32, of the recipe's token bucket", of_recipe("fixed window x 32"), "<=", 0.2);
+    goals.expect("  all keys different", of_recipe("fixed window x 32, all keys different"), "<=", 0.2);
+    goals.expect("exact log at 1,000 entries, of the recipe's",
+                 server_cost::ratio(*by_name.at("exact log, 1,000 entries"), *by_name.at("recipe: log")), "<=", 1.3);
 
     const auto bytes = [&](const char* key) {
         return std::stod(server.command({"MEMORY", "USAGE", key, "SAMPLES", "0"}));
     };
-    expect("bytes of the exact log with 1,000 entries, of the sorted set's", bytes("sluice:log") / bytes("recipe:log"),
-           "<=", 0.25);
+    goals.expect("bytes of the exact log with 1,000 entries, of the sorted set's",
+                 bytes("sluice:log") / bytes("recipe:log"), "<=", 0.25);
 }
 
 void client_speed(const RedisServer& server, const Options& options) {
@@ -159,12 +153,10 @@ void client_speed(const RedisServer& server, const Options& options) {
                         static_cast<double>(stats.decisions) / static_cast<double>(stats.scripts),
                         static_cast<double>(stats.decisions) / static_cast<double>(stats.round_trips));
             if (threads == 64) {
-                expect((transport + ", 64 threads: decisions per second").c_str(), server_cost::median(ratios),
-                       ">=", 1.8);
-                expect((transport + ", 64 threads: p99").c_str(), server_cost::median(tails), "<=", 1.0);
+                goals.expect(transport + ", 64 threads: decisions per second", server_cost::median(ratios), ">=", 1.8);
+                goals.expect(transport + ", 64 threads: p99", server_cost::median(tails), "<=", 1.0);
             } else if (threads == 1) {
-                expect((transport + ", 1 thread: decisions per second").c_str(), server_cost::median(ratios),
-                       ">=", 0.95);
+                goals.expect(transport + ", 1 thread: decisions per second", server_cost::median(ratios), ">=", 0.95);
             }
         }
         const sluice::RateLimiter limiter{bucket,
@@ -186,8 +178,8 @@ void client_speed(const RedisServer& server, const Options& options) {
         }
         show(transport + ", try_consume", one);
         show(transport + ", try_consume_many of 64", many);
-        expect((transport + ", try_consume_many of 64: decisions per second").c_str(), server_cost::median(ratios),
-               ">=", 3);
+        goals.expect(transport + ", try_consume_many of 64: decisions per second", server_cost::median(ratios),
+                     ">=", 3);
     }
 }
 
@@ -208,7 +200,8 @@ void memory(const RedisServer& server, const Options& options) {
     }
     const double keys = std::stod(server.command({"DBSIZE"}));
     std::printf("\nMemory, %.0f keys\n", keys);
-    expect("bytes for each key of a token bucket", (std::stod(server.info("used_memory")) - before) / keys, "<=", 160);
+    goals.expect("bytes for each key of a token bucket", (std::stod(server.info("used_memory")) - before) / keys,
+                 "<=", 160);
 }
 
 }  // namespace
@@ -232,6 +225,5 @@ int main(int argc, char* argv[]) {
     server_costs(server, options);
     client_speed(server, options);
     memory(server, options);
-    std::printf("\n%s\n", all_hold ? "All ratios hold." : "Not all ratios hold.");
-    return all_hold ? 0 : 1;
+    return goals.conclude();
 }

@@ -20,6 +20,7 @@ namespace memory {
 
 inline constexpr const char* hand_written = "hand-written";
 inline constexpr const char* sluice_default = "sluice";
+inline constexpr const char* sluice_all_of = "sluice, AllOf with two policies";
 
 /// A token bucket as a workload asks for it, and for how many keys.
 struct Bucket {

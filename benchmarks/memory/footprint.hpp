@@ -65,6 +65,17 @@ struct Flood {
     double bytes = 0;  // the most at any time
 };
 
+/// Bytes per key of two policies on one key, after so many keys.
+inline double bytes_of_two(std::size_t keys) {
+    const auto kind = [](const Bucket& b) {
+        using namespace std::chrono_literals;
+        const sluice::AllOf both{sluice::TokenBucket{b.capacity, sluice::per_second(b.per_second)},
+                                 sluice::FixedWindow{b.capacity, 24h}};
+        return make_limiter(both, {.max_keys = b.keys});
+    };
+    return grow(kind, keys).bytes_per_key;
+}
+
 /// So many keys, each asked for once; a state lives for a millisecond.
 inline Flood flood(std::size_t keys) {
     return support::in_child([&] {

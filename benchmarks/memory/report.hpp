@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "memory/contenders.hpp"
+#include "support/goals.hpp"
 #include "support/results.hpp"
 
 // Tables in Markdown.
@@ -82,6 +83,48 @@ inline void print_multiples(const support::Results& results) {
         print_row(row, results.columns(), "%.2f",
                   [&](const std::string& workload) { return results.at(row, workload) / results.at(first, workload); });
     }
+}
+
+struct Goal {
+    const char* row;
+    const char* workload;
+    double bound;
+};
+
+/// What the summary says of the figures. Those on two threads need two processors.
+inline int print_goals(const support::Results& contenders, const support::Results& policies,
+                       const support::Results& footprint) {
+    support::Goals goals;
+    std::puts("\nGoals");
+    for (const Goal& goal : {Goal{"", "W1", 3},
+                             {"", "W2", 3},
+                             {"", "W3", 3},
+                             {"", "W4", 3},
+                             {"", "W5", 3},
+                             {"", "W6", 4},
+                             {"", "W7", 3},
+                             {"", "W7x2", 3},
+                             {"", "W8", 2.5}}) {
+        const std::string best = best_peer(contenders, goal.workload);
+        goals.expect(std::string{goal.workload} + ", times as fast as " + best,
+                     contenders.at(best, goal.workload) / contenders.at(sluice_default, goal.workload),
+                     ">=", goal.bound);
+    }
+    goals.expect("TokenBucket W7, times as long as in W2",
+                 policies.at("TokenBucket", "W7") / policies.at("TokenBucket", "W2"), "<=", 1.5);
+    for (const Goal& goal : {Goal{"AllOf", "W1", 2},
+                             {"AllOf", "W2", 1.5},
+                             {"AllOf", "W6", 2},
+                             {"SlidingWindow", "W2", 3},
+                             {"SlidingWindowCounter", "W1", 1.3}}) {
+        goals.expect(std::string{goal.row} + " " + goal.workload + ", times as long as TokenBucket",
+                     policies.at(goal.row, goal.workload) / policies.at("TokenBucket", goal.workload),
+                     "<=", goal.bound);
+    }
+    goals.expect("bytes per key", footprint.at(sluice_default, "B/key"), "<=", 36);
+    goals.expect("bytes per key of AllOf with two policies", footprint.at(sluice_all_of, "B/key"), "<=", 56);
+    goals.expect("worst call while growing, us more than without", footprint.at(sluice_default, "excess"), "<=", 150);
+    return goals.conclude();
 }
 
 }  // namespace memory

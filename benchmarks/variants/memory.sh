@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Summary: the in-memory store and its peers: speed, memory, worst calls (6 minutes)
+# Summary: the in-memory store and its peers: speed, memory, worst calls, goals (6 minutes)
 # Option: --quick        fewer rounds and keys (1 minute)
 # Option: --json FILE    also all figures as JSON
 
