@@ -18,6 +18,7 @@
 
 #include "support/catch.hpp"
 #include "support/random.hpp"
+#include "support/threads.hpp"
 
 // A steady load on a limiter while its server fails: 8 threads, 200 requests a second.
 
@@ -139,9 +140,10 @@ LoadReport run_load(const Limiter& limiter, sluice::FailureMode mode, Story stor
         });
     }
     HiccupMeter control;
-    story();
-    over = true;
-    for (auto& thread : all) thread.join();
+    run_then(story, [&] {
+        over = true;
+        for (auto& thread : all) thread.join();
+    });
 
     LoadReport sum;
     sum.hiccup = control.stop();

@@ -16,6 +16,7 @@
 #include <sluice/sluice.hpp>
 
 #include "support/poll_loop.hpp"
+#include "support/threads.hpp"
 
 /// A call, as its caller saw it.
 struct SeenCall {
@@ -60,9 +61,10 @@ LoopReport under_loop_load(const Limiter& limiter, const std::vector<std::string
             turn(limiter.store(), 1);
         }
     }};
-    story();
-    is_over = true;
-    loop.join();
+    run_then(story, [&] {
+        is_over = true;
+        loop.join();
+    });
     report.stats = limiter.store().stats();
     return report;
 }

@@ -85,9 +85,10 @@ LoopReport under_load(Way way, const Limiter& limiter, const LoopLimiter& loop, 
             }
         });
     }
-    story();
-    is_over = true;
-    for (auto& thread : all) thread.join();
+    run_then(story, [&] {
+        is_over = true;
+        for (auto& thread : all) thread.join();
+    });
     LoopReport sum;
     for (const auto& one : seen) sum.seen.insert(sum.seen.end(), one.begin(), one.end());
     sum.stats = limiter.store().stats();
