@@ -7,6 +7,7 @@
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <signal.h>
 
@@ -56,9 +57,10 @@ inline sluice::http::Caller caller_of(const std::string& api_key) {
 
 class Service {
 public:
-    /// Throws where the rules file or the store's URL cannot be used.
-    explicit Service(const Options& options)
-        : rules_file_(options.rules), make_(factory(options.store)), guard_(read_rules(), guard_options()) {}
+    /// Throws where the rules file or the store's URL cannot be used. `make` is a server's own way to the store, if it has one.
+    explicit Service(const Options& options, sluice::http::LimiterFactory make = {})
+        : rules_file_(options.rules), make_(make ? std::move(make) : factory(options.store)),
+          guard_(read_rules(), guard_options()) {}
 
     Service(const Service&) = delete;
     Service& operator=(const Service&) = delete;

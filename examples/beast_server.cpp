@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // The demo service on Boost.Beast: coroutines on two threads, its routes behind a guard, and its metrics on a port of their own.
-// A request that a leaky_bucket paces waits on a timer, which holds no thread; one whose limits are in a store elsewhere is
-// asked for on a pool of threads, so that a slow store holds none of those that serve.
+// A request that a leaky_bucket paces waits on a timer, and one whose limits are in Redis for Redis' answer: neither holds a thread.
 #include <chrono>
 #include <exception>
 #include <iostream>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -19,12 +17,16 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
 #include <sluice/http/beast.hpp>
+#include <sluice/http/beast_async.hpp>
+#ifdef DEMO_HAS_REDIS
+#include <sluice/http/beast_redis.hpp>
+#endif
 
 #include "demo/service.hpp"
 
@@ -76,17 +78,14 @@ Response handle(const Request& request, const demo::Service& service) {
     return answer(request, http::status::not_found, json, R"({"error":"not found"})");
 }
 
-/// For calls to a store elsewhere.
-asio::thread_pool& pool() {
-    static asio::thread_pool threads{4};
-    return threads;
-}
-/// What call() returns, called on the pool where it may wait.
-template <class Call>
-asio::awaitable<std::invoke_result_t<Call>> called(bool may_wait, Call call) {
-    if (!may_wait) co_return call();
-    const auto on_pool = [&]() -> asio::awaitable<std::invoke_result_t<Call>> { co_return call(); };
-    co_return co_await co_spawn(pool(), on_pool, asio::use_awaitable);
+/// Limits in a Redis that no thread waits for; none where --store names something else.
+sluice::http::LimiterFactory limiters([[maybe_unused]] asio::io_context& context,
+                                      [[maybe_unused]] const std::string& store) {
+#ifdef DEMO_HAS_REDIS
+    if (store.starts_with("redis"))
+        return sluice::http::limiters_in(sluice::BoostAsioRedis{asio::make_strand(context), store});
+#endif
+    return {};
 }
 
 /// Serves one connection to its end. `handler` answers what the limiter lets pass.
@@ -99,19 +98,13 @@ asio::awaitable<void> serve_connection(tcp::socket socket, Limiter limiter, Hand
         stream.expires_after(std::chrono::seconds{30});
         Request request;
         co_await http::async_read(stream, buffer, request, asio::use_awaitable);
-        const bool may_wait = limiter.may_wait(request, peer);
-        const auto check = [&] { return limiter.check(request, peer); };
-        const auto verdict = co_await called(may_wait, check);
+        const auto verdict = co_await sluice::http::async_check(limiter, request, peer, asio::use_awaitable);
         if (verdict.delay.count() > 0) {
             asio::steady_timer timer{stream.get_executor(), verdict.delay};
             co_await timer.async_wait(asio::use_awaitable);
         }
         Response response = verdict.allowed ? handler(request) : limiter.denial<Response>(verdict, request);
-        const auto finish = [&] {
-            if (verdict.allowed) limiter.finish(verdict, response);
-            return verdict.allowed;
-        };
-        co_await called(may_wait, finish);
+        if (verdict.allowed) limiter.finish(verdict, response);
         stays = response.keep_alive();
         co_await http::async_write(stream, response, asio::use_awaitable);
     }
@@ -144,10 +137,10 @@ int listen(asio::io_context& context, int port, const Limiter& limiter, Handler 
 
 int serve(const demo::Options& options) {
     const auto signals = demo::hold_signals();
-    demo::Service service{options};
+    asio::io_context context;
+    demo::Service service{options, limiters(context, options.store)};
     const Limiter limiter{service.guard()};
 
-    asio::io_context context;
     const int metrics_port = listen(context, options.metrics_port, limiter, [&service](const Request& request) {
         return answer(request, http::status::ok, sluice::metrics::prometheus_content_type, service.metrics());
     });
@@ -160,7 +153,6 @@ int serve(const demo::Options& options) {
     demo::wait_until_stopped(signals, service);
     context.stop();
     for (auto& thread : threads) thread.join();
-    pool().join();
     return 0;
 }
 

@@ -4,7 +4,11 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <sluice/sluice.hpp>
 #include <sluice/testing/conformance.hpp>
@@ -103,6 +107,35 @@ struct Forgetful : sluice::TokenBucket {
     }
 };
 
+/// A store of which one answer, the nth from here, is altered.
+struct Altering {
+    sluice::MemoryStore<sluice::TokenBucket, conformance::SettableClock> store;
+    int* left;
+    const std::function<void(sluice::Decision&)>* alter;
+
+    sluice::Decision decide(const sluice::Request<sluice::TokenBucket>& request) const noexcept {
+        auto decision = store.decide(request);
+        if ((*left)-- == 0) (*alter)(decision);
+        return decision;
+    }
+};
+
+/// What a case of single decisions reports of a bucket of five where that answer is altered; after it `left` tells how
+/// many answers there were.
+Report report_on_answer(void (*body)(const sluice::detail::conformance::Subject&, sluice::detail::conformance::Run&),
+                        int& left, const std::function<void(sluice::Decision&)>& alter) {
+    conformance::MemoryKit kit;
+    kit.clock.set(sluice::detail::conformance::start);
+    Report report;
+    const auto expect = report.expect();
+    sluice::detail::conformance::Run run{expect, "case", 1};
+    const Altering store{kit.store<sluice::TokenBucket>(), &left, &alter};
+    body({sluice::RateLimiter{sluice::TokenBucket{5, sluice::per_second(5)}, store, {.name = "kit"}},
+          [clock = kit.clock](std::chrono::nanoseconds now) { clock.set(now); }, 1ns, 200},
+         run);
+    return report;
+}
+
 template <class P>
 Report report_on(const P& policy) {
     Report report;
@@ -131,5 +164,43 @@ TEST_CASE("the kit finds a policy's faults, and none in these") {
                                 report_on(Cooldown{2s})}) {
         CHECK(right.first == "");
         CHECK(right.passed > 1'000);
+    }
+}
+
+TEST_CASE("the kit sees to every answer") {
+    using namespace sluice::detail::conformance;
+    for (auto* const body :
+         {decides_as_announced, knows_never_and_nothing, peeks_refunds_and_resets, takes_any_key, decides_many_in_order,
+          survives_a_clock_that_goes_back, decides_new_keys_twice_in_a_batch}) {
+        int left = -1;
+        const Report right = report_on_answer(body, left, {});
+        CHECK(right.first == "");
+        const int answers = -1 - left;
+        REQUIRE(answers >= 5);
+        const std::vector<std::pair<const char*, std::function<void(sluice::Decision&)>>> faults{
+            {"allowed", [](sluice::Decision& d) { d.allowed = !d.allowed; }},
+            {"one more", [](sluice::Decision& d) { ++d.remaining; }},
+            {"limit", [](sluice::Decision& d) { ++d.limit; }},
+            {"fails", [](sluice::Decision& d) { d.error = sluice::Errc::timeout; }},
+            {"retry", [](sluice::Decision& d) { ++d.retry_after; }},
+            {"no retry", [](sluice::Decision& d) { d.retry_after = {}; }},
+            {"no reset", [](sluice::Decision& d) { d.reset_after = {}; }},
+            {"reset", [](sluice::Decision& d) { ++d.reset_after; }},
+        };
+        for (int nth = 0; nth != answers; ++nth) {
+            bool is_seen_to = false;
+            for (const auto& [what, alter] : faults) {
+                INFO(nth << ": " << what);
+                left = nth;
+                const bool is_found = report_on_answer(body, left, alter).failed != 0;
+                is_seen_to = is_seen_to || is_found;
+                // The first five are admitted, and the sixth denied: of these it looks at all that tells when.
+                const std::string_view field{what};
+                if (body == decides_as_announced && nth <= 5 && field != "limit" && !field.ends_with("reset"))
+                    CHECK((is_found || (nth < 5 && field == "no retry")));  // there is none
+            }
+            INFO(nth);
+            CHECK(is_seen_to);
+        }
     }
 }

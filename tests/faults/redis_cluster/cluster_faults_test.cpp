@@ -38,10 +38,12 @@ using Limiter = sluice::RateLimiter<sluice::FixedWindow, sluice::RedisStore>;
 Limiter limiter_on(const std::string& url, const std::string& prefix, std::chrono::milliseconds timeout) {
     return Limiter{plenty, sluice::RedisStore{url, {.timeout = timeout, .prefix = prefix}}, {.name = "load"}};
 }
-/// The same for an event loop.
+/// The same for an event loop. It asks whether it is answered or not, six times a millisecond, so that the calls that wait
+/// for a server that the machine holds up for a moment are soon more than the usual `max_waiting`; more would fail, rightly.
 auto loop_limiter_on(const std::string& url, const std::string& prefix, std::chrono::milliseconds timeout) {
-    return sluice::RateLimiter{
-        plenty, sluice::AsyncRedis{url, {.timeout = timeout, .prefix = prefix}}, {.name = "load"}};
+    return sluice::RateLimiter{plenty,
+                               sluice::AsyncRedis{url, {.timeout = timeout, .prefix = prefix, .max_waiting = 100'000}},
+                               {.name = "load"}};
 }
 
 using Seen = SeenCall;

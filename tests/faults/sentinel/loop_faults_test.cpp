@@ -24,9 +24,10 @@ using LoopLimiter = sluice::RateLimiter<sluice::FixedWindow, sluice::AsyncRedis>
 constexpr std::uint64_t limit = 1'000'000;
 constexpr auto call_timeout = 1s;
 
+/// The loop asks whether it is answered or not: no server that is held up for a moment is to let it meet `max_waiting`.
 LoopLimiter limiter_on(const RedisSentinels& sentinels) {
     return LoopLimiter{sluice::FixedWindow{limit, 24h},
-                       sluice::AsyncRedis{sentinels.url(), {.timeout = call_timeout}},
+                       sluice::AsyncRedis{sentinels.url(), {.timeout = call_timeout, .max_waiting = 100'000}},
                        {.name = "loop", .on_failure = sluice::FailureMode::deny}};
 }
 

@@ -36,6 +36,18 @@ struct Fixture {
     }
 };
 
+/// As if it were elsewhere.
+struct BlockingStore {
+    sluice::MemoryStore<sluice::FixedWindow> memory{};
+
+    sluice::Decision decide(const sluice::Request<sluice::FixedWindow>& request) const noexcept {
+        return memory.decide(request);
+    }
+    sluice::Consumption consume(const sluice::Request<sluice::FixedWindow>& request) const noexcept {
+        return memory.consume(request);
+    }
+};
+
 Guard guard_of(std::vector<Limit> limits, GuardOptions options = {}) {
     Rule rule{.name = "r", .routes = {RoutePattern{"/a"}}};
     rule.tiers = {{.limits = std::move(limits)}};
@@ -108,6 +120,22 @@ TEST_CASE("what a limit in this process denies is not asked of others", "[http][
     CHECK((answers[0].decision.allowed && answers[2].decision.remaining == 2));
     CHECK((binding(answers) != nullptr && binding(answers)->name == "near"));
     CHECK(f.left("far", 5) == 4);
+}
+
+TEST_CASE("what a limit elsewhere denies at once ends the asking", "[http][async]") {
+    const Fixture f;
+    const BlockingStore quick{};
+    const Guard guard = guard_of({f.held("a", 5), f.limit(quick, "b", 1), f.held("c", 5)});
+    const Asking first{guard};
+    CHECK(f.store.calls->size() == 2);
+    f.store.calls->answer_all();
+    CHECK(first.allowed());
+    const Asking second{guard};
+    CHECK(f.store.calls->size() == 1);
+    f.store.calls->answer_all();
+    REQUIRE_FALSE(second.allowed());
+    CHECK_FALSE(second.answer->verdict.answers()[2].asked);
+    CHECK((f.left("a", 5) == 4 && f.left("c", 5) == 4));
 }
 
 TEST_CASE("a guard that does not wait settles by outcome", "[http][async]") {

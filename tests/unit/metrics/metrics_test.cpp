@@ -165,10 +165,15 @@ TEST_CASE("texts and names are escaped as the format wants it", "[metrics]") {
     CHECK_THAT(registry.prometheus(), contains_text("limiter=\"\xc3\xa4\""));
     using sluice::metrics::detail::is_utf8;
     for (const char* text_of_bytes :
-         {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80", "\xf5\x80\x80\x80"}) {
+         {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80", "\xf5\x80\x80\x80", "\xc1\xbf",
+          "\xe0\x9f\xbf", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xc3(", "\xe2\x82(", "\xe2(\x82", "a\xc3", "\xff",
+          "\xc3\xc3"}) {
         CHECK_FALSE(is_utf8(text_of_bytes));
     }
     CHECK(is_utf8("\xf0\x9f\x92\xa7 \xe2\x82\xac \xf4\x8f\xbf\xbf"));
+    CHECK(is_utf8("\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80"));
+    CHECK_THAT((static_cast<void>(registry.limiter("\x80")), registry.prometheus()),
+               contains_text("limiter=\"\\\\x80\""));
 }
 
 TEST_CASE("a metric that the format does not have, or that the registry writes itself, is refused", "[metrics]") {
