@@ -122,8 +122,6 @@ public:
             now = std::max(now, clock_.now());
             for (std::size_t i = 0; i != count; ++i) {
                 const Request<P> one = with_scope(request, request.scope, keys[done + i]);
-                // Made in place: a copy of a decision would wait for the stores of its members.
-                static_assert(std::is_trivially_destructible_v<Decision>);
                 ::new (static_cast<void*>(&out[done + i])) Decision(decide_in_place(one, places[i], now, &clock_));
             }
         }
@@ -146,6 +144,9 @@ private:
     using HashedKey = detail::HashedKey;
     using Shared = detail::StoreTables<P, C>;
     using Placed = detail::Placed;
+
+    // Decisions are made in place: a copy would wait for the stores of its members.
+    static_assert(std::is_trivially_destructible_v<Decision>);
 
     // Every state is locked by who steps it, and the clock read then.
     static constexpr bool is_locked = Packed::words == 0 && Plain::owns_memory;
@@ -183,9 +184,9 @@ private:
         Decision decision = try_in_place(request, place, now, is_decided);
         if (!is_decided || (!decision.allowed && decision.retry_after <= Time::short_wait &&
                             !stands(decision.retry_after, now, clock))) [[unlikely]] {
-            decision =
+            ::new (static_cast<void*>(&decision)) Decision(
                 decide_anywhere(request.scope.policy, request.scope.id, request.key, request.units, request.operation,
-                                request.max_delay, request.consumed_at, place.hash, now, clock);
+                                request.max_delay, request.consumed_at, place.hash, now, clock));
         }
         return decision;
     }
@@ -261,13 +262,14 @@ private:
             typename detail::Slot<Packed::words>::Seen seen;
             bool is_decided = false;
             if (!found.slot.read(tag, seen)) return false;
-            decision = step_slot(found.slot, tag, seen, Consume{request, now}, is_decided);
+            ::new (static_cast<void*>(&decision))
+                Decision(step_slot(found.slot, tag, seen, Consume{request, now}, is_decided));
             return is_decided && (decision.allowed || decision.retry_after > Time::short_wait);
         }
         if (table.has_let_go(found, expired_before)) return false;
         typename detail::Slot<Packed::words>::Words words;
         Packed::save(policy, State{}, words.data());
-        decision = Packed::step(policy, words, now, request.units);
+        ::new (static_cast<void*>(&decision)) Decision(Packed::step(policy, words, now, request.units));
         return decision.allowed && table.place(found, key, words, expired_before) == Placed::done;
     }
 

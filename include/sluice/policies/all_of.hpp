@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -191,7 +192,9 @@ private:
         if (whole.allowed && (add_allowed(whole, step(std::get<I>(policies_), std::get<I>(after))) && ...)) [[likely]] {
             parts = after;
         } else {
-            std::tie(whole, parts) = deny(parts, step);
+            Parts denied = parts;  // not `parts`, whose address would keep the usual step from having it in registers
+            ::new (static_cast<void*>(&whole)) Decision(deny(denied, step));
+            parts = denied;
         }
         return whole;
     }
@@ -205,26 +208,28 @@ private:
         return true;
     }
 
-    /// Who denies writes at most what a clock that was set back makes necessary; the others stay as they are. By value, so
-    /// that what comes before can stay in registers.
+    /// Who denies writes at most what a clock that was set back makes necessary; the others stay as they are.
     template <class Parts, class Step>
-    [[gnu::noinline]] std::pair<Decision, Parts> deny(const Parts before, Step step) const noexcept {
-        Parts parts = before;
+    [[gnu::noinline]] Decision deny(Parts& parts, Step step) const noexcept {
+        const Parts before = parts;
         bool is_undone = false;  // what a part leaves undone on its word, all do
-        const Decision whole = combine(parts, [&](const auto& policy, auto& part) {
+        Decision whole = combine(parts, [&](const auto& policy, auto& part) {
             auto stepped = part;
             Decision one = step(policy, stepped);
             if (one.allowed) {
                 stepped = part;
-                one = Step{step.now, 0}(policy, stepped);
+                ::new (static_cast<void*>(&one)) Decision(Step{step.now, 0}(policy, stepped));
             } else {
                 is_undone = is_undone || one.retry_after.count() == 0;
                 part = stepped;
             }
             return one;
         });
-        if (is_undone && !std::is_same_v<Parts, State>) return {Decision{}, before};
-        return {whole, parts};
+        if (is_undone && !std::is_same_v<Parts, State>) {
+            parts = before;
+            whole = Decision{};
+        }
+        return whole;
     }
 
     /// One decision out of those that `decide` makes with each part.

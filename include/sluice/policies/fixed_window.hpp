@@ -65,14 +65,9 @@ public:
     [[gnu::always_inline]] Decision step_word(std::uint64_t& word, std::chrono::nanoseconds now,
                                               std::uint64_t cost) const noexcept {
         const std::int64_t end = window_.end_after(now.count());
-        if (!window_.is_end(window_.time(word), end)) [[unlikely]] {
-            const auto [decision, after] = step_in_new_window(word, now, cost);
-            word = after;
-            return decision;
-        }
-        const Decision decision = decide(window_.counts(word), end - now.count(), cost);
-        if (decision.allowed) word = detail::Window::counted(word, cost);
-        return decision;
+        if (!window_.is_end(window_.time(word), end)) [[unlikely]]
+            return step_in_new_window(word, now, cost);
+        return step_in_window(word, end - now.count(), cost);
     }
 
     constexpr void refund(State& state, std::chrono::nanoseconds now, std::uint64_t units) const noexcept {
@@ -110,9 +105,22 @@ public:
     }
 
 private:
-    [[gnu::noinline]] std::pair<Decision, std::uint64_t> step_in_new_window(std::uint64_t word,
-                                                                            std::chrono::nanoseconds now,
-                                                                            std::uint64_t cost) const noexcept {
+    // Each makes the Decision that is returned, in its place: a copy would wait for the stores of its members.
+    [[gnu::always_inline]] Decision step_in_window(std::uint64_t& word, std::int64_t rest_ns,
+                                                   std::uint64_t cost) const noexcept {
+        const Decision decision = decide(window_.counts(word), rest_ns, cost);
+        if (decision.allowed) word = detail::Window::counted(word, cost);
+        return decision;
+    }
+    [[gnu::always_inline]] Decision step_in_new_window(std::uint64_t& word, std::chrono::nanoseconds now,
+                                                       std::uint64_t cost) const noexcept {
+        const auto [decision, after] = stepped_in_new_window(word, now, cost);
+        word = after;
+        return decision;
+    }
+    [[gnu::noinline]] std::pair<Decision, std::uint64_t> stepped_in_new_window(std::uint64_t word,
+                                                                               std::chrono::nanoseconds now,
+                                                                               std::uint64_t cost) const noexcept {
         State state = unpack(word);
         if (is_ahead(state, now)) return {Decision{}, word};
         const Decision decision = step(state, now, cost);

@@ -2,8 +2,10 @@
 #ifndef SLUICE_MEMORY_DETAIL_STATE_ACCESS_HPP
 #define SLUICE_MEMORY_DETAIL_STATE_ACCESS_HPP
 
+#include <chrono>
 #include <cstdint>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include <sluice/detail/exceptions.hpp>
@@ -17,7 +19,7 @@
 namespace sluice::detail {
 
 /// Runs a step on the state of a key, wherever it is: in the words of a slot, behind the address that is there, or nowhere
-/// yet.
+/// yet. Decisions are made in place: a copy would wait for the stores of its members.
 template <Policy P, class C, class Form>
 class StateAccess {
     using State = typename P::State;
@@ -55,7 +57,7 @@ public:
                 // was reset.
                 if (table.has_let_go(found, expired_before)) time.refresh();
                 State state{};
-                if (!step_with_memory(request, state, time, [&] { decision = step(state, time.now()); }))
+                if (!step_with_memory(request, state, time, [&] { make(decision, state, time.now(), step); }))
                     return Placed::no_memory;
                 const bool may_admit = request.operation == Operation::consume ||
                                        request.operation == Operation::take || request.operation == Operation::carry;
@@ -67,6 +69,12 @@ public:
     }
 
 private:
+    template <class Step>
+    static void make(Decision& decision, State& state, std::chrono::nanoseconds now, Step& step) noexcept {
+        static_assert(std::is_trivially_destructible_v<Decision>);
+        ::new (static_cast<void*>(&decision)) Decision(step(state, now));
+    }
+
     /// The step on the state in a slot, if that is the key's; `changed` otherwise.
     template <class Step>
     static Placed step_known(Table<Form>& table, StateSlot slot, const Request<P>& request, const HashedKey& key,
@@ -80,7 +88,7 @@ private:
             if (table.is_of(slot, key)) {
                 time.refresh();  // a state may not tell that it is of a later time, such as a log that was emptied
                 State& state = Form::state_in(slot);
-                const auto run = [&] { decision = step(state, time.now()); };
+                const auto run = [&] { make(decision, state, time.now(), step); };
                 placed = step_with_memory(request, state, time, run) ? Placed::done : Placed::no_memory;
                 const auto expiry = static_cast<std::uint64_t>(policy.expires_at(state).count());
                 slot.first_word().store(expiry, std::memory_order_release);
@@ -99,7 +107,7 @@ private:
                 return made;
             };
             bool is_decided = false;
-            decision = step_slot(slot, tag, seen, step_state, is_decided);
+            ::new (static_cast<void*>(&decision)) Decision(step_slot(slot, tag, seen, step_state, is_decided));
             return is_decided ? Placed::done : Placed::changed;
         }
     }
