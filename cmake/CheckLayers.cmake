@@ -9,7 +9,7 @@ cmake_minimum_required(VERSION 3.22)
 # Layer by layer: a header's path under sluice/ (first match counts), and the layers that it may include.
 set(layers beast values concepts policies remote memory limiter layers redis_wire redis_lua redis_link redis tls asio postgres metrics http grpc umbrella testing)
 set(path_values "^(version|decision|rate|clock|error|observer|units)\\.hpp$|^detail/")
-set(path_concepts "^(completion|policy|store|operate)\\.hpp$")
+set(path_concepts "^(any_completion|completion|policy|store|operate)\\.hpp$")
 set(path_limiter "^(rate_limiter|limiter_options|any_limiter|async_calls|async_reserve|loop_store|reservation|waiting|settling|charge|charge_calls|carry_over)\\.hpp$")
 set(path_umbrella "^sluice\\.hpp$")
 set(path_redis_wire "^redis/wire/|^redis/redis_credentials\\.hpp$")

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include <sluice/any_completion.hpp>
 #include <sluice/async_calls.hpp>
 #include <sluice/async_reserve.hpp>
 #include <sluice/charge_calls.hpp>
@@ -68,10 +68,10 @@ public:
     /// try_consume() and reserve() for event loops: done(answer) is called once, when and where the store says (see
     /// AsyncStore); before they return where the store has the blocking calls alone, or is in this process. The limiter and
     /// the key need not live until then. `done` must not throw.
-    void async_try_consume(std::string_view key, Units cost, std::function<void(Decision)> done) const noexcept {
+    void async_try_consume(std::string_view key, Units cost, AnyCompletion<Decision> done) const noexcept {
         limiter_->async_try_consume(key, cost, std::move(done));
     }
-    void async_reserve(std::string_view key, Units estimate, std::function<void(Reservation)> done) const noexcept {
+    void async_reserve(std::string_view key, Units estimate, AnyCompletion<Reservation> done) const noexcept {
         limiter_->async_reserve(key, estimate, std::move(done));
     }
     Quota quota() const noexcept { return limiter_->quota(); }
@@ -98,12 +98,11 @@ private:
                                const detail::StopToken&) const noexcept = 0;
         virtual Taken try_consume_up_to(std::string_view, Units) const noexcept = 0;
         virtual Reservation reserve(std::string_view, Units) const noexcept = 0;
-        virtual void async_try_consume(std::string_view key, Units cost,
-                                       std::function<void(Decision)> done) const noexcept {
+        virtual void async_try_consume(std::string_view key, Units cost, AnyCompletion<Decision> done) const noexcept {
             done(try_consume(key, cost));
         }
         virtual void async_reserve(std::string_view key, Units estimate,
-                                   std::function<void(Reservation)> done) const noexcept {
+                                   AnyCompletion<Reservation> done) const noexcept {
             done(reserve(key, estimate));
         }
         virtual detail::ChargedLimiter charged(std::string_view key) const noexcept = 0;  // for that key
@@ -162,8 +161,7 @@ private:
                 return {{unsupported()}, nullptr};
             }
         }
-        void async_try_consume(std::string_view key, Units cost,
-                               std::function<void(Decision)> done) const noexcept override {
+        void async_try_consume(std::string_view key, Units cost, AnyCompletion<Decision> done) const noexcept override {
             if constexpr (answers_loops) {
                 limiter.async_try_consume(key, cost, std::move(done));
             } else {
@@ -171,7 +169,7 @@ private:
             }
         }
         void async_reserve(std::string_view key, Units estimate,
-                           std::function<void(Reservation)> done) const noexcept override {
+                           AnyCompletion<Reservation> done) const noexcept override {
             if constexpr (answers_loops && AsyncSettlingStore<S, P> && SettlingPolicy<P>) {
                 limiter.async_reserve(key, estimate, std::move(done));
             } else {

@@ -308,3 +308,22 @@ TEST_CASE("a store elsewhere is asked once what is to be taken over, and again w
     REQUIRE(local.try_consume("moved", 4));
     CHECK(peek(sluice::carry_over(make(10, store), local), "moved", 0).remaining == 6);
 }
+
+TEST_CASE("any completion holds what can be moved alone, small or large, and lets go of it once") {
+    const auto alive = std::make_shared<int>(0);
+    const auto run = [&](auto done, bool is_called) {
+        sluice::AnyCompletion<int> first{std::move(done)};
+        sluice::AnyCompletion<int> second{std::move(first)};
+        CHECK(alive.use_count() == 2);
+        if (is_called) second(7);
+    };
+    int told = 0;
+    for (const bool is_called : {true, false}) {
+        run([own = std::make_unique<std::shared_ptr<int>>(alive), &told](int answer) { told += answer; }, is_called);
+        CHECK(alive.use_count() == 1);
+        run([own = alive, &told, more = std::array<int, 40>{}](int answer) mutable { told += answer + more[0]; },
+            is_called);
+        CHECK(alive.use_count() == 1);
+    }
+    CHECK(told == 14);
+}
