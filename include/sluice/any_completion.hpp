@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <sluice/detail/cpp20.hpp>
+
 namespace sluice {
 
 /// Any callable that takes an Answer, for calls that are virtual. Can be moved, and is called once. Costs an allocation where
