@@ -62,9 +62,8 @@ private:
         ::new (static_cast<void*>(room_)) F(std::move(done));
         call_ = [](void* room, Answer&& answer) { std::move(stored<F>(room))(std::move(answer)); };
         move_ = [](void* from, void* to) noexcept {
-            F& moved = stored<F>(from);
-            if (to != nullptr) ::new (to) F(std::move(moved));
-            moved.~F();
+            if (to != nullptr) ::new (to) F(std::move(stored<F>(from)));
+            stored<F>(from).~F();
         };
     }
 
