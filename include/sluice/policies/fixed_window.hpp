@@ -7,10 +7,10 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
-#include <utility>
 
 #include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/saturate.hpp>
+#include <sluice/policies/detail/new_window.hpp>
 #include <sluice/policies/detail/share.hpp>
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
@@ -66,7 +66,7 @@ public:
                                               std::uint64_t cost) const noexcept {
         const std::int64_t end = window_.end_after(now.count());
         if (!window_.is_end(window_.time(word), end)) [[unlikely]]
-            return step_in_new_window(word, now, cost);
+            return detail::step_in_new_window(*this, word, now, cost);
         return step_in_window(word, end - now.count(), cost);
     }
 
@@ -105,26 +105,12 @@ public:
     }
 
 private:
-    // Each makes the Decision that is returned, in its place: a copy would wait for the stores of its members.
+    // Makes the Decision that is returned, in its place: a copy would wait for the stores of its members.
     [[gnu::always_inline]] Decision step_in_window(std::uint64_t& word, std::int64_t rest_ns,
                                                    std::uint64_t cost) const noexcept {
         const Decision decision = decide(window_.counts(word), rest_ns, cost);
         if (decision.allowed) word = detail::Window::counted(word, cost);
         return decision;
-    }
-    [[gnu::always_inline]] Decision step_in_new_window(std::uint64_t& word, std::chrono::nanoseconds now,
-                                                       std::uint64_t cost) const noexcept {
-        const auto [decision, after] = stepped_in_new_window(word, now, cost);
-        word = after;
-        return decision;
-    }
-    [[gnu::noinline]] std::pair<Decision, std::uint64_t> stepped_in_new_window(std::uint64_t word,
-                                                                               std::chrono::nanoseconds now,
-                                                                               std::uint64_t cost) const noexcept {
-        State state = unpack(word);
-        if (is_ahead(state, now)) return {Decision{}, word};
-        const Decision decision = step(state, now, cost);
-        return {decision, pack(state)};
     }
 
     /// The state as it counts at `now`: of a window that is over, nothing does; one that is too far ahead means that the

@@ -6,10 +6,10 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
-#include <utility>
 
 #include <sluice/detail/algorithm.hpp>
 #include <sluice/detail/saturate.hpp>
+#include <sluice/policies/detail/new_window.hpp>
 #include <sluice/policies/detail/share.hpp>
 #include <sluice/policies/detail/window.hpp>
 #include <sluice/policy.hpp>
@@ -67,7 +67,7 @@ public:
                                               std::uint64_t cost) const noexcept {
         const std::int64_t end = window_.end_after(now.count());
         if (!window_.is_end(window_.time(word), end_of_next(end))) [[unlikely]]
-            return step_in_new_window(word, now, cost);
+            return detail::step_in_new_window(*this, word, now, cost);
         return step_in_window(word, end, now.count(), cost);
     }
 
@@ -118,27 +118,13 @@ public:
     }
 
 private:
-    // Each makes the Decision that is returned, in its place: a copy would wait for the stores of its members.
+    // Makes the Decision that is returned, in its place: a copy would wait for the stores of its members.
     [[gnu::always_inline]] Decision step_in_window(std::uint64_t& word, std::int64_t end, std::int64_t now,
                                                    std::uint64_t cost) const noexcept {
         const std::uint64_t counts = window_.counts(word);
         const Decision decision = decide(end, counts >> half_bits_, counts & half_mask_, now, cost);
         if (decision.allowed) word = detail::Window::counted(word, cost);
         return decision;
-    }
-    [[gnu::always_inline]] Decision step_in_new_window(std::uint64_t& word, std::chrono::nanoseconds now,
-                                                       std::uint64_t cost) const noexcept {
-        const auto [decision, after] = stepped_in_new_window(word, now, cost);
-        word = after;
-        return decision;
-    }
-    [[gnu::noinline]] std::pair<Decision, std::uint64_t> stepped_in_new_window(std::uint64_t word,
-                                                                               std::chrono::nanoseconds now,
-                                                                               std::uint64_t cost) const noexcept {
-        State state = unpack(word);
-        if (is_ahead(state, now)) return {Decision{}, word};
-        const Decision decision = step(state, now, cost);
-        return {decision, pack(state)};
     }
 
     /// The state as it counts at `now`. One too far ahead means that the clock was set back to a window that may have
