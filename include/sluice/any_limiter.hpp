@@ -165,7 +165,7 @@ private:
             if constexpr (answers_loops) {
                 limiter.async_try_consume(key, cost, std::move(done));
             } else {
-                done(try_consume(key, cost));
+                Concept::async_try_consume(key, cost, std::move(done));
             }
         }
         void async_reserve(std::string_view key, Units estimate,
@@ -173,7 +173,7 @@ private:
             if constexpr (answers_loops && AsyncSettlingStore<S, P> && SettlingPolicy<P>) {
                 limiter.async_reserve(key, estimate, std::move(done));
             } else {
-                done(reserve(key, estimate));
+                Concept::async_reserve(key, estimate, std::move(done));
             }
         }
         Decision unsupported() const noexcept {

@@ -21,6 +21,12 @@ inline void mark_degraded(Decision& decision) noexcept {
     if (!decision.error) decision.error = Errc::degraded;
 }
 
+/// Consumption::source of the store that answered becomes the Fallback's: the lowest bit is 1 of the secondary's.
+template <class Answer>
+void add_source(Answer& answer, bool is_secondary) noexcept {
+    if constexpr (std::same_as<Answer, Consumption>) answer.source = answer.source << 1 | (is_secondary ? 1U : 0U);
+}
+
 /// Told by the secondary.
 template <class F>
 struct SecondaryCompletion : CompletionBefore<F> {
@@ -35,7 +41,7 @@ struct SecondaryCompletion : CompletionBefore<F> {
         } else {
             mark_degraded(decision);
         }
-        if constexpr (std::same_as<Answer, Consumption>) answer.source = answer.source << 1 | 1U;
+        add_source(answer, true);
         std::move(this->done)(answer);
     }
 };
@@ -56,7 +62,7 @@ public:
         const bool asks_both = asked_.operation == Operation::reset;
         const bool has_failed = is_failure(decision.error) && decision.error != Errc::cancelled;
         if (!asks_both && !has_failed) {
-            if constexpr (std::same_as<Answer, Consumption>) answer.source <<= 1;
+            add_source(answer, false);
             std::move(done_)(answer);
             return;
         }

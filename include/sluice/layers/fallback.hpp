@@ -163,7 +163,7 @@ private:
             }
             detail::layers::mark_degraded(taken.decision);
         }
-        taken.source = taken.source << 1 | (is_primary ? 0U : 1U);
+        detail::layers::add_source(taken, !is_primary);
     }
 
     template <class Answer, Policy P, class F>
