@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <new>
 #include <optional>
@@ -30,43 +29,27 @@
 namespace sluice::detail::redis {
 
 /// A node of a cluster, for an event loop, and the calls that have to do with it.
-class AsyncClusterNode {
-public:
+struct AsyncClusterNode : NodeRecord {
     using Clock = AsyncNode::Clock;
 
     AsyncClusterNode(HostPort address, AsyncContext& context)
-        : address_(std::move(address)), number_(++context.nodes),
-          node_({address_.host, address_.port, {}}, context, answered) {}
+        : NodeRecord(address), node({address.host, address.port, {}}, context, answered) {}
 
-    const HostPort& address() const noexcept { return address_; }
-    std::uint64_t number() const noexcept { return number_; }  ///< no other of the client has had it
-    const detail::remote::Breaker& breaker() const noexcept { return node_.breaker(); }
-    std::size_t open_connections() const noexcept { return node_.open_connections(); }
-    AsyncNode& node() noexcept { return node_; }
-    const AsyncNode& node() const noexcept { return node_; }
-    Server& server() noexcept { return node_.server(); }
+    const detail::remote::Breaker& breaker() const noexcept { return node.breaker(); }
+    std::size_t open_connections() const noexcept { return node.open_connections(); }
+    Server& server() noexcept { return node.server(); }
 
-    /// It failed lately, so that another may have taken its place.
-    bool is_doubted() const noexcept { return is_doubted_; }
-    void doubt(bool is_doubted) noexcept { is_doubted_ = is_doubted; }
-
-    bool has_calls() const noexcept { return node_.has_calls() || !answered.empty() || !pausing.empty(); }
+    bool has_calls() const noexcept { return node.has_calls() || !answered.empty() || !pausing.empty(); }
     Clock::time_point due() const noexcept {
         if (!answered.empty()) return Clock::time_point::min();
-        return pausing.empty() ? node_.due() : std::min(node_.due(), resumes_at);
+        return pausing.empty() ? node.due() : std::min(node.due(), resumes_at);
     }
 
     AsyncCallList answered{};
     AsyncCallList pausing{};  ///< that are asked again at `resumes_at`
     Clock::time_point resumes_at{};
     bool was_asked = false;  ///< and has not been processed since
-    bool was_named = false;  ///< by a redirection, since the map was learnt last
-
-private:
-    const HostPort address_;
-    const std::uint64_t number_;
-    bool is_doubted_ = false;
-    AsyncNode node_;
+    AsyncNode node;
 };
 
 /// What ClusterTopology is for threads, for an event loop: each call goes to the master that serves its slot, and where it
@@ -101,13 +84,13 @@ public:
         }
         each_node([&](AsyncClusterNode& node) {
             node.was_asked = false;
-            node.node().process(fd);
+            node.node.process(fd);
             while (!node.pausing.empty() && node.resumes_at <= now) send(*node.pausing.pop_front(), node, now);
         });
         // What was turned away goes on at once; that ends, since each call does so a few times at most.
         while (route_answered(now)) {
             each_node([&](AsyncClusterNode& node) {
-                if (std::exchange(node.was_asked, false)) node.node().process(-1);
+                if (std::exchange(node.was_asked, false)) node.node.process(-1);
             });
         }
         if (wants_map_) learn(-1, now);
@@ -126,7 +109,7 @@ public:
         };
         fail(lost_);
         each_node([&](AsyncClusterNode& node) {
-            node.node().fail_all(why);
+            node.node.fail_all(why);
             fail(node.answered);
             fail(node.pausing);
         });
@@ -134,7 +117,7 @@ public:
 
     void watch(std::vector<Watch>& watches) const override {
         if (const auto watch = lesson_.watch()) watches.push_back(*watch);
-        each_node([&](const AsyncClusterNode& node) { node.node().watch(watches); });
+        each_node([&](const AsyncClusterNode& node) { node.node.watch(watches); });
     }
     Clock::time_point due() const noexcept override {
         if (wants_map_) return Clock::time_point::min();
@@ -170,7 +153,7 @@ private:
 
     void send(AsyncCall& call, AsyncClusterNode& to, Clock::time_point now) noexcept {
         to.was_asked = true;
-        to.node().ask(call, now);
+        to.node.ask(call, now);
     }
     void send_again(AsyncCall& call, AsyncClusterNode& to, Clock::time_point now) noexcept {
         Counters::add(context_.counters.redirections, 1);
@@ -225,7 +208,7 @@ private:
     void look_up(AsyncCall& call, Clock::time_point now) noexcept {
         const Member owner = table_.owner(call.slot);
         if (call.asked_node == 0) return owner ? send(call, *owner, now) : wait_for_map(call);
-        if (!owner || owner->number() == call.asked_node) return finish(call);
+        if (!owner || owner->number == call.asked_node) return finish(call);
         send_again(call, *owner, now);
     }
 
@@ -247,7 +230,7 @@ private:
     /// What follows from an answer of `asked`.
     void go_on(AsyncCall& call, AsyncClusterNode& asked, Clock::time_point now) {
         asked.doubt(CallRoute::is_doubtful(call));
-        call.asked_node = asked.number();
+        call.asked_node = asked.number;
         const Step step = call.route.after(call);
         switch (call.deadline <= now ? Step::finish : step) {
             case Step::finish: break;
