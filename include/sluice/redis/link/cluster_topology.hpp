@@ -79,7 +79,6 @@ public:
     }
 
 private:
-    using Member = ClusterMembers::Member;
     using Routing = ClusterRouting<ClusterMembers>;
     using Next = Routing::Next;
     using Milliseconds = std::chrono::milliseconds;
