@@ -15,7 +15,6 @@
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/call.hpp>
-#include <sluice/redis/wire/call_route.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/ping.hpp>
 #include <sluice/remote/address.hpp>
@@ -74,7 +73,7 @@ public:
         const auto ticket = calls.add(call);
         connection->perform(calls, deadline);
         calls.collect(ticket, call);
-        if (server_.url.kind == RedisUrl::Kind::cluster) CallRoute::give_up(call);
+        if (server_.url.kind == RedisUrl::Kind::cluster) call.give_up();
         return ping.result(call);
     }
 
