@@ -129,7 +129,7 @@ private:
     }
     /// Not told by `previous_` again once it is done; a failure is the next call's to repair.
     void take_over_on_server(std::string_view key) const noexcept {
-        const std::uint64_t hash = std::hash<std::string_view>{}(key);
+        const std::size_t hash = std::hash<std::string_view>{}(key);
         std::atomic<std::uint64_t>& known = (*keys_)[hash % keys_->size()];
         if (known.load(std::memory_order_relaxed) == (hash | 1) || is_over(Clock::now())) return;
         const Decision left = peeked(previous_, key);

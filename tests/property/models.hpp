@@ -7,11 +7,13 @@
 #include <deque>
 #include <limits>
 
+#include <sluice/detail/int128.hpp>
+
 // What each policy should answer, written from its definition as plainly as possible: exact fractions in 128 bits, no
 // ticks, no compact state, nothing of the library. Slow, and only for a clock that does not go back.
 namespace model {
 
-__extension__ using wide = __int128;
+using wide = sluice::detail::int128;  // the compiler's own where it has one
 
 inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 

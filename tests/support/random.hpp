@@ -11,7 +11,7 @@
 
 // Random cases that can be repeated: every test that uses them prints its seed, and SLUICE_SEED sets it.
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__SIZEOF_INT128__)
 inline constexpr bool slow_build = true;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -36,7 +36,7 @@ private:
     }
 };
 
-/// How many random cases to run: all of them, or a part of them under a sanitizer.
+/// How many random cases to run: all of them, or a part of them under a sanitizer or on a 32-bit processor.
 inline int cases(int all) {
     const int run = slow_build ? all / 5 : all;
     std::cout << run << " of " << all << " random cases\n";

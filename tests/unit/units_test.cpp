@@ -23,8 +23,10 @@ TEST_CASE("units are made from any integral type") {
     CHECK(Units{dear}.count() == 5);
     const std::atomic<int> shared{7};
     CHECK(Units{shared}.count() == 7);
-    __extension__ using Wide = __int128;
+#if defined(__SIZEOF_INT128__)
+    using Wide = sluice::detail::int128;
     if constexpr (sluice::detail::Integer<Wide>) CHECK(Units{Wide{1} << 64}.count() == ~std::uint64_t{0});
+#endif
 }
 
 TEST_CASE("negative units stay negative") {

@@ -5,14 +5,19 @@
 #include <sluice/detail/cpp20.hpp>
 
 #if !defined(__SIZEOF_INT128__)
-#error "sluice needs 128-bit integers, which GCC and Clang have on 64-bit targets alone (x86-64, 64-bit Arm, ...)"
+#include <sluice/detail/wide.hpp>
 #endif
 
 namespace sluice::detail {
 
-// GCC and Clang have 128-bit integers on every 64-bit target; __extension__ keeps -Wpedantic quiet about them.
+#if defined(__SIZEOF_INT128__)
+// GCC and Clang have them on every 64-bit target; __extension__ keeps -Wpedantic quiet about them.
 __extension__ using uint128 = unsigned __int128;
 __extension__ using int128 = __int128;
+#else
+using uint128 = Wide<false>;
+using int128 = Wide<true>;
+#endif
 
 }  // namespace sluice::detail
 

@@ -13,7 +13,7 @@ using sluice::detail::Ticks;
 
 namespace {
 
-__extension__ using wide = __int128;
+using wide = sluice::detail::int128;
 
 wide floor_div(wide a, wide b) { return a / b - (a % b < 0 ? 1 : 0); }
 wide ceil_div(wide a, wide b) { return -floor_div(-a, b); }

@@ -101,7 +101,7 @@ TEST_CASE("10,000 random fields parse back to what was put in", "[http][headers]
     const sluice::http::HeaderWriter writer{{sluice::http::HeaderStyle::ratelimit, 0}};
 
     for (int round = 0; round < 10'000; ++round) {
-        std::vector<std::string> names(1 + below(4));
+        std::vector<std::string> names(static_cast<std::size_t>(1 + below(4)));
         std::vector<sluice::http::PolicyAnswer> answers;
         for (auto& name : names) {
             for (auto size = 1 + below(64); size > 0; --size) name += static_cast<char>(0x20 + below(0x5f));

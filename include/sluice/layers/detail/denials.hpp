@@ -137,13 +137,14 @@ public:
 private:
     static constexpr std::size_t hit = 0, remembered = 1;
 
-    std::size_t place(std::uint64_t word) const noexcept { return word & KeyWord::own_bits & (ring_.size() - 1); }
+    std::size_t place(std::uint64_t word) const noexcept { return static_cast<std::size_t>(word & KeyWord::own_bits) & (ring_.size() - 1); }
     bool find(std::uint64_t word, std::int64_t now, std::uint64_t cost, Denial::Values& denial) const noexcept {
         return word != 0 && ring_[place(word)].read(word, denial) && now < denial.until && cost >= denial.cost;
     }
     /// Counts refunds and resets of a few keys.
     std::atomic<std::uint64_t>& changes(std::uint64_t scope_id, std::string_view key) const noexcept {
-        return changes_[(std::hash<std::string_view>{}(key) ^ scope_id) % changes_.size()];
+        const std::uint64_t number = std::hash<std::string_view>{}(key) ^ scope_id;
+        return changes_[static_cast<std::size_t>(number % changes_.size())];
     }
 
     KeyWords<C> words_;

@@ -62,7 +62,7 @@ public:
     }
     /// The slot where a probe begins: three in four keys are there while the table is half full at most.
     [[gnu::always_inline]] StateSlot home(std::uint64_t hash) const noexcept {
-        const std::size_t index = hash >> shift_;
+        const std::size_t index = position(hash);
         return slot_at(index & mask_of(index / max_shard_slots));
     }
     /// The second slot of a probe, after home().
@@ -135,7 +135,8 @@ private:
     StateSlot slot_in(std::size_t shard, std::size_t index) const noexcept {
         return slot_at(shard * max_shard_slots + index);
     }
-    std::size_t shard_index(const HashedKey& key) const noexcept { return (key.hash >> shift_) / max_shard_slots; }
+    std::size_t position(std::uint64_t hash) const noexcept { return static_cast<std::size_t>(hash >> shift_); }
+    std::size_t shard_index(const HashedKey& key) const noexcept { return position(key.hash) / max_shard_slots; }
     // A mask keeps the number of the shard and what its size allows for of the position within: it extends its sign.
     std::size_t mask_of(std::size_t shard) const noexcept {
         return static_cast<std::size_t>(masks_[shard].load(std::memory_order_relaxed));
@@ -154,7 +155,7 @@ private:
     Found probe(std::size_t index, std::uint64_t version, const HashedKey& key,
                 std::int64_t expired_before) const noexcept {
         const std::size_t last = last_of(index);
-        const std::size_t home = key.hash >> shift_ & last;
+        const std::size_t home = position(key.hash) & last;
         const std::uint64_t tag = tag_of(key.hash);
         const bool is_full =
             count_.now() >= count_.most();  // then it has to be an expired state's slot, of whatever age

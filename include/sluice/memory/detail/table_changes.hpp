@@ -98,7 +98,8 @@ template <class Form>
             --room;
         }
         ++states;
-        const std::size_t home = entry->tag >> (has_version ? 64 - max_shard_bits : shift_) & (plan.slot_count - 1);
+        const int unused = has_version ? 64 - max_shard_bits : shift_;
+        const std::size_t home = static_cast<std::size_t>(entry->tag >> unused) & (plan.slot_count - 1);
         std::size_t at = home;
         for (std::size_t step = 1; slot_in(index, at).owner() != StateSlot::empty; ++step) {
             const std::size_t first = (home & ~within_group) + (step & ~within_group);

@@ -64,10 +64,11 @@ public:
     }
 
     /// Room for `total` entries, `most` being all there will ever be. Throws std::bad_alloc and changes nothing.
-    void reserve(std::size_t total, std::size_t most) {
+    void reserve(std::size_t total, std::uint64_t most) {
         if (total > capacity()) {
             const std::size_t larger = capacity() + capacity() / 8 + 4;
-            if (!move_to(std::min(most, std::max(total, larger)))) throw_or_abort(std::bad_alloc{});
+            const auto wanted = std::min<std::uint64_t>(most, std::max(total, larger));
+            if (!move_to(static_cast<std::size_t>(wanted))) throw_or_abort(std::bad_alloc{});
         } else if (is_mostly_unused()) {
             static_cast<void>(move_to(total * 2));  // without memory for that, the larger one stays
         }
