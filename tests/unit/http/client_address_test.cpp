@@ -146,6 +146,8 @@ TEST_CASE("Forwarded is read by the grammar of RFC 7239", "[http][client_address
         {{"for=203.0.113.7;host=\"a,b;c\\\"d\""}, "203.0.113.7"},
         {{"for=\"203.0.113.7:80\""}, "203.0.113.7"},
         {{"for=203.0.113.7 ; proto=http"}, "203.0.113.7"},
+        {{"for=203.0.113.7 \t;  \t proto=http"}, "203.0.113.7"},
+        {{"for=203.0.113.7", "for=10.0.0.2"}, "203.0.113.7"},
         // Unclear: the peer.
         {{"for=unknown"}, "10.0.0.1"},
         {{"for=203.0.113.7, proto=https"}, "10.0.0.1"},
@@ -162,6 +164,14 @@ TEST_CASE("Forwarded is read by the grammar of RFC 7239", "[http][client_address
         {{"for=203.0.113.7,"}, "10.0.0.1"},
         {{"for=203.0.113.7;"}, "10.0.0.1"},
         {{""}, "10.0.0.1"},
+        // Wrong left of what counts: it could have moved the borders.
+        {{"for=, for=203.0.113.7"}, "10.0.0.1"},
+        {{"for, for=203.0.113.7"}, "10.0.0.1"},
+        {{"=9.9.9.9, for=203.0.113.7"}, "10.0.0.1"},
+        {{", for=203.0.113.7"}, "10.0.0.1"},
+        {{"for=9.9.9.9;, for=203.0.113.7"}, "10.0.0.1"},
+        {{"for=9.9.9.9;for=9.9.9.9, for=203.0.113.7"}, "10.0.0.1"},
+        {{"for=9.9.9.9 x, for=203.0.113.7"}, "10.0.0.1"},
         // Quotes opened by the client to swallow what the proxy adds.
         {{"for=\"x, for=203.0.113.7"}, "10.0.0.1"},
         {{"for=9.9.9.9;x=\", for=\"203.0.113.7\""}, "10.0.0.1"},
@@ -180,6 +190,7 @@ TEST_CASE("Forwarded is read by the grammar of RFC 7239", "[http][client_address
     CHECK(find(finder, "10.0.0.1", {many}) == "203.0.113.7");
     many += ",for=10.0.0.2";
     CHECK(find(finder, "10.0.0.1", {many}) == "10.0.0.1");
+    CHECK(find(finder, "10.0.0.1", {many + ",proto=https"}) == "10.0.0.1");
 }
 
 TEST_CASE("only the configured header is asked for", "[http][client_address]") {
@@ -259,6 +270,7 @@ TEST_CASE("a number of hops is counted where the proxies' addresses are not know
     CHECK(find(two, "198.51.100.1", {}) == "198.51.100.1");
     const ClientAddress one{{.header = ForwardedBy::forwarded, .hops = 1}};
     CHECK(find(one, "198.51.100.1", {"for=9.9.9.9, for=203.0.113.7"}) == "203.0.113.7");
+    CHECK_NOTHROW(ClientAddress{{.hops = 32}});
     CHECK_THROWS_AS((ClientAddress{{.hops = 33}}), std::invalid_argument);
     CHECK_THROWS_AS((ClientAddress{{.trusted_proxies = proxies, .hops = 1}}), std::invalid_argument);
     CHECK_THROWS_AS((ClientAddress{{.header = ForwardedBy::x_real_ip, .hops = 1}}), std::invalid_argument);

@@ -170,6 +170,12 @@ TEST_CASE("a cost is the body's size, or what a function says", "[http][json][re
     CHECK(left(kilobytes, {.path = "/a"}) == 9);
     CHECK(left(kilobytes, {.path = "/a", .header = chunked}) == 0);
     CHECK(left(kilobytes, {.path = "/a", .header = two}) == 0);
+    for (const char* none : {"", "1x", "x1", "-1", "1:", "1/", "0000000000000000001"}) {
+        const TestHeaders wrong{{{"Content-Length", none}}};
+        CHECK(left(kilobytes, {.path = "/a", .header = wrong}) == 0);
+    }
+    const TestHeaders longest{{{"Content-Length", "000000000000000901"}}};
+    CHECK(left(kilobytes, {.path = "/a", .header = longest}) == 9);
     CHECK(left(R"({"function":"f"})", {.path = "/abc"}) == 6);
     CHECK(left(R"({"function":"f"})", {.path = "/throw"}) == 0);
 }
