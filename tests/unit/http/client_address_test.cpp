@@ -99,6 +99,7 @@ TEST_CASE("X-Forwarded-For is believed only as far as trusted proxies wrote it",
         {{"[2001:db8::7]"}, "2001:db8::7"},
         {{"[2001:db8::7]:443"}, "2001:db8::7"},
         {{"2001:db8::7"}, "2001:db8::7"},
+        {{"2001::7"}, "2001::7"},
         {{"[2001:db8::7"}, "10.0.0.1"},
         {{"2001:db8::7]"}, "10.0.0.1"},
         {{"[2001:db8::7]443"}, "10.0.0.1"},
@@ -146,6 +147,7 @@ TEST_CASE("Forwarded is read by the grammar of RFC 7239", "[http][client_address
         {{"for=203.0.113.7;host=\"a,b;c\\\"d\""}, "203.0.113.7"},
         {{"for=\"203.0.113.7:80\""}, "203.0.113.7"},
         {{"for=203.0.113.7 ; proto=http"}, "203.0.113.7"},
+        {{"for=203.0.113.7;x=\"\""}, "203.0.113.7"},
         {{"for=203.0.113.7 \t;  \t proto=http"}, "203.0.113.7"},
         {{"for=203.0.113.7", "for=10.0.0.2"}, "203.0.113.7"},
         // Unclear: the peer.
@@ -169,6 +171,7 @@ TEST_CASE("Forwarded is read by the grammar of RFC 7239", "[http][client_address
         {{"for, for=203.0.113.7"}, "10.0.0.1"},
         {{"=9.9.9.9, for=203.0.113.7"}, "10.0.0.1"},
         {{", for=203.0.113.7"}, "10.0.0.1"},
+        {{"(x=1, for=203.0.113.7"}, "10.0.0.1"},
         {{"for=9.9.9.9;, for=203.0.113.7"}, "10.0.0.1"},
         {{"for=9.9.9.9;for=9.9.9.9, for=203.0.113.7"}, "10.0.0.1"},
         {{"for=9.9.9.9 x, for=203.0.113.7"}, "10.0.0.1"},
@@ -238,6 +241,8 @@ TEST_CASE("a translated client is its IPv4 address", "[http][client_address]") {
     CHECK(identity("64:ff9b:0:1::198.51.100.1") == "64:ff9b:0:1::");
     CHECK(identity("2001:db8::198.51.100.1") == "2001:db8::");
     CHECK(identity("2002:0:1::") == "2002:0:1::");
+    CHECK(identity("2002:e000:1::") == "2002:e000:1::");
+    CHECK(identity("2002:dfff:1::") == "223.255.0.1");
     CHECK(identity("2001:db8:1:2:0:5efe:198.51.100.1") == "2001:db8:1:2::");
     // Counted as IPv4, but trusted as what they are.
     const ClientAddress finder{{.trusted_proxies = {Network{"10.0.0.0/8"}}}};
@@ -255,6 +260,7 @@ TEST_CASE("an IPv6 client is its prefix, an IPv4 client its address", "[http][cl
     CHECK(identity(ClientAddress{}, "1.2.3.4") == "1.2.3.4");
     CHECK(identity(ClientAddress{{.v6_prefix = 48}}, "2001:db8:1:2::") == "2001:db8:1::");
     CHECK(identity(ClientAddress{{.v6_prefix = 128}}, "2001:db8::1") == "2001:db8::1");
+    CHECK(identity(ClientAddress{{.v6_prefix = 1}}, "ffff::") == "8000::");
     CHECK_THROWS_AS((ClientAddress{{.v6_prefix = 0}}), std::invalid_argument);
     CHECK_THROWS_AS((ClientAddress{{.v6_prefix = 129}}), std::invalid_argument);
 }
