@@ -23,7 +23,7 @@ using Status = Channel::Status;
 using Factory = std::shared_ptr<const ChannelFactory>;
 
 const Certificates& files() {
-    static const Certificates& made = *new Certificates;
+    static const Certificates made;
     return made;
 }
 
