@@ -2,8 +2,6 @@
 #ifndef SLUICE_REDIS_LINK_ASYNC_CONTEXT_HPP
 #define SLUICE_REDIS_LINK_ASYNC_CONTEXT_HPP
 
-#include <cstdint>
-
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/wire/encoded_keys.hpp>
@@ -16,8 +14,7 @@ struct AsyncContext : ClientConfig {
     using ClientConfig::ClientConfig;
 
     detail::remote::Loop loop{};
-    std::uint64_t nodes = 0;  ///< of a cluster, that there have been
-    AsyncCallList ready{};    ///< to be told by the next process()
+    AsyncCallList ready{};  ///< to be told by the next process()
     EncodedKeys scratch{};
 };
 
