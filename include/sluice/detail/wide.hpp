@@ -24,10 +24,7 @@ public:
 
     /// Modulo 2^64, or less.
     template <std::integral I>
-        requires(!std::same_as<I, bool>)
-    constexpr explicit operator I() const noexcept {
-        return static_cast<I>(low_);
-    }
+    requires(!std::same_as<I, bool>) constexpr explicit operator I() const noexcept { return static_cast<I>(low_); }
 
     constexpr Wide operator-() const noexcept { return Wide{} - *this; }
     friend constexpr Wide operator+(const Wide& a, const Wide& b) noexcept {
@@ -66,9 +63,7 @@ public:
         if (bits >= 64) return {a.low_ << (bits - 64), 0};
         return {a.high_ << bits | a.low_ >> (64 - bits), a.low_ << bits};
     }
-    friend constexpr Wide operator>>(const Wide& a, int bits) noexcept
-        requires(!is_signed)
-    {
+    friend constexpr Wide operator>>(const Wide& a, int bits) noexcept requires(!is_signed) {
         if (bits == 0) return a;
         if (bits >= 64) return {0, a.high_ >> (bits - 64)};
         return {a.high_ >> bits, a.high_ << (64 - bits) | a.low_ >> bits};

@@ -49,9 +49,9 @@ bool agrees(Native a, Native b, int shift) {
         return W{(Wide<false>{static_cast<std::uint64_t>(bits >> 64)} << 64) + static_cast<std::uint64_t>(bits)};
     };
     const W x = wide(a), y = wide(b);
-    bool same = x + y == wide(a + b) && x - y == wide(a - b) && x * y == wide(a * b) && (x << shift) == wide(a << shift) &&
-                (x < y) == (a < b) && (x <= y) == (a <= b) && (x == y) == (a == b) &&
-                static_cast<std::int32_t>(x) == static_cast<std::int32_t>(a);
+    bool same = x + y == wide(a + b) && x - y == wide(a - b) && x * y == wide(a * b) &&
+                (x << shift) == wide(a << shift) && (x < y) == (a < b) && (x <= y) == (a <= b) &&
+                (x == y) == (a == b) && static_cast<std::int32_t>(x) == static_cast<std::int32_t>(a);
     if (b != 0) same = same && x / y == wide(a / b) && x % y == wide(a % b);
     if constexpr (is_signed) {
         same = same && -x == wide(-a);
@@ -70,9 +70,9 @@ TEST_CASE("and it computes as the compiler's does") {
         const auto a = any_number(random), b = any_number(random);
         const auto shift = static_cast<int>(random.bits() % 128);
         if (!agrees<false>(a, b, shift))
-            FAIL(static_cast<std::uint64_t>(a >> 64) << ' ' << static_cast<std::uint64_t>(a) << ", "
-                                                     << static_cast<std::uint64_t>(b >> 64) << ' '
-                                                     << static_cast<std::uint64_t>(b) << ", " << shift);
+            FAIL(static_cast<std::uint64_t>(a >> 64)
+                 << ' ' << static_cast<std::uint64_t>(a) << ", " << static_cast<std::uint64_t>(b >> 64) << ' '
+                 << static_cast<std::uint64_t>(b) << ", " << shift);
         // Not where the compiler's own would overflow.
         const auto c = static_cast<sluice::detail::int128>(a >> 66) - static_cast<std::int64_t>(b);
         const auto d = static_cast<sluice::detail::int128>(static_cast<std::int32_t>(b)) + (random.bits() % 2);

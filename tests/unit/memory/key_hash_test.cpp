@@ -85,7 +85,8 @@ TEST_CASE("keys that count up are spread evenly, whatever the seed") {
             for (std::uint64_t i = 0; i != keys; ++i) {
                 const std::uint64_t number = i * stride;
                 const auto value = hash(7, {reinterpret_cast<const char*>(&number), sizeof number});
-                fullest = std::max({fullest, ++low[value >> 40 & (slots - 1)], ++high[value >> 52]});
+                const auto in_low = static_cast<std::size_t>(value >> 40) & (slots - 1);
+                fullest = std::max({fullest, ++low[in_low], ++high[static_cast<std::size_t>(value >> 52)]});
             }
         }
     }

@@ -137,7 +137,9 @@ public:
 private:
     static constexpr std::size_t hit = 0, remembered = 1;
 
-    std::size_t place(std::uint64_t word) const noexcept { return static_cast<std::size_t>(word & KeyWord::own_bits) & (ring_.size() - 1); }
+    std::size_t place(std::uint64_t word) const noexcept {
+        return static_cast<std::size_t>(word & KeyWord::own_bits) & (ring_.size() - 1);
+    }
     bool find(std::uint64_t word, std::int64_t now, std::uint64_t cost, Denial::Values& denial) const noexcept {
         return word != 0 && ring_[place(word)].read(word, denial) && now < denial.until && cost >= denial.cost;
     }
