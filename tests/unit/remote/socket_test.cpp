@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <sluice/remote/address.hpp>
@@ -175,7 +176,10 @@ TEST_CASE("a read waits until its deadline, and is told so when the peer closes"
     listener.say("x");
     CHECK_FALSE(stream.read(buffer, Deadline{1h}, count));
     CHECK(count == 1);
-    const bool is_blocking = blocks(stream);
+    utsname system{};
+    REQUIRE(::uname(&system) == 0);
+    const bool is_blocking = std::string{system.sysname} != "Darwin";  // there it polls
+    CHECK(blocks(stream) == is_blocking);
     if (is_blocking) {
         CHECK(limit(stream) > 30min);
         CHECK(limit(stream) < 1h);
