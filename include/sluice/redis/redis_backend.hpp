@@ -49,7 +49,7 @@ public:
 
     std::chrono::nanoseconds timeout() const noexcept { return topology_->options().timeout; }
     std::error_code ping(const Deadline& deadline) { return topology_->ping(deadline); }
-    RedisStats stats() const noexcept { return topology_->stats(); }
+    RedisStats stats() const noexcept { return topology_->counters().snapshot_with(*topology_); }
     void count_failure(const std::error_code& error) noexcept { topology_->counters().failed(error); }
 
     template <Policy P>
