@@ -67,7 +67,7 @@ public:
         if constexpr (ScriptedPolicy<P>) {
             if (keys.size() == 1) {
                 Consumption one;
-                const auto error = ask_one(request, RedisCodec::is_seldom(request), one, now, deadline);
+                const auto error = ask_one(request, keys[0], RedisCodec::is_seldom(request), one, now, deadline);
                 out[0] = one.decision;
                 return error;
             }
@@ -84,7 +84,7 @@ public:
     template <Policy P>
     std::error_code consume(const Request<P>& request, Consumption& out, Now now, const Deadline& deadline) {
         if constexpr (ScriptedPolicy<P>) {
-            return ask_one(request, true, out, now, deadline);
+            return ask_one(request, request.key, true, out, now, deadline);
         } else if constexpr (StateCodec<P>) {
             return detail::remote::CasDecision<P, RedisBackend>::consume(*this, request, out, now, deadline);
         } else {
@@ -119,13 +119,13 @@ private:
 
     /// All on the stack but the key.
     template <Policy P>
-    std::error_code ask_one(const Request<P>& request, bool settles, Consumption& out, Now now,
+    std::error_code ask_one(const Request<P>& request, std::string_view key, bool settles, Consumption& out, Now now,
                             const Deadline& deadline) {
         RedisCodec::Prepared prepared;
         if (const auto error = codec_.prepare(request, settles, now, prepared)) return error;
         std::array<std::int64_t, RedisCodec::most_values<P>> values;
         const EncodedKeys encoded{
-            prepared.key_prefix(), prepared.keys_each(), {&request.key, 1}, request.operation, request.units};
+            prepared.key_prefix(), prepared.keys_each(), {&key, 1}, request.operation, request.units};
         ScriptCall call = make_call(prepared, encoded, 1, std::span{values}.first(prepared.width()));
         topology_->run({&call, 1}, deadline);
         if (call.error) return call.error;

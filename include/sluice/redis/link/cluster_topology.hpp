@@ -101,7 +101,7 @@ private:
             open = {open.begin(), std::remove_if(open.begin(), open.end(), is_over)};
             if (open.empty()) break;
             if (open.size() == 1) {
-                open.front().step.to->run({open.front().call, 1}, deadline);
+                open.front().step.to->combiner().run({open.front().call, 1}, deadline);
             } else {
                 send_all(open, deadline);
             }
@@ -134,14 +134,10 @@ private:
         for (std::size_t begin = 0, end = 0; begin != open.size(); begin = end) {
             ClusterNode& to = *open[begin].step.to;
             while (end != open.size() && open[end].step.to.get() == &to) ++end;
-            const auto mine = std::span{calls}.subspan(begin, end - begin);
-            const auto permit = to.ask(mine, deadline);
-            if (permit == Node::Breaker::Permit::none) continue;
             Scatter::Part& part = parts.emplace_back();
             part.combiner = &to.combiner();
-            part.permit = permit;
             part.is_doubted = to.is_doubted();
-            part.calls = mine;
+            part.calls = std::span{calls}.subspan(begin, end - begin);
         }
         Scatter::run(parts, deadline);
         for (std::size_t i = 0; i != open.size(); ++i) {

@@ -50,20 +50,6 @@ public:
     const Breaker& breaker() const noexcept { return breaker_; }
     std::size_t open_connections() const noexcept { return combiner_.open_connections(); }
 
-    /// Whether calls may be sent; else they are answered.
-    Breaker::Permit ask(std::span<ScriptCall> calls, const Deadline& deadline) noexcept {
-        const auto permit = breaker_.ask(deadline.start(), server_.options.timeout);
-        if (permit == Breaker::Permit::none) {
-            for (ScriptCall& call : calls) call.error = Errc::breaker_open;
-        }
-        return permit;
-    }
-    /// Leads calls to their answers.
-    void run(std::span<ScriptCall> calls, const Deadline& deadline) noexcept {
-        const auto permit = ask(calls, deadline);
-        if (permit != Breaker::Permit::none) combiner_.run(calls, deadline, permit);
-    }
-
     /// On a connection of its own and past the breaker. `suffix` chooses the slot.
     std::error_code ping(std::string_view suffix, const Deadline& deadline) {
         const auto connection = std::make_unique<Connection>(server_);

@@ -20,7 +20,7 @@ public:
     using Topology::Topology;
 
     bool has_slots() const noexcept override { return false; }
-    void run(std::span<ScriptCall> calls, const Deadline& deadline) override { node().run(calls, deadline); }
+    void run(std::span<ScriptCall> calls, const Deadline& deadline) override { node().combiner().run(calls, deadline); }
     std::error_code ping(const Deadline& deadline) override { return node().ping({}, deadline); }
 
     RedisStats stats() const noexcept override {
