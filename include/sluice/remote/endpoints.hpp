@@ -65,10 +65,6 @@ public:
     /// It served a call.
     void prefer(const Address& address) {
         const std::lock_guard lock{mutex_};
-        if (!known_.empty() && known_.front().address == address) {
-            known_.front().doubted = never;
-            return;
-        }
         const auto it = position(address);
         if (it == known_.end()) return;
         it->doubted = never;

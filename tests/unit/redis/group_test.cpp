@@ -65,6 +65,14 @@ TEST_CASE("who leaves a group is not asked for, and takes the probe along") {
     CHECK(group.deadline > Group::Clock::now() + 30min);
 
     const auto late = group.add(two, sluice::detail::remote::Deadline{0s}, Permit::normal);
+    group.cancel_late(late);  // it leads, and is asked for
+    CHECK(group.calls.decisions() == 3);
+    std::array pair{call_of(4), call_of(8)};
+    const auto gone = group.add(pair, sluice::detail::remote::Deadline{0s}, Permit::normal);
+    group.leave(gone);
+    CHECK(group.calls.decisions() == 3);
+    group.collect(gone, pair);
+    for (const auto& call : pair) CHECK(call.error == Errc::timeout);
     group.cancel_late(stays);
     CHECK(group.calls.decisions() == 1);
     group.collect(late, two);

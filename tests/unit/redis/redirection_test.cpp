@@ -161,6 +161,21 @@ TEST_CASE("ASKING goes in front of the script's text, in one write") {
         CHECK(calls.asked[1].error == Errc::permission);
         CHECK(calls.asked[1].redirection.kind == Kind::none);
     }
+    SECTION("and answered, which the script is not") {
+        CHECK_FALSE(calls.exchange.feed(":4\r\n+OK\r\n-OOM x\r\n"));
+        calls.collect();
+        CHECK(calls.asked[1].error == Errc::server_full);
+    }
+}
+
+TEST_CASE("an ASKING that is refused concerns its own run alone") {
+    Calls calls{7, 8};
+    calls.asked[0].asking = calls.asked[1].asking = true;
+    static_cast<void>(calls.begin());
+    CHECK_FALSE(calls.exchange.feed("-NOPERM x\r\n-MOVED 7 h:1\r\n+OK\r\n-MOVED 8 h:1\r\n"));
+    calls.collect();
+    CHECK(calls.asked[0].redirection.kind == Kind::none);
+    CHECK(calls.asked[1].redirection.kind == Kind::moved);
 }
 
 TEST_CASE("a call that is alone shares no run") {
