@@ -104,10 +104,10 @@ choose_build_dir() {
     build_dir="$(cd "$build_dir" && pwd -P)"
 }
 
-# report_progress LOG: every 20 s the last "[n/m]" that ninja wrote there. To be run in the background and ended.
+# report_progress LOG: every 20 s how far ninja is, by the last "[n/m]" there. To be run in the background and ended.
 report_progress() {
     while sleep 20 && kill -0 $$ 2>/dev/null; do
-        sed -nE 's/^(\[[0-9]+\/[0-9]+\]).*/   \1/p' "$1" | tail -n 1
+        sed -nE 's/^\[([0-9]+)\/([0-9]+)\].*/   \1 of \2 steps built/p' "$1" | tail -n 1
     done
 }
 

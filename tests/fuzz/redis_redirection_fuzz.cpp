@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
 
-#include <sluice/redis/wire/call_route.hpp>
+#include <sluice/redis/link/cluster_routing.hpp>
+#include <sluice/redis/link/cluster_table.hpp>
+#include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/redirection.hpp>
@@ -19,6 +23,17 @@ using namespace sluice::detail::redis;
 
 namespace {
 
+/// Knows everybody, and nobody's slot.
+struct FakeTable {
+    using Member = std::shared_ptr<NodeRecord>;
+
+    Member owner(Slot) const { return nullptr; }
+    Member named(const HostPort& address, const NodeRecord&) { return std::make_shared<NodeRecord>(address); }
+    void assign(Slot slot, const Member& owner) { map.assign(slot, map.add(owner->address())); }
+
+    SlotMap map{};
+};
+
 /// What a client does with calls that nodes turn away, without the nodes: whoever is asked says what the input holds.
 /// Calls come to an end, and only what was turned away is sent again.
 void lead(std::string_view rest, std::size_t step) {
@@ -26,7 +41,6 @@ void lead(std::string_view rest, std::size_t step) {
     const Arguments common;
     std::array<std::int64_t, 4> values{};
     std::array<ScriptCall, 4> calls{};
-    std::array<CallRoute, 4> routes{};
     std::array<bool, 4> is_open{true, true, true, true};
     for (std::size_t i = 0; i != calls.size(); ++i) {
         calls[i].scripts = &scripts;
@@ -37,7 +51,10 @@ void lead(std::string_view rest, std::size_t step) {
         calls[i].slot = static_cast<Slot>(i / 2);
         calls[i].values = {&values[i], 1};
     }
-    SlotMap map;
+    FakeTable table;
+    Counters counters;
+    ClusterRouting routing{table, counters};
+    const FakeTable::Member asked = table.named({"h", 7}, NodeRecord{{"", 0}});
     for (int round = 0; std::find(is_open.begin(), is_open.end(), true) != is_open.end(); ++round) {
         CallSet set;
         for (std::size_t i = 0; i != calls.size(); ++i) {
@@ -64,14 +81,12 @@ void lead(std::string_view rest, std::size_t step) {
         for (std::size_t i = 0; i != calls.size(); ++i) {
             if (!is_open[i]) continue;
             set.collect(ticket++, calls[i]);
+            const auto answer = calls[i].error;
             const bool was_turned_away = calls[i].redirection.kind != Redirection::Kind::none;
-            const auto next = routes[i].after(calls[i]);
-            is_open[i] = next != CallRoute::Step::finish;
-            if (is_open[i] && !calls[i].error) std::abort();
-            if (next == CallRoute::Step::follow) {
-                if (!was_turned_away) std::abort();
-                map.assign(calls[i].redirection.slot, map.add(calls[i].redirection.to));
-            }
+            const auto step = routing.answered(calls[i], asked, std::chrono::seconds{1});
+            is_open[i] = step.next != ClusterRouting<FakeTable>::Next::finish;
+            if (is_open[i] && !answer) std::abort();
+            if (step.to && !was_turned_away) std::abort();
             calls[i].redirection = {};
         }
         if (round > 10'000) std::abort();

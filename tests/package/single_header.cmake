@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 #
-# The core as one file compiles alone, twice in a program, without a warning.
+# The core as one file says its version and compiles alone, twice in a program, without a warning.
 cmake_minimum_required(VERSION 3.22)
 
 file(REMOVE_RECURSE "${WORK_DIR}")
 file(MAKE_DIRECTORY "${WORK_DIR}/sluice")
 execute_process(COMMAND "${SOURCE_DIR}/scripts/single_header" OUTPUT_FILE "${WORK_DIR}/sluice/sluice.hpp"
                 COMMAND_ERROR_IS_FATAL ANY)
+file(STRINGS "${WORK_DIR}/sluice/sluice.hpp" says_which REGEX "^// sluice ${VERSION}, in one file")
+if(NOT says_which)
+    message(FATAL_ERROR "The file does not say that it is sluice ${VERSION}")
+endif()
 file(WRITE "${WORK_DIR}/second.cpp" "#include <sluice/sluice.hpp>\n#include <sluice/sluice.hpp>\n")
 execute_process(COMMAND "${COMPILER}" -std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror "-I${WORK_DIR}"
                         "${CMAKE_CURRENT_LIST_DIR}/consumer/main.cpp" "${WORK_DIR}/second.cpp" -o "${WORK_DIR}/consumer" -pthread

@@ -97,8 +97,7 @@ Caller identified(const Identify& identify, const Request& request) noexcept {
 
 /// Holds a request that a LeakyBucket paces, with its thread, if the guard is told to.
 inline void hold(const Answer& answer, const GuardOptions& options) noexcept {
-    const auto time = std::min(answer.delay, options.max_hold);
-    if (time > std::chrono::nanoseconds{0}) std::this_thread::sleep_for(time);
+    std::this_thread::sleep_for(std::min(answer.delay, options.max_hold));  // not at all for 0
 }
 
 /// The target of a request line without its query, and the query: "/a" and "b=1" of "/a?b=1".

@@ -60,8 +60,8 @@ struct HeaderOptions {
 /// Whole seconds, rounded up.
 constexpr std::uint64_t ceil_seconds(std::chrono::nanoseconds time) noexcept {
     constexpr std::int64_t second = 1'000'000'000;
-    if (time.count() <= 0) return 0;
-    return static_cast<std::uint64_t>(time.count() / second) + (time.count() % second != 0 ? 1 : 0);
+    const std::int64_t ns = std::max<std::int64_t>(time.count(), 0);
+    return static_cast<std::uint64_t>(ns / second + (ns % second != 0 ? 1 : 0));
 }
 
 /// Retry-After's value: whole seconds, rounded up, at least 1. Nothing for an allowed request, and for one whose cost
@@ -214,7 +214,7 @@ private:
         if (!answer.partition) return;
         constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         out.append(";pk=:");
-        for (int shift = 58; shift >= 0; shift -= 6) out.append(digits.substr((*answer.partition >> shift) & 63, 1));
+        for (int shift = 58; shift >= 4; shift -= 6) out.append(digits.substr((*answer.partition >> shift) & 63, 1));
         out.append(digits.substr((*answer.partition & 15) << 2, 1));  // the last 4 bits
         out.append("=:");
     }

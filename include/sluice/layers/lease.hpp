@@ -231,10 +231,8 @@ private:
         for (std::size_t i = 0; i != rest.size(); ++i) {
             const auto& [place, look] = looks[i];
             out[place] = answers[i];
-            Request<P> one{request};
-            one.key = rest[i];
-            Holding* const holding = known.find_or_open(request.scope.id, one.key, look,
-                                                        [&](const Holding& own) { return asker(one, own); });
+            Holding* const holding = known.find_or_open(request.scope.id, rest[i], look,
+                                                        [&](const Holding& own) { return asker(request, own); });
             if (holding != nullptr) known.note(*holding, request.units, answers[i], look);
         }
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -35,7 +36,8 @@ public:
     using Group = remote::Group<Link>;
 
     Combiner(typename Link::Server& server, Breaker& breaker)
-        : breaker_(breaker), max_waiting_(server.options.max_waiting), lanes_(server, server.options.connections) {}
+        : breaker_(breaker), timeout_(server.options.timeout), max_waiting_(server.options.max_waiting),
+          lanes_(server, server.options.connections) {}
 
     /// Called in a forked child, where no other thread runs and the mutex may be locked for ever.
     void abandon() noexcept { lanes_.abandon(); }
@@ -43,7 +45,20 @@ public:
     /// Calls that wait for a connection at the moment.
     std::size_t waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
-    /// Returns when all the calls are answered, which go to the server in one exchange.
+    /// Returns when all the calls are answered, which go to the server in one exchange. The breaker may answer instead.
+    void run(std::span<Call> calls, const Deadline& deadline) noexcept {
+        const auto permit = ask(calls, deadline);
+        if (permit != Breaker::Permit::none) run(calls, deadline, permit);
+    }
+
+    // For a thread that has calls for several servers at once, and must not wait for one of them alone (see Scatter).
+
+    /// Whether the breaker lets the calls pass; else they are answered. What follows reports to it.
+    Breaker::Permit ask(std::span<Call> calls, const Deadline& deadline) noexcept {
+        const auto permit = breaker_.ask(deadline.start(), timeout_);
+        if (permit == Breaker::Permit::none) fail(calls, Errc::breaker_open);
+        return permit;
+    }
     void run(std::span<Call> calls, const Deadline& deadline, Breaker::Permit permit) noexcept {
         std::unique_lock lock{mutex_};
         if (Lane* const lane = groups_.empty() ? lanes_.take() : nullptr) {
@@ -56,8 +71,6 @@ public:
             go_together(lock, calls, deadline, permit);
         }
     }
-
-    // For a thread that has calls for several servers at once, and must not wait for one of them alone (see Scatter).
 
     /// A free lane, or nullptr where the calls would have to wait: then run() does that.
     Lane* try_take() noexcept {
@@ -222,6 +235,7 @@ private:
     }
 
     Breaker& breaker_;
+    const std::chrono::nanoseconds timeout_;
     const std::size_t max_waiting_;
     std::mutex mutex_;
     Lanes<Link> lanes_;

@@ -11,7 +11,7 @@
 namespace {
 
 const Certificates& files() {
-    static const Certificates& made = *new Certificates;
+    static const Certificates made;
     return made;
 }
 sluice::RedisOptions options(std::chrono::milliseconds limit) {

@@ -182,6 +182,23 @@ TEST_CASE("rules that are replaced live until the requests that they were asked 
     CHECK(after.allowed());
 }
 
+TEST_CASE("a guard knows whose requests may wait, and shadow mode denies nobody unasked", "[http][async]") {
+    const Fixture f;
+    const sluice::MemoryStore<sluice::FixedWindow> memory;
+    Rule far{.name = "far", .routes = {RoutePattern{"/a"}}, .tiers = {{.limits = {f.held("far", 5)}}}};
+    far.tiers[0].limits.push_back(f.limit(memory, "near", 1));
+    far.enforce_percent = 0;
+    const Rule near{.name = "near", .routes = {RoutePattern{"/b"}}, .tiers = {{.limits = {f.limit(memory, "b", 1)}}}};
+    const Guard guard{RuleSet{{far, near}}};
+    CHECK((guard.may_wait({"GET", "/a"}) && !guard.may_wait({"GET", "/b"}) && !guard.may_wait({"GET", "/c"})));
+    const Asking first{guard};
+    f.store.calls->answer_all();
+    const Asking second{guard};
+    CHECK(second.answer->verdict.outcome() == sluice::Outcome::would_deny);
+    const auto answers = second.answer->verdict.answers();
+    CHECK((!answers[0].asked && answers[0].decision.allowed && answers[1].asked && !answers[1].decision.allowed));
+}
+
 TEST_CASE("the deny list needs no store", "[http][async]") {
     const Guard guard{RuleSet{{}, std::nullopt, {.networks = {Network{"192.0.2.0/24"}}}}};
     const Asking asked{guard};

@@ -99,6 +99,7 @@ TEST_CASE("X-Forwarded-For is believed only as far as trusted proxies wrote it",
         {{"[2001:db8::7]"}, "2001:db8::7"},
         {{"[2001:db8::7]:443"}, "2001:db8::7"},
         {{"2001:db8::7"}, "2001:db8::7"},
+        {{"2001::7"}, "2001::7"},
         {{"[2001:db8::7"}, "10.0.0.1"},
         {{"2001:db8::7]"}, "10.0.0.1"},
         {{"[2001:db8::7]443"}, "10.0.0.1"},
@@ -146,6 +147,9 @@ TEST_CASE("Forwarded is read by the grammar of RFC 7239", "[http][client_address
         {{"for=203.0.113.7;host=\"a,b;c\\\"d\""}, "203.0.113.7"},
         {{"for=\"203.0.113.7:80\""}, "203.0.113.7"},
         {{"for=203.0.113.7 ; proto=http"}, "203.0.113.7"},
+        {{"for=203.0.113.7;x=\"\""}, "203.0.113.7"},
+        {{"for=203.0.113.7 \t;  \t proto=http"}, "203.0.113.7"},
+        {{"for=203.0.113.7", "for=10.0.0.2"}, "203.0.113.7"},
         // Unclear: the peer.
         {{"for=unknown"}, "10.0.0.1"},
         {{"for=203.0.113.7, proto=https"}, "10.0.0.1"},
@@ -162,6 +166,15 @@ TEST_CASE("Forwarded is read by the grammar of RFC 7239", "[http][client_address
         {{"for=203.0.113.7,"}, "10.0.0.1"},
         {{"for=203.0.113.7;"}, "10.0.0.1"},
         {{""}, "10.0.0.1"},
+        // Wrong left of what counts: it could have moved the borders.
+        {{"for=, for=203.0.113.7"}, "10.0.0.1"},
+        {{"for, for=203.0.113.7"}, "10.0.0.1"},
+        {{"=9.9.9.9, for=203.0.113.7"}, "10.0.0.1"},
+        {{", for=203.0.113.7"}, "10.0.0.1"},
+        {{"(x=1, for=203.0.113.7"}, "10.0.0.1"},
+        {{"for=9.9.9.9;, for=203.0.113.7"}, "10.0.0.1"},
+        {{"for=9.9.9.9;for=9.9.9.9, for=203.0.113.7"}, "10.0.0.1"},
+        {{"for=9.9.9.9 x, for=203.0.113.7"}, "10.0.0.1"},
         // Quotes opened by the client to swallow what the proxy adds.
         {{"for=\"x, for=203.0.113.7"}, "10.0.0.1"},
         {{"for=9.9.9.9;x=\", for=\"203.0.113.7\""}, "10.0.0.1"},
@@ -180,6 +193,7 @@ TEST_CASE("Forwarded is read by the grammar of RFC 7239", "[http][client_address
     CHECK(find(finder, "10.0.0.1", {many}) == "203.0.113.7");
     many += ",for=10.0.0.2";
     CHECK(find(finder, "10.0.0.1", {many}) == "10.0.0.1");
+    CHECK(find(finder, "10.0.0.1", {many + ",proto=https"}) == "10.0.0.1");
 }
 
 TEST_CASE("only the configured header is asked for", "[http][client_address]") {
@@ -227,6 +241,8 @@ TEST_CASE("a translated client is its IPv4 address", "[http][client_address]") {
     CHECK(identity("64:ff9b:0:1::198.51.100.1") == "64:ff9b:0:1::");
     CHECK(identity("2001:db8::198.51.100.1") == "2001:db8::");
     CHECK(identity("2002:0:1::") == "2002:0:1::");
+    CHECK(identity("2002:e000:1::") == "2002:e000:1::");
+    CHECK(identity("2002:dfff:1::") == "223.255.0.1");
     CHECK(identity("2001:db8:1:2:0:5efe:198.51.100.1") == "2001:db8:1:2::");
     // Counted as IPv4, but trusted as what they are.
     const ClientAddress finder{{.trusted_proxies = {Network{"10.0.0.0/8"}}}};
@@ -244,6 +260,7 @@ TEST_CASE("an IPv6 client is its prefix, an IPv4 client its address", "[http][cl
     CHECK(identity(ClientAddress{}, "1.2.3.4") == "1.2.3.4");
     CHECK(identity(ClientAddress{{.v6_prefix = 48}}, "2001:db8:1:2::") == "2001:db8:1::");
     CHECK(identity(ClientAddress{{.v6_prefix = 128}}, "2001:db8::1") == "2001:db8::1");
+    CHECK(identity(ClientAddress{{.v6_prefix = 1}}, "ffff::") == "8000::");
     CHECK_THROWS_AS((ClientAddress{{.v6_prefix = 0}}), std::invalid_argument);
     CHECK_THROWS_AS((ClientAddress{{.v6_prefix = 129}}), std::invalid_argument);
 }
@@ -259,6 +276,7 @@ TEST_CASE("a number of hops is counted where the proxies' addresses are not know
     CHECK(find(two, "198.51.100.1", {}) == "198.51.100.1");
     const ClientAddress one{{.header = ForwardedBy::forwarded, .hops = 1}};
     CHECK(find(one, "198.51.100.1", {"for=9.9.9.9, for=203.0.113.7"}) == "203.0.113.7");
+    CHECK_NOTHROW(ClientAddress{{.hops = 32}});
     CHECK_THROWS_AS((ClientAddress{{.hops = 33}}), std::invalid_argument);
     CHECK_THROWS_AS((ClientAddress{{.trusted_proxies = proxies, .hops = 1}}), std::invalid_argument);
     CHECK_THROWS_AS((ClientAddress{{.header = ForwardedBy::x_real_ip, .hops = 1}}), std::invalid_argument);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -115,6 +116,30 @@ TEST_CASE("crow: a websocket's upgrade can be refused", "[http][crow]") {
     answer.reset();
     fresh.refuse(answer);
     CHECK_FALSE(answer);
+}
+
+TEST_CASE("crow: what counts by outcome is told the answer's status, and what is paced is held", "[http][crow]") {
+    Rule rule{.name = "r", .routes = {RoutePattern{"/a"}}};
+    const auto hour = std::chrono::hours{1};
+    rule.tiers = {{.limits = {{.limiter = RateLimiter{sluice::FixedWindow{2, hour}, {.name = "failures"}},
+                               .counted = Counted::failures},
+                              {RateLimiter{sluice::LeakyBucket{9, sluice::per_hour(1)}, {.name = "paced"}}}}}};
+    const auto most = std::chrono::milliseconds{2};
+    CrowGuard<> limiter{Guard{RuleSet{{rule}}, {.max_hold = most}}};
+    const auto ask = [&](int status) {
+        fake::Request request;
+        CrowGuard<>::context context;
+        fake::Response response;
+        limiter.before_handle(request, response, context);
+        response.code = status;
+        limiter.after_handle(request, response, context);
+        return context.verdict().answers()[0].decision.remaining;
+    };
+    CHECK(ask(200) == 1);
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(ask(500) == 1);
+    CHECK(std::chrono::steady_clock::now() - start >= most);
+    CHECK(ask(500) == 0);
 }
 
 TEST_CASE("crow: the base makes it a local middleware", "[http][crow]") {

@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <initializer_list>
 #include <map>
 #include <stdexcept>
@@ -17,6 +18,7 @@
 
 #include "support/asked.hpp"
 
+using namespace std::chrono_literals;
 using namespace sluice::http;
 using sluice::RateLimiter;
 using sluice::TokenBucket;
@@ -53,6 +55,27 @@ TEST_CASE("a guard finds the client, charges it and writes the answer", "[http][
     CHECK(guard.denial(second).content.find("quota-exceeded") != std::string::npos);
     CHECK(guard.check({"GET", "/a", "10.0.0.1"}).allowed());
     CHECK(headers(guard, guard.check({"GET", "/elsewhere", "10.0.0.1"})).empty());
+}
+
+TEST_CASE("a guard that is told nothing holds nobody and reads 64 MiB of a denied body, for 5 s", "[http][guard]") {
+    const GuardOptions usual;
+    CHECK(usual.max_hold == 0s);
+    CHECK(usual.max_drained == 67'108'864);
+    CHECK(usual.max_drain_time == 5s);
+}
+
+TEST_CASE("a request is held as long as its limit wants, and no longer than the guard may", "[http][guard]") {
+    const auto held = [](std::chrono::nanoseconds delay, std::chrono::nanoseconds most) {
+        Answer answer;
+        answer.delay = delay;
+        const auto start = std::chrono::steady_clock::now();
+        hold(answer, {.max_hold = most});
+        return std::chrono::steady_clock::now() - start;
+    };
+    CHECK(held(2ms, 1h) >= 2ms);
+    CHECK(held(1h, 2ms) >= 2ms);
+    CHECK(held(0s, 1h) < 1h);
+    CHECK(held(1h, 0s) < 1h);
 }
 
 TEST_CASE("shadow mode tells the client nothing", "[http][guard]") {

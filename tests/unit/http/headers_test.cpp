@@ -116,6 +116,11 @@ TEST_CASE("X-RateLimit fields describe the limit that binds", "[http][headers]")
                    x);
     CHECK(field(fields, "X-RateLimit-Limit") == "5");
     CHECK(field(fields, "Retry-After") == "8");
+    // Of equals the first.
+    CHECK(field(write({{"a", {10, 1s}, allowed(10, 2, 1s)}, {"b", {5, 1s}, allowed(5, 2, 1s)}}, x),
+                "X-RateLimit-Limit") == "10");
+    CHECK(field(write({{"a", {10, 1s}, denied(10, 0, 1s, 1s)}, {"b", {5, 1s}, denied(5, 0, 1s, 1s)}}, x),
+                "X-RateLimit-Limit") == "10");
 }
 
 TEST_CASE("both styles at once, or none", "[http][headers]") {
@@ -186,6 +191,7 @@ TEST_CASE("jitter only lengthens Retry-After", "[http][headers]") {
         INFO(seconds);
         CHECK((seen[seconds] > 0) == (seconds >= 100 && seconds <= 110));
     }
+    CHECK(HeaderOptions{}.retry_jitter_percent == 0);
     CHECK_NOTHROW(HeaderWriter{{HeaderStyle::none, 100}});
     CHECK_THROWS_AS((HeaderWriter{{HeaderStyle::none, 101}}), std::invalid_argument);
 }
@@ -208,7 +214,9 @@ TEST_CASE("fields that outgrow their place in the list are whole, in copies too"
         auto copy = fields;
         const auto moved = std::move(fields);
         copy = sluice::http::FieldList{copy};
-        for (const auto& list : {copy, moved}) {
+        sluice::http::FieldList assigned;
+        assigned = copy;
+        for (const auto& list : {copy, moved, assigned}) {
             REQUIRE(list.size() == 5);
             CHECK_FALSE(list.empty());
             CHECK(list[0].name == std::string{"RateLimit"});

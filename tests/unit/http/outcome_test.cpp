@@ -48,8 +48,19 @@ TEST_CASE("only failed logins count", "[http][outcome]") {
         answer.verdict.settle(i % 2 == 0 ? 200 : 302);
         CHECK(left(limit) == 3);
     }
-    for (int i = 0; i < 3; ++i) ask(guard).verdict.settle(401);
+    for (const int status : {400, 401, 500}) ask(guard).verdict.settle(status);
     CHECK_FALSE(ask(guard).allowed);
+}
+
+TEST_CASE("all four limits of a request are settled, each by what it counts", "[http][outcome]") {
+    const Fixture f;
+    const std::vector<Limit> limits{f.limit("first", 9, Counted::failures), f.limit("second", 9, Counted::successes),
+                                    f.limit("third", 9, Counted::reported, 2), f.limit("last", 9, Counted::failures)};
+    const auto answer = ask(f.guard(limits));
+    for (const Limit& limit : limits) CHECK(left(limit) < 9);
+    answer.verdict.report_cost(5);
+    answer.verdict.settle(399);
+    CHECK((left(limits[0]) == 9 && left(limits[1]) == 8 && left(limits[2]) == 4 && left(limits[3]) == 9));
 }
 
 TEST_CASE("attempts at the same time are no way around a limit of failures", "[http][outcome]") {

@@ -3,7 +3,10 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
 
+#include <sluice/http/adapter.hpp>
 #include <sluice/http/rules/route_pattern.hpp>
 
 using sluice::http::RoutePattern;
@@ -60,10 +63,15 @@ TEST_CASE("a target's path ends at its query or fragment", "[http][route_pattern
     CHECK(path_of("/a%3Fx") == "/a%3Fx");
     CHECK(path_of("/") == "/");
     CHECK(path_of("") == "");
+    using sluice::http::split_target;
+    CHECK(split_target("/a?b=1#c") == std::pair<std::string_view, std::string_view>{"/a", "b=1"});
+    CHECK(split_target("/a?b=1") == std::pair<std::string_view, std::string_view>{"/a", "b=1"});
+    CHECK(split_target("/a#c?b").second.empty());
 }
 
 TEST_CASE("a bad route is refused with its text", "[http][route_pattern]") {
-    for (const char* bad : {"", "a", "a/b", "/a?b", "/a#b", "/a*", "/**/a", "/***", "/a/**/", "*"}) {
+    for (const char* bad : {"", "a", "a/b", "/a?b", "/a#b", "/a*", "/**/a", "/***", "/a/**/", "*", "/{", "/}", "/{}",
+                            "/{a", "/a}", "/{a}b", "/{a*}", "/{a}/{a}"}) {
         INFO(bad);
         try {
             RoutePattern{bad};

@@ -152,17 +152,18 @@ TEST_CASE("a key's part that a request does not have is counted by the address",
     }
     const auto of_query = KeySource::query("k");
     CHECK(shares(of_query, with(none, "k=a%4A%6b+c"), with(none, "x=1&k=aJk%20c")));
-    CHECK_FALSE(shares(of_query, with(none, "k=%61"), with(none, "k=%6")));
-    for (const char* bad : {"%", "%6", "%g1", "%1g", "%G1", "%@1", "%`1"})  // stays as it is
-        CHECK_FALSE(shares(of_query, with(none, "k=a"), with(none, std::string{"k="} + bad)));
-    CHECK_FALSE(shares(of_query, with(none, "k=%"), with(none, "k=%%")));
+    CHECK(shares(of_query, with(none, "k=%6f%6A%4F%09"), with(none, "k=ojO\t")));
+    for (const std::string bad : {"", "6", "g1", "1g", "G1", "@1", "`1", "/1", ":1", "%"})  // stays as it is
+        CHECK(shares(of_query, with(none, "k=%25" + bad), with(none, "k=%" + bad)));
     for (const char* nothing : {"", "k", "k=", "K=a", "k=a&k=a", "kk=a"})
         CHECK(shares(of_query, with(none), with(none, nothing)));
+    CHECK(shares(KeySource::query("a b"), with(none, "a+b=1"), with(bob, "a%20b=1")));
+    CHECK_FALSE(shares(KeySource::query("a b"), with(none, "a+b=1"), with(none, "a+b=2")));
     const auto cookie = KeySource::cookie("id");
-    const TestHeaders plain{{{"Cookie", "a=b; id=7"}}}, quoted{{{"Cookie", "id=\"7\""}}}, half{{{"Cookie", "id=\"7"}}},
-        other_half{{{"Cookie", "id=7\""}}}, two_lines{{{"Cookie", "id=7"}, {"Cookie", "id=8"}}},
-        quote{{{"Cookie", "id=\""}}};
-    CHECK(shares(cookie, with(plain), with(quoted)));
+    const TestHeaders plain{{{"Cookie", "a=b; id=7"}}}, spaced{{{"Cookie", "id = 7 ;a=b"}}},
+        quoted{{{"Cookie", "id=\"7\""}}}, half{{{"Cookie", "id=\"7"}}}, other_half{{{"Cookie", "id=7\""}}},
+        two_lines{{{"Cookie", "id=7"}, {"Cookie", "id=8"}}}, quote{{{"Cookie", "id=\""}}};
+    CHECK((shares(cookie, with(plain), with(quoted)) && shares(cookie, with(plain), with(spaced))));
     for (const TestHeaders* other : {&half, &other_half, &quote})
         CHECK_FALSE(shares(cookie, with(plain), with(*other)));
     CHECK(shares(cookie, with(none), with(two_lines)));
@@ -173,6 +174,10 @@ TEST_CASE("a key's part that a request does not have is counted by the address",
     CHECK_FALSE(shares(of_path, with(none), raw));
     raw.path_is_decoded = false;
     CHECK(shares(of_path, with(none), raw));
+    Asked plus = raw, escaped = raw;
+    plus.path = "/+/x";
+    escaped.path = "/%2B/x";
+    CHECK(shares(of_path, plus, escaped));
     const auto host = [&](std::string_view name, const TestHeaders& headers) {
         Asked made = with(headers);
         made.host = name;
@@ -193,9 +198,10 @@ TEST_CASE("a key's part that a request does not have is counted by the address",
     CHECK_FALSE(shares(function, with(none, "a"), with(none, "b")));
     CHECK(shares(function, with(none), with(none, "throw")));
     // One address for all parts that are missing.
-    const Rules rules{RuleSet{{rule("r", {{f.bucket("all", 1), {tenant, cookie}}}, "/**")}}};
+    const auto all = f.bucket("all", 1);
+    const Rules rules{RuleSet{{rule("r", {{all, {tenant, cookie}}}, "/**")}}};
     CHECK(rules.check(with(none)).allowed());
-    CHECK_FALSE(rules.check(with(none)).allowed());
+    CHECK(all.peek("ip:192.0.2.1").remaining == 0);
 }
 
 TEST_CASE("parts of keys that cannot be are refused", "[http][rules]") {
@@ -326,6 +332,8 @@ TEST_CASE("shadow mode counts and never denies", "[http][rules]") {
     CHECK(r.counters->of(Outcome::allowed) == 2);
     CHECK(r.counters->of(Outcome::would_deny) == 3);
     CHECK(r.counters->of(Outcome::denied) == 0);
+    r.enforce_percent = 1;
+    CHECK(Rules{RuleSet{{r}}}.check(asked("GET", "/a", from("192.0.2.2"))).told().size() == 1);
 }
 
 TEST_CASE("a percentage of clients is enforced, always the same ones", "[http][rules]") {
@@ -333,12 +341,15 @@ TEST_CASE("a percentage of clients is enforced, always the same ones", "[http][r
     auto r = rule("r", {{f.bucket("b", 1)}});
     r.enforce_percent = 30;
     const Rules rules{RuleSet{{r}}};
+    r.enforce_percent = 0;
+    const Rules shadow{RuleSet{{r}}};
     int enforced = 0;
     for (int client = 0; client < 2000; ++client) {
         const auto caller = from("198.51." + std::to_string(client / 250) + "." + std::to_string(client % 250));
         CHECK(rules.check(asked("GET", "/a", caller)).allowed());
         const bool denied = !rules.check(asked("GET", "/a", caller)).allowed();
         CHECK(rules.check(asked("GET", "/a", caller)).allowed() == !denied);
+        CHECK(shadow.check(asked("GET", "/a", caller)).allowed());
         enforced += denied ? 1 : 0;
     }
     CHECK(enforced > 500);
@@ -449,6 +460,7 @@ TEST_CASE("a limit whose numbers change takes over what is used, unless it says 
     Rule tiers{.name = "kept", .routes = {RoutePattern{"/kept"}}};
     tiers.tiers = {{.limits = {{f.bucket("kept", 50)}}, .authenticated = true}, {.limits = {{remote}}}};
     CHECK(rules.replace(RuleSet{{tiers}}) == std::vector<std::string>{"kept"});
+    CHECK(rules.replace(RuleSet{{tiers}}).empty());  // it has not changed
     CHECK(rules.check(asked("GET", "/kept", from("192.0.2.1", "ann"))).answers()[0].decision.remaining == 49);
 }
 

@@ -38,6 +38,9 @@ TEST_CASE("Retry-After is seconds or a date") {
     CHECK(parse_retry_after("Monday, 06-Nov-44 08:49:37 GMT", then) == 0s);
     CHECK(parse_retry_after("Sunday, 06-Nov-94 08:49:37 GMT", std::chrono::sys_days{std::chrono::year{2026} / 1 / 1}) ==
           0s);
+    constexpr std::chrono::sys_days later{std::chrono::year{2026} / 1 / 1};
+    CHECK(parse_retry_after("Wednesday, 01-Jan-76 00:00:00 GMT", later) == 24h * 18'262);
+    CHECK(parse_retry_after("Friday, 01-Jan-77 00:00:00 GMT", later) == 0s);
 }
 
 TEST_CASE("what is no Retry-After is none") {
@@ -57,6 +60,8 @@ TEST_CASE("what is no Retry-After is none") {
                                          "Sun, 06 Nov 1994 08:49:37 GMT ",
                                          "sun, 06 Nov 1994 08:49:37 GMT",
                                          "Sun, 6 Nov 1994 08:49:37 GMT",
+                                         ", 06 Nov 1994 08:49:37 GMT",
+                                         "Sun, 06  1994 08:49:37 GMT",
                                          "Son, 06 Nov 1994 08:49:37 GMT",
                                          "Sun, 06 nov 1994 08:49:37 GMT",
                                          "Sun, 31 Nov 1994 08:49:37 GMT",
@@ -134,6 +139,7 @@ TEST_CASE("RateLimit-Policy tells the limits") {
     CHECK((*policies)[0].unit == "requests");
     CHECK((*policies)[1].unit == "content-bytes");
     CHECK_FALSE(parse_rate_limit_policy(R"("a";q=1)")->front().window.has_value());
+    CHECK((sluice::http::ServicePolicy{}.quota == 0 && sluice::http::ServiceLimit{}.remaining == 0));
 }
 
 TEST_CASE("what is no list of limits is none") {

@@ -124,7 +124,7 @@ TEST_CASE("a leaky bucket's delay reaches the handler", "[http][verdict]") {
         const Guard guard{RuleSet{
             {rule_with({{paced}, {limiter_of("free", TokenBucket{9, sluice::per_second(1)}, clock)}}, percent)}}};
         std::vector<std::chrono::nanoseconds> seen;
-        for (int i = 0; i < 5; ++i) seen.push_back(ask(guard).delay());
+        for (int i = 0; i < 5; ++i) seen.push_back(guard.handle({"GET", "/a", "192.0.2.1"}).delay);
         return seen;
     };
     SECTION("enforced") { CHECK(delays(100) == std::vector<std::chrono::nanoseconds>{0s, 1s, 2s, 3s, 0s}); }
@@ -192,7 +192,10 @@ TEST_CASE("limits of remote stores are charged together, and a denial says who d
     const AnyLimiter wide = limiter("wide", first, 9, allow);
     const AnyLimiter narrow = limiter("narrow", second, 1, deny);
     const Guard guard{RuleSet{{rule_with({{wide}, {narrow}})}}};
-    CHECK(guard.handle({"GET", "/a", "192.0.2.1"}).allowed);
+    const auto passed = guard.handle({"GET", "/a", "192.0.2.1"});
+    CHECK(passed.allowed);
+    for (const auto& one : passed.verdict.answers()) CHECK((one.asked && one.decision.allowed));
+    CHECK((first.calls() == 1 && second.calls() == 1));
 
     const auto violated = [&](int status) {
         const auto answer = guard.handle({"GET", "/a", "192.0.2.1"});

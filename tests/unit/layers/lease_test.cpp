@@ -117,6 +117,46 @@ TEST_CASE("requests that find nothing take a lease themselves where no backgroun
     fleet.check_books();
 }
 
+TEST_CASE("whoever serves a request says how much is left of all, and is counted") {
+    Fleet<Window> fleet{{1'000'000, 1'000s}};
+    const sluice::Scope<Window> scope{"api", fleet.policy};
+    std::uint64_t hits = 0, leases = 0;
+    for (int i = 0; i != 2'000; ++i) {
+        if (i % 10 == 0) {
+            fleet.clock.advance(1ms);
+            const auto given = fleet.store.given();
+            if (i > 1'000) fleet.maintain();
+            leases += fleet.store.given() > given ? 1 : 0;
+        }
+        const auto calls = fleet.store.calls(), given = fleet.store.given();
+        const auto taken = fleet.leases[0].consume(sluice::Request<Window>{scope, "key", 1});
+        fleet.admitted += taken.units;
+        hits += fleet.store.calls() == calls ? 1 : 0;
+        leases += fleet.store.given() > given + 1 ? 1 : 0;
+        REQUIRE((taken.units == 1 && taken.decision.allowed));
+        REQUIRE(taken.decision.remaining == 1'000'000 - fleet.admitted);
+    }
+    CHECK((hits > 1'000 && leases > 10));
+    CHECK(fleet.leases[0].stats().hits == hits);
+    CHECK(fleet.leases[0].stats().leases == leases);
+    fleet.clock.set(2'001s);
+    fleet.maintain();
+    CHECK(fleet.leases[0].stats().stranded > 0);
+    CHECK(fleet.leases[0].stats().hits == hits);
+}
+
+TEST_CASE("a peek counts what is held, where the store has nothing left") {
+    Fleet<Bucket> fleet{{1'000, sluice::per_hour(1)}};
+    fleet.run(20ms, 10);
+    const auto held = fleet.held();
+    REQUIRE(held > 0);
+    const sluice::RateLimiter direct{fleet.policy, fleet.store, {.name = "api"}};
+    REQUIRE(direct.try_consume("key", direct.peek("key").remaining));
+    const auto all = fleet.limiter().peek("key", held), more = fleet.limiter().peek("key", held + 1);
+    CHECK((all.allowed && all.remaining == held && all.retry_after == 0ns));
+    CHECK((!more.allowed && more.retry_after > 0ns));
+}
+
 TEST_CASE("as the limit gets near the units are asked for one by one, and all of them are there") {
     Fleet<Window> fleet{{10'000, 10s}, 3};
     fleet.run(2s, 2);
@@ -262,7 +302,9 @@ TEST_CASE("what was consumed from a lease can be given back") {
     CHECK(taken.units == 5);
     sluice::Request<Window> back{scope, "key", 5, sluice::Operation::give_back};
     back.consumed_at = taken.at;
+    const auto left = fleet.limiter().peek("key").remaining;
     CHECK_FALSE(fleet.leases[0].decide(back).error);
+    CHECK(fleet.limiter().peek("key").remaining == left + 5);
     CHECK(fleet.store.given() == fleet.admitted + fleet.held());
     const auto more = fleet.leases[0].consume(sluice::Request<Window>{scope, "key", 50'000, sluice::Operation::take});
     CHECK(more.units == 50'000);
@@ -280,6 +322,10 @@ TEST_CASE("a batch spends what is held and asks for the rest together") {
     CHECK(fleet.store.calls() == calls + 1);
     fleet.admitted += 5;
     fleet.check_books();
+    const sluice::Scope<Bucket> scope{"api", fleet.policy};
+    out = {};
+    fleet.leases[0].decide_many(sluice::Request<Bucket>{scope, {}, 1, sluice::Operation::peek}, keys, out);
+    for (const auto& decision : out) CHECK((decision.allowed && decision.limit == 1'000'000));
 }
 
 TEST_CASE("more busy keys than may be leased are the shared store's") {

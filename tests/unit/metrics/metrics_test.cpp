@@ -182,6 +182,7 @@ TEST_CASE("a metric that the format does not have, or that the registry writes i
         registry.add(name, type, "Help.", "s", [] { return 1; });
     };
     CHECK_THROWS_AS(add("", "gauge"), std::invalid_argument);
+    for (const char* good : {"a", "z", "A", "Z", "_", ":", "a0", "a9"}) CHECK_NOTHROW(add(good, "gauge"));
     CHECK_THROWS_AS(add("1a", "gauge"), std::invalid_argument);
     CHECK_THROWS_AS(add("a b", "gauge"), std::invalid_argument);
     CHECK_THROWS_AS(add("a", "histogram"), std::invalid_argument);

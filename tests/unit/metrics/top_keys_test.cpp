@@ -33,6 +33,11 @@ TEST_CASE("keys are counted exactly while there is room for all", "[metrics][top
     CHECK(keys.top()[0].limiter == "l");
     keys.clear();
     CHECK(keys.top().empty());
+    for (const char* key : {"a", "b", "c", "c", "d"}) keys.add("l", key);  // as if it were new
+    REQUIRE(keys.top().size() == 3);
+    CHECK((keys.top()[0].key == "d" || keys.top()[0].key == "c"));
+    CHECK(keys.top()[0].count == 2);
+    CHECK((TopKeys::Entry{}.count == 0 && TopKeys::Entry{}.error == 0));
     CHECK_THROWS_AS(TopKeys{0}, std::invalid_argument);
 }
 

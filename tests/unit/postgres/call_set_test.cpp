@@ -51,6 +51,45 @@ TEST_CASE("calls of one kind are one statement, in the order of all keys, and ea
 
     const std::array one{open[1]};
     CHECK(set.statement(one) == "f(ARRAY[E'\\\\x62',E'\\\\x63'])");
+
+    set.clear();
+    CHECK(set.size() == 0);
+    Call again = call_of(third);
+    again.head = "g(ARRAY[";
+    CHECK(set.add(again) == 0);
+    CHECK(set.statement(set.open_calls()) == "g(ARRAY[E'\\\\x61'])");
+    set.answer(set.open_calls(), "{60,1,70}");
+    set.collect(0, again);
+    CHECK(again.numbers == Numbers{60, 1, 70});
+}
+
+TEST_CASE("what is answered stays so, whatever befalls the others") {
+    const Keys key{"k"};
+    std::array calls{call_of(key), call_of(key), call_of(key)};
+    CallSet set;
+    for (const Call& call : calls) set.add(call);
+    const auto collect = [&] {
+        for (std::size_t i = 0; i != calls.size(); ++i) set.collect(i, calls[i]);
+    };
+    set.cancel(1, Errc::timeout);
+    SECTION("as a statement that fails") {
+        set.fail(Errc::disconnected);
+        collect();
+        CHECK(calls[0].error == Errc::disconnected);
+        CHECK(calls[1].error == Errc::timeout);
+        CHECK(calls[2].error == Errc::disconnected);
+        for (const Call& call : calls) CHECK_FALSE(call.was_refused);
+    }
+    SECTION("or a connection that cannot be made") {
+        set.refuse(Errc::busy);
+        collect();
+        CHECK(calls[0].was_refused);
+        CHECK(calls[0].error == Errc::busy);
+        CHECK_FALSE(calls[1].was_refused);
+        CHECK(calls[1].error == Errc::timeout);
+        CHECK(calls[2].was_refused);
+    }
+    CHECK(set.open_calls().empty());
 }
 
 TEST_CASE("calls of other kinds, too many keys and those that are alone do not go together") {
@@ -90,8 +129,9 @@ TEST_CASE("numbers are read as Postgres writes them, and nothing else") {
     CHECK(answered("{-9223372036854775808,1,9223372036854775807}").numbers ==
           Numbers{std::numeric_limits<std::int64_t>::min(), 1, std::numeric_limits<std::int64_t>::max()});
     CHECK(answered("{1,-2}").numbers == Numbers{1, -2});
-    for (const char* text : {"", "{", "}", "{}", "1", "{1", "{1}", "{1,0", "{x,0}", "{1.5,0}", "{NULL,0}", "{1,2,3}",
-                             "{9223372036854775808,0}", "{ 1,0}", "{,1,0}", "{1,0,0}", "{1,9223372036854775807,1}"}) {
+    for (const char* text :
+         {"", "{", "}", "{}", "1", "{1", "{1}", "{1,0", "{x,0}", "{1.5,0}", "{NULL,0}", "{1,2,3}",
+          "{9223372036854775808,0}", "{ 1,0}", "{,1,0}", "{1,0,0}", "{1,00", "01,0}", "{1,9223372036854775807,1}"}) {
         INFO(text);
         CHECK(answered(text).error == Errc::protocol);
     }

@@ -98,8 +98,8 @@ TEST_CASE("CLUSTER SLOTS: what is no map") {
           message(Errc::permission));
     CHECK(read("-LOADING Redis is loading the dataset in memory\r\n") == message(Errc::loading));
     for (const std::string& answer : std::initializer_list<std::string>{
-             std::string{"+OK\r\n"}, bulk("text"), number(5), nil, std::string{"*1\r\n:1\r\n"}, "*1\r\n" + bulk("text"),
-             std::string{"*1073741824\r\n"}, "*1\r\n" + range(-1, 2, node(bulk("h"), 7)),
+             std::string{"+OK\r\n"}, std::string{"-\r\n"}, bulk("text"), number(5), nil, std::string{"*1\r\n:1\r\n"},
+             "*1\r\n" + bulk("text"), std::string{"*1073741824\r\n"}, "*1\r\n" + range(-1, 2, node(bulk("h"), 7)),
              "*1\r\n" + range(0, 70'000, node(bulk("h"), 7)), "*1\r\n" + range(0, 1, node(bulk("h"), 70'000)),
              "*1\r\n" + range(0, 1, node(bulk(std::string(256, 'h')), 7)), std::string{"*0\r\n*0\r\n"},
              "*1\r\n" + range(0, 1, node(bulk("h"), 7, "*1\r\n*1\r\n*1\r\n*1\r\n*0\r\n"))}) {
@@ -150,7 +150,11 @@ TEST_CASE("a map of slots") {
     map.assign(16'383, added);
     CHECK(owner(16'383) == "d");
     CHECK(map.is_complete());
-    map.assign(sluice::detail::redis::any_slot, added);  // as a broken redirection names it
+    for (const auto none : {sluice::detail::redis::any_slot, sluice::detail::redis::Slot{slot_count}}) {
+        map.assign(none, added);  // as a broken redirection names it
+        CHECK(map.owner(none) == SlotMap::nobody);
+    }
+    CHECK(owner(0) == "a");
 
     for (std::size_t i = map.nodes().size(); i != SlotMap::max_nodes; ++i)
         map.add({"x", static_cast<std::uint16_t>(i)});

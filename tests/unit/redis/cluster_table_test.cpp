@@ -22,7 +22,8 @@ using sluice::detail::redis::slot_count;
 namespace {
 
 /// What a table knows of a node.
-struct FakeNode {
+struct FakeNode : sluice::detail::redis::NodeRecord {
+    using NodeRecord::NodeRecord;
     struct Breaker {
         std::uint64_t count = 0;
         bool open = false;
@@ -30,22 +31,17 @@ struct FakeNode {
         bool is_open() const noexcept { return open; }
     };
 
-    HostPort where;
     Breaker state{};
     std::size_t connections = 0;
-    bool doubted = false;
-    bool was_named = false;
 
-    const HostPort& address() const noexcept { return where; }
     const Breaker& breaker() const noexcept { return state; }
     std::size_t open_connections() const noexcept { return connections; }
-    bool is_doubted() const noexcept { return doubted; }
 };
 using Table = sluice::detail::redis::ClusterTable<FakeNode>;
 
 Table table_of(const char* url) {
     return {sluice::RedisUrl::parse(url),
-            [](HostPort address) { return std::make_shared<FakeNode>(FakeNode{.where = std::move(address)}); }};
+            [](HostPort address) { return std::make_shared<FakeNode>(std::move(address)); }};
 }
 
 /// All slots, in as many parts as there are hosts.
@@ -70,7 +66,7 @@ void tell(Table& table, std::initializer_list<std::string_view> hosts) {
 
 std::string hosts_of(const std::vector<Table::Member>& members) {
     std::string text;
-    for (const auto& member : members) text += member->where.host;
+    for (const auto& member : members) text += member->address().host;
     return text;
 }
 
@@ -84,10 +80,10 @@ TEST_CASE("a cluster's table is empty until somebody tells") {
     CHECK(table.adopt(ClusterSlots{"asked"}) == sluice::Errc::busy);
     tell(table, {"a", "b"});
     CHECK(table.is_complete());
-    CHECK(table.owner(0)->where == HostPort{"a", 7});
-    CHECK(table.owner(slot_count / 2 - 1)->where.host == "a");
-    CHECK(table.owner(slot_count / 2)->where.host == "b");
-    CHECK(table.owner(slot_count - 1)->where.host == "b");
+    CHECK(table.owner(0)->address() == HostPort{"a", 7});
+    CHECK(table.owner(slot_count / 2 - 1)->address().host == "a");
+    CHECK(table.owner(slot_count / 2)->address().host == "b");
+    CHECK(table.owner(slot_count - 1)->address().host == "b");
 }
 
 TEST_CASE("each time another is asked first, nobody twice, and last who is doubted") {
@@ -96,7 +92,7 @@ TEST_CASE("each time another is asked first, nobody twice, and last who is doubt
     CHECK(hosts_of(table.whom_to_ask()) == "abcs");
     CHECK(hosts_of(table.whom_to_ask()) == "bcas");
     CHECK(hosts_of(table.whom_to_ask()) == "cabs");
-    table.owner(0)->doubted = true;
+    table.owner(0)->doubt(true);
     CHECK(hosts_of(table.whom_to_ask()) == "bcsa");
 }
 
@@ -126,8 +122,12 @@ TEST_CASE("who stays in the map stays a member, and who leaves it goes unless a 
 TEST_CASE("a cluster's statistics are the sums over its nodes, with the breakers of those who have left") {
     Table table = table_of("redis+cluster://a:7");
     tell(table, {"a", "b"});
-    *table.owner(0) = {.where = {"a", 7}, .state = {2, false}, .connections = 3};
-    *table.owner(slot_count - 1) = {.where = {"b", 7}, .state = {5, true}, .connections = 4};
+    const auto set = [&](Slot slot, FakeNode::Breaker breaker, std::size_t connections) {
+        table.owner(slot)->state = breaker;
+        table.owner(slot)->connections = connections;
+    };
+    set(0, {2, false}, 3);
+    set(slot_count - 1, {5, true}, 4);
     sluice::RedisStats stats;
     table.add_to(stats);
     CHECK(stats.connections == 7);

@@ -2,14 +2,20 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
+#include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/login.hpp>
+#include <sluice/redis/wire/scope_cache.hpp>
 
 #include "support/catch.hpp"
 
@@ -170,6 +176,13 @@ TEST_CASE("a key of somebody else's fails alone, noticed early or late") {
     CHECK(a.values[0] == ScriptCall::wrong_type);
     CHECK(a.values[2] == 3);
     CHECK(b.values[0] == ScriptCall::wrong_type);
+
+    talk.calls.clear();
+    talk.calls.add(a.call);
+    static_cast<void>(talk.begin());
+    CHECK_FALSE(talk.exchange.feed("*6\r\n:1\r\n:2\r\n:3\r\n:4\r\n:1\r\n:2\r\n"));
+    talk.result(0, a);
+    CHECK(a.values == Integers{ScriptCall::wrong_type, 2, ScriptCall::wrong_type, 4});
 }
 
 TEST_CASE("answers that do not fit what was asked are not believed") {
@@ -227,7 +240,10 @@ TEST_CASE("an exchange forgets the one before it") {
     talk.calls.clear();
     talk.calls.add(a.call);
     static_cast<void>(talk.begin());
-    CHECK(talk.exchange.feed({"\x15\x03\x01\x00\x02\x02\x46", 7}) == Errc::protocol);
+    const std::string_view alert{"\x15\x03\x01\x00\x02\x02\x46", 7};
+    CHECK(talk.exchange.feed(alert) == Errc::protocol);
+    talk.exchange.reset();  // of the next connection nothing is known
+    CHECK(talk.exchange.feed(alert) == Errc::misconfigured);
 }
 
 TEST_CASE("a call that waits for an answer that nobody sent: only bytes that left make it uncertain") {
@@ -271,8 +287,62 @@ TEST_CASE("keys as scripts take them, encoded in the memory of others") {
     CHECK(keys.keys() == bulk("p:{a}0") + bulk("p:{a}1"));
     keys.encode("p:{", 1, names, Operation::consume, 7);
     CHECK(keys.keys() == plain);
+    CHECK(plain == bulk("p:{a") + bulk("p:{b"));
     keys.encode("p:{", 1, names, Operation::peek, 7);
     CHECK(keys.units() == bulk("07"));
+
+    Arguments numbers;
+    std::string expected;
+    for (const std::int64_t number : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{999'999'999},
+                                      std::int64_t{1'000'000'000}, std::numeric_limits<std::int64_t>::min()}) {
+        numbers.add(number);
+        expected += bulk(std::to_string(number));
+    }
+    CHECK(numbers.bytes == expected);
+    CHECK(numbers.count == 5);
+}
+
+TEST_CASE("scopes in one place of the cache are not taken for each other") {
+    using sluice::detail::redis::ScopeCache;
+    const auto entry = [](std::uint64_t id) {
+        auto made = std::make_unique<ScopeCache::Entry>();
+        made->scope_id = id;
+        return std::unique_ptr<const ScopeCache::Entry>{std::move(made)};
+    };
+    ScopeCache cache;
+    CHECK(cache.find(1) == nullptr);
+    auto first = entry(1), second = entry(65);
+    const auto* const kept = cache.keep(first);
+    CHECK(first == nullptr);
+    CHECK(cache.find(1) == kept);
+    CHECK(cache.find(65) == nullptr);
+    CHECK(cache.keep(second) == second.get());
+    CHECK(cache.find(65) == nullptr);
+    CHECK(cache.find(1) == kept);
+}
+
+TEST_CASE("failures are counted by their class, and nothing else is") {
+    sluice::detail::redis::Counters counters;
+    counters.failed(Errc::busy);
+    counters.failed(Errc::busy);
+    counters.failed(Errc::timeout);
+    counters.failed({static_cast<int>(Errc::busy), std::generic_category()});
+    counters.failed({1'000'000, make_error_code(Errc::busy).category()});
+    const auto stats = counters.snapshot();
+    CHECK(stats.errors(Errc::busy) == 2);
+    CHECK(stats.errors(Errc::timeout) == 1);
+    CHECK(stats.failures == 3);
+
+    const sluice::RedisStats none;
+    for (const auto number : {none.decisions, none.failures, none.round_trips, none.scripts, none.dials,
+                              none.breaker_openings, none.redirections, none.map_requests, none.errors(Errc::busy)})
+        CHECK(number == 0);
+    CHECK(none.connections == 0);
+    CHECK_FALSE(none.breaker_is_open);
+    const sluice::RedisNodeStats node;
+    CHECK(node.breaker_openings == 0);
+    CHECK(node.connections == 0);
+    CHECK_FALSE(node.breaker_is_open);
 }
 
 TEST_CASE("a cancelled call is not sent") {
@@ -314,6 +384,15 @@ TEST_CASE("an error reply is one call's or everybody's") {
         CHECK(talk.result(0, a).error == Errc::read_only);
         CHECK_FALSE(talk.result(1, b).error);
     }
+    SECTION("the first of the worst ones counts") {
+        CHECK_FALSE(talk.exchange.feed("-LOADING x\r\n-READONLY x\r\n"));
+        CHECK(talk.exchange.trouble()->code == Errc::loading);
+    }
+    SECTION("a busy server's says nothing of a connection that breaks") {
+        CHECK_FALSE(talk.exchange.feed("-BUSY Redis is busy running a script.\r\n"));
+        talk.exchange.fail(Errc::disconnected);
+        CHECK(talk.result(1, b).error == Errc::disconnected);
+    }
     SECTION("a server that turns the client away closes behind it") {
         CHECK_FALSE(talk.exchange.feed("-ERR max number of clients reached\r\n"));
         talk.exchange.fail(Errc::disconnected);
@@ -323,6 +402,7 @@ TEST_CASE("an error reply is one call's or everybody's") {
     SECTION("a connection that breaks answers what is open") {
         CHECK_FALSE(talk.exchange.feed(":5\r\n"));
         talk.exchange.fail(Errc::disconnected);
+        talk.exchange.fail(Errc::no_memory);  // whatever follows
         CHECK_FALSE(talk.result(0, a).error);
         CHECK(talk.result(1, b).error == Errc::disconnected);
     }

@@ -65,8 +65,35 @@ TEST_CASE("who leaves a group is not asked for, and takes the probe along") {
     CHECK(group.deadline > Group::Clock::now() + 30min);
 
     const auto late = group.add(two, sluice::detail::remote::Deadline{0s}, Permit::normal);
+    group.cancel_late(late);  // it leads, and is asked for
+    CHECK(group.calls.decisions() == 3);
+    std::array pair{call_of(4), call_of(8)};
+    const auto gone = group.add(pair, sluice::detail::remote::Deadline{0s}, Permit::normal);
+    group.leave(gone);
+    CHECK(group.calls.decisions() == 3);
+    group.collect(gone, pair);
+    for (const auto& call : pair) CHECK(call.error == Errc::timeout);
     group.cancel_late(stays);
     CHECK(group.calls.decisions() == 1);
     group.collect(late, two);
     CHECK(two[0].error == Errc::timeout);
+}
+
+TEST_CASE("a group's deadline is the earliest of those who are still there") {
+    using sluice::detail::remote::Deadline;
+    const auto start = Deadline::Clock::now();
+    const std::array one{call_of(1)};
+    Group group;
+    const auto first = group.add(one, Deadline{start, 1h}, Permit::normal);
+    group.add(one, Deadline{start, 3h}, Permit::normal);
+    group.add(one, Deadline{start, 2h}, Permit::normal);
+    CHECK(group.deadline == start + 1h);
+    group.leave(first);
+    CHECK(group.deadline == start + 2h);
+
+    Group late;
+    late.add(one, Deadline{0s}, Permit::normal);
+    const auto leads = late.add(one, Deadline{1h}, Permit::normal);
+    late.cancel_late(leads);
+    CHECK(late.calls.decisions() == 1);
 }

@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include <sluice/redis/wire/call_route.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/exchange.hpp>
 #include <sluice/redis/wire/redirection.hpp>
@@ -16,7 +15,6 @@
 using sluice::Errc;
 using sluice::detail::redis::any_slot;
 using sluice::detail::redis::Arguments;
-using sluice::detail::redis::CallRoute;
 using sluice::detail::redis::CallSet;
 using sluice::detail::redis::Exchange;
 using sluice::detail::redis::HostPort;
@@ -24,7 +22,6 @@ using sluice::detail::redis::Redirection;
 using sluice::detail::redis::ScriptCall;
 using sluice::detail::redis::Slot;
 using Kind = Redirection::Kind;
-using Step = CallRoute::Step;
 
 namespace {
 
@@ -73,18 +70,6 @@ std::string request(const std::string& script, int keys) {
     std::string text = "*" + std::to_string(4 + keys) + "\r\n" + script + "$1\r\n" + std::to_string(keys) + "\r\n";
     for (int i = 0; i != keys; ++i) text += "$1\r\nk\r\n";
     return text + "$1\r\n1\r\n";
-}
-
-ScriptCall answered(const char* line) {
-    ScriptCall call;
-    call.redirection = Redirection::parse(line);
-    call.error = sluice::detail::redis::classify(line).code;
-    return call;
-}
-ScriptCall failed(Errc errc) {
-    ScriptCall call;
-    call.error = errc;
-    return call;
 }
 
 }  // namespace
@@ -176,6 +161,21 @@ TEST_CASE("ASKING goes in front of the script's text, in one write") {
         CHECK(calls.asked[1].error == Errc::permission);
         CHECK(calls.asked[1].redirection.kind == Kind::none);
     }
+    SECTION("and answered, which the script is not") {
+        CHECK_FALSE(calls.exchange.feed(":4\r\n+OK\r\n-OOM x\r\n"));
+        calls.collect();
+        CHECK(calls.asked[1].error == Errc::server_full);
+    }
+}
+
+TEST_CASE("an ASKING that is refused concerns its own run alone") {
+    Calls calls{7, 8};
+    calls.asked[0].asking = calls.asked[1].asking = true;
+    static_cast<void>(calls.begin());
+    CHECK_FALSE(calls.exchange.feed("-NOPERM x\r\n-MOVED 7 h:1\r\n+OK\r\n-MOVED 8 h:1\r\n"));
+    calls.collect();
+    CHECK(calls.asked[0].redirection.kind == Kind::none);
+    CHECK(calls.asked[1].redirection.kind == Kind::moved);
 }
 
 TEST_CASE("a call that is alone shares no run") {
@@ -203,59 +203,4 @@ TEST_CASE("of runs whose script is not known one brings it along") {
             CHECK(calls.asked[1].error == Errc::server_error);
         }
     }
-}
-
-TEST_CASE("only what certainly was not done is sent again") {
-    const auto step = [](ScriptCall call) { return CallRoute{}.after(call); };
-    CHECK(step(ScriptCall{}) == Step::finish);
-    CHECK(step(answered("MOVED 1 h:7")) == Step::follow);
-    CHECK(step(answered("ASK 1 h:7")) == Step::follow);
-    CHECK(step(answered("MOVED 1 ?:7")) == Step::look_up);
-    CHECK(step(answered("TRYAGAIN x")) == Step::pause);
-    CHECK(step(answered("CLUSTERDOWN x")) == Step::look_up);
-    CHECK(step(answered("READONLY x")) == Step::look_up);
-    CHECK(step(answered("LOADING x")) == Step::look_up);
-    for (const Errc errc : {Errc::refused, Errc::unresolved, Errc::breaker_open}) {
-        INFO(make_error_code(errc).message());
-        CHECK(step(failed(errc)) == Step::look_up);
-    }
-    for (const Errc errc :
-         {Errc::timeout, Errc::disconnected, Errc::busy, Errc::server_full, Errc::protocol, Errc::authentication,
-          Errc::permission, Errc::wrong_type, Errc::server_error, Errc::misconfigured, Errc::no_memory}) {
-        INFO(make_error_code(errc).message());
-        CHECK(step(failed(errc)) == Step::finish);
-    }
-}
-
-TEST_CASE("how a call is sent again") {
-    CallRoute route;
-    ScriptCall call = answered("ASK 1 h:7");
-    CHECK(route.after(call) == Step::follow);
-    CHECK(call.asking);
-    CHECK_FALSE(call.alone);
-    call.redirection =
-        Redirection::parse("TRYAGAIN x");  // from the node that is getting the slot: it is asked so again
-    CHECK(route.after(call) == Step::pause);
-    CHECK(call.asking);
-    CHECK(call.alone);
-    call.redirection = Redirection::parse("MOVED 1 h:7");
-    CHECK(route.after(call) == Step::follow);
-    CHECK_FALSE(call.asking);
-    CHECK(call.alone);
-}
-
-TEST_CASE("redirections end") {
-    CallRoute route;
-    ScriptCall call;
-    for (int i = 0; i != CallRoute::max_steps; ++i) {
-        call = answered("MOVED 1 h:7");
-        CHECK(route.after(call) == Step::follow);
-    }
-    for (int i = 0; i != 1'000; ++i) {  // these end with the deadline
-        call = answered("TRYAGAIN x");
-        CHECK(route.after(call) == Step::pause);
-    }
-    call = answered("MOVED 1 h:7");
-    CHECK(route.after(call) == Step::finish);
-    CHECK(call.error == Errc::busy);
 }

@@ -43,6 +43,8 @@ TEST_CASE("a text of anything else is refused") {
         CHECK(integers_of(text(content)).empty());
     }
     CHECK(integers_of("*1\r\n" + text("5")).empty());
+    CHECK(integers_of("*1\r\n*1\r\n:5\r\n").empty());
+    CHECK(integers_of("%1\r\n:5\r\n:6\r\n").empty());
     std::string many = "1";
     for (std::size_t i = 1; i != ReplyReader::max_elements; ++i) many += " 1";
     CHECK(integers_of(text(many)).empty() == false);

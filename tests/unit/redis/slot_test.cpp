@@ -8,6 +8,8 @@
 
 #include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/redis/wire/key.hpp>
+#include <sluice/redis/wire/script.hpp>
+#include <sluice/redis/wire/sha1.hpp>
 #include <sluice/redis/wire/slot.hpp>
 
 #include "support/catch.hpp"
@@ -24,6 +26,16 @@ TEST_CASE("CRC16 is that of XMODEM") {
     CHECK(crc16("A") == 0x58E5);
     CHECK(crc16(std::string_view{"\0", 1}) == 0);
     CHECK(crc16("\xFF") == 0x1EF0);
+}
+
+TEST_CASE("SHA-1 is that of FIPS 180-4, by which a server knows a script") {
+    using sluice::detail::redis::sha1_hex;
+    CHECK(sha1_hex("") == "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+    CHECK(sha1_hex("abc") == "a9993e364706816aba3e25717850c26c9cd0d89d");
+    CHECK(sha1_hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq") ==
+          "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+    CHECK(sluice::detail::redis::Script{"return 1"}.by_sha ==
+          "$7\r\nEVALSHA\r\n$40\r\ne0e1f9fabfc9d4800c877a703b823ac0578ff8db\r\n");
 }
 
 TEST_CASE("slots are those that CLUSTER KEYSLOT tells") {  // asked of Redis 7.0

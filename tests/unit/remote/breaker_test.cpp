@@ -30,7 +30,10 @@ TEST_CASE("a breaker opens after failures in a row, and only then") {
     Breaker breaker{{}};
     for (int round = 0; round != 3; ++round) {
         for (int i = 0; i != 4; ++i) breaker.report(Permit::normal, Evidence::failure, start);
+        breaker.report(Permit::normal, Evidence::slow_answer, start);
         CHECK_FALSE(breaker.is_open());
+        breaker.report(Permit::normal, Evidence::answer, start);
+        breaker.report(Permit::normal, Evidence::slow_answer, start);
         breaker.report(Permit::normal, Evidence::answer, start);
     }
     open(breaker, start);
@@ -50,6 +53,10 @@ TEST_CASE("after its pause a breaker lets one probe through") {
         breaker.report(Permit::probe, Evidence::answer, later);
         CHECK_FALSE(breaker.is_open());
         CHECK(breaker.ask(later, call_time) == Permit::normal);
+        breaker.report(Permit::normal, Evidence::slow_answer, later);
+        for (int i = 0; i != 4; ++i) breaker.report(Permit::normal, Evidence::failure, later);
+        CHECK_FALSE(breaker.is_open());
+        breaker.report(Permit::normal, Evidence::answer, later);
         open(breaker, later);
         CHECK(breaker.openings() == 2);
         CHECK(breaker.ask(later + 61ms, call_time) == Permit::probe);  // the first pause again

@@ -5,9 +5,14 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include <poll.h>
+
 #include <sluice/remote/endpoints.hpp>
+#include <sluice/remote/loop.hpp>
+#include <sluice/remote/stream.hpp>
 
 #include "support/catch.hpp"
 
@@ -68,6 +73,14 @@ TEST_CASE("addresses are dialled the last good one first, those that failed last
     CHECK(order(endpoints) == Names{"127.0.0.3", "127.0.0.2", "127.0.0.1"});
     endpoints.prefer(address("127.0.0.1"));
     CHECK(order(endpoints) == Names{"127.0.0.1", "127.0.0.3", "127.0.0.2"});
+    endpoints.doubt(address("127.0.0.3"));
+    CHECK(order(endpoints) == Names{"127.0.0.1", "127.0.0.2", "127.0.0.3"});
+    endpoints.prefer(address("127.0.0.1"));
+    endpoints.prefer(address("127.0.0.9"));  // of which no look-up has told
+    const int before = look_ups;
+    endpoints.retire(address("127.0.0.1"), Deadline::Clock::now());
+    CHECK(order(endpoints) == Names{"127.0.0.2", "127.0.0.3", "127.0.0.1"});
+    CHECK(look_ups == before + 1);
 }
 
 TEST_CASE("what a look-up found expires") {
@@ -79,6 +92,10 @@ TEST_CASE("what a look-up found expires") {
     const auto now = Deadline::Clock::now();
     endpoints.learn({address("127.0.0.9")}, now - Endpoints::lifetime / 2);
     CHECK(order(endpoints) == Names{"127.0.0.9"});
+    CHECK(look_ups == 0);
+    endpoints.doubt(address("127.0.0.9"));
+    endpoints.learn({address("127.0.0.9"), address("127.0.0.8")}, now);
+    CHECK(order(endpoints) == Names{"127.0.0.8", "127.0.0.9"});
     CHECK(look_ups == 0);
     endpoints.learn({address("127.0.0.9")}, now - Endpoints::lifetime);
     CHECK(order(endpoints) == Names{"127.0.0.1"});
@@ -141,4 +158,24 @@ TEST_CASE("a move takes connections to all other addresses along") {
     CHECK(endpoints.is_retired(address("127.0.0.1"), now));
     CHECK_FALSE(endpoints.is_retired(address("127.0.0.2"), now));
     CHECK(order(endpoints) == Names{"127.0.0.2"});
+    endpoints.move_to({address("127.0.0.3"), address("127.0.0.4")}, now);
+    endpoints.doubt(address("127.0.0.3"));
+    CHECK(order(endpoints) == Names{"127.0.0.4", "127.0.0.3"});
+}
+
+TEST_CASE("a loop does not wait for a look-up, and is woken by its end") {
+    std::atomic<bool> over{false};
+    Endpoints endpoints{{.host = "name", .port = 6379}, [&](const std::string&) {
+                            while (!over) std::this_thread::yield();
+                            return Names{"127.0.0.1"};
+                        }};
+    Loop loop;
+    std::vector<Address> found;
+    const Deadline deadline{1min};
+    for (int i = 0; i != 2; ++i) CHECK(endpoints.find(found, deadline, &loop) == Errc::busy);
+    CHECK(found.empty());
+    over = true;
+    CHECK_FALSE(wait_for(loop.wakeup->descriptor(), POLLIN, deadline));
+    REQUIRE_FALSE(endpoints.find(found, deadline, &loop));
+    CHECK(text(found.at(0)) == "127.0.0.1");
 }

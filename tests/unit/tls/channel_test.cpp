@@ -23,7 +23,7 @@ using Status = Channel::Status;
 using Factory = std::shared_ptr<const ChannelFactory>;
 
 const Certificates& files() {
-    static const Certificates& made = *new Certificates;
+    static const Certificates made;
     return made;
 }
 
@@ -113,8 +113,34 @@ TEST_CASE("a channel carries bytes both ways, whatever pieces they come in") {
             CHECK(peer.read().empty());
             CHECK(SSL_get_shutdown(peer.get()) == SSL_RECEIVED_SHUTDOWN);
             CHECK(channel->write("more").status == Status::closed);
+            std::array<char, 1> byte;
+            CHECK(channel->read(byte).status == Status::closed);
+            channel->finish();
+            CHECK(channel->output().empty());
         }
     }
+}
+
+TEST_CASE("a channel that has not begun says no farewell") {
+    const Factory factory = Tls{.ca_file = files().ca()};
+    const auto channel = factory->make("localhost");
+    channel->finish();
+    CHECK(channel->output().empty());
+    CHECK(channel->handshake() == Status::wants_read);
+}
+
+TEST_CASE("errors that others left in the thread's queue are not a channel's, which leaves none") {
+    const TlsServer server{files()};
+    TlsPeer peer{server};
+    const Factory factory = Tls{.ca_file = files().ca()};
+    const auto channel = factory->make("localhost");
+    REQUIRE(shake_hands(*channel, peer) == Status::done);
+    std::array<char, 1> byte;
+    ERR_put_error(ERR_LIB_USER, 0, 1, __FILE__, __LINE__);
+    CHECK(channel->read(byte).status == Status::wants_read);
+    ERR_put_error(ERR_LIB_USER, 0, 1, __FILE__, __LINE__);
+    channel->finish();
+    CHECK(ERR_peek_error() == 0);
 }
 
 TEST_CASE("a channel takes no more than it can hold") {

@@ -34,7 +34,7 @@ public:
     static std::optional<IpAddress> parse(std::string_view text) noexcept {
         if (const auto v4 = parse_v4(text)) return v4;
         std::array<char, INET6_ADDRSTRLEN> copy{};
-        if (text.find(':') == std::string_view::npos || text.size() >= copy.size()) return std::nullopt;
+        if (text.size() >= copy.size()) return std::nullopt;
         // Some systems' inet_pton takes a zone ("fe80::1%eth0"), and it would stop at a NUL.
         if (text.find_first_of(std::string_view{"%\0", 2}) != std::string_view::npos) return std::nullopt;
         std::copy(text.begin(), text.end(), copy.begin());
@@ -78,9 +78,10 @@ public:
     /// The first `bits` bits, the others 0; counted in the 128 bits, so that an IPv4 prefix n is 96 + n.
     constexpr IpAddress masked(unsigned bits) const noexcept {
         Bytes kept = bytes_;
-        for (unsigned i = 0; i < kept.size(); ++i) {
-            const unsigned here = bits > 8 * i ? std::min(bits - 8 * i, 8U) : 0;
-            kept[i] = static_cast<std::uint8_t>(kept[i] & (0xff00U >> here));
+        for (std::uint8_t& byte : kept) {
+            const unsigned here = std::min(bits, 8U);
+            byte = static_cast<std::uint8_t>(byte & (0xff00U >> here));
+            bits -= here;
         }
         return IpAddress{kept};
     }
@@ -118,7 +119,7 @@ private:
         Bytes bytes = mapped;
         for (std::size_t i = mapped_bytes; i < bytes.size(); ++i) {
             if (i > mapped_bytes) {
-                if (text.empty() || text.front() != '.') return std::nullopt;
+                if (!text.starts_with('.')) return std::nullopt;
                 text.remove_prefix(1);
             }
             unsigned number = 0;

@@ -3,11 +3,13 @@
 #define SLUICE_HTTP_DETAIL_REQUEST_VALUES_HPP
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <sluice/http/asked.hpp>
 #include <sluice/http/detail/text.hpp>
@@ -16,10 +18,12 @@
 // goes by is not known, so that a client could vary the other.
 namespace sluice::http::detail {
 
-constexpr int hex_digit(char c) noexcept {
-    if (c >= '0' && c <= '9') return c - '0';
-    const char letter = lower(c);
-    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+/// Whether the whole text is a number of that base, which is then in `out`.
+template <class Number>
+bool is_number(std::string_view text, Number& out, int base = 10) noexcept {
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, out, base);
+    return error == std::errc{} && stop == end;
 }
 
 /// Percent-decoded; what is no escape stays as it is. `plus_is_space`: as in queries. May throw std::bad_alloc.
@@ -27,10 +31,10 @@ inline std::string decoded(std::string_view text, bool plus_is_space) {
     std::string out;
     out.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
-        const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-        const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-        if (low >= 0) {
-            out += static_cast<char>(high * 16 + low);
+        const auto digits = text.substr(i + 1, 2);
+        unsigned char byte{};
+        if (text[i] == '%' && digits.size() == 2 && is_number(digits, byte, 16)) {
+            out += static_cast<char>(byte);
             i += 2;
         } else {
             out += plus_is_space && text[i] == '+' ? ' ' : text[i];
@@ -55,7 +59,9 @@ inline std::optional<std::string> query_value(std::string_view query, std::strin
     std::optional<std::string> found;
     int count = 0;
     each_pair(query, '&', [&](std::string_view key, std::string_view value) {
-        if (decoded(key, true) == name && ++count == 1) found = decoded(value, true);
+        if (decoded(key, true) != name) return;
+        found = decoded(value, true);
+        ++count;
     });
     return count == 1 ? found : std::nullopt;
 }
@@ -67,7 +73,8 @@ inline std::optional<std::string> cookie_value(const Asked& asked, std::string_v
     const HeaderValues lines = asked.header("Cookie");
     for (const auto line : lines.lines()) {
         each_pair(line, ';', [&](std::string_view key, std::string_view value) {
-            if (trimmed(key) != name || ++count > 1) return;
+            if (trimmed(key) != name) return;
+            ++count;
             value = trimmed(value);
             if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
                 value = value.substr(1, value.size() - 2);
@@ -85,9 +92,7 @@ inline std::string host_of(const Asked& asked) {
     if (host.empty()) host = trimmed(lines.only().value_or(std::string_view{}));
     const auto bracket = host.rfind(']');  // of an IPv6 address
     const auto colon = host.rfind(':');
-    if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-        host = host.substr(0, colon);
-    }
+    if (bracket == std::string_view::npos || colon > bracket) host = host.substr(0, colon);
     if (!host.empty() && host.back() == '.') host.remove_suffix(1);
     std::string out{host};
     std::transform(out.begin(), out.end(), out.begin(), lower);
@@ -101,13 +106,8 @@ inline std::optional<std::uint64_t> body_size_of(const Asked& asked) noexcept {
     const HeaderValues lines = asked.header("Content-Length");
     if (lines.lines().empty()) return 0;
     const auto text = lines.only();
-    if (!text || text->empty() || text->size() > 18) return std::nullopt;
-    std::uint64_t size = 0;
-    for (const char c : *text) {
-        if (c < '0' || c > '9') return std::nullopt;
-        size = size * 10 + static_cast<std::uint64_t>(c - '0');
-    }
-    return size;
+    std::uint64_t size{};
+    return text && is_number(*text, size) ? std::optional{size} : std::nullopt;
 }
 
 }  // namespace sluice::http::detail

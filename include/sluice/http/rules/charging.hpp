@@ -20,8 +20,8 @@ namespace sluice::http::detail {
 /// Which rule applies to a request, and what holds it.
 struct AppliedRule {
     std::shared_ptr<const void> rules;
-    const Rule* rule;      // may be null
-    bool forbids = false;  // as the deny list does
+    const Rule* rule;  // may be null
+    bool forbids;      // as the deny list does
 };
 
 /// What a rule makes of one request, written into the verdict, which is a new one: which tier's limits are charged, and what it
@@ -66,7 +66,18 @@ public:
         if (tier->limits.size() == 1 && tier->limits.front().counted == Counted::all)
             return charge_one(tier->limits.front());
         SeveralLimits limits = limits_of(*tier, AskOrder::in_turn);
-        if (limits.shares_round_trip()) limits.charge_together();
+        if (limits.shares_round_trip()) {
+            limits.charge_together();
+        } else {
+            ask_in_turn(limits);
+        }
+        end(limits.passes(), limits.first_key());
+    }
+
+private:
+    using Outcome = metrics::Outcome;
+
+    static void ask_in_turn(SeveralLimits& limits) noexcept {
         while (const auto question = limits.next()) {
             const auto& [i, limiter, key, cost, reserves] = *question;
             if (reserves) {
@@ -75,11 +86,7 @@ public:
                 limits.answered(i, limiter.try_consume(key, cost));
             }
         }
-        end(limits.passes(), limits.first_key());
     }
-
-private:
-    using Outcome = metrics::Outcome;
 
     void count() noexcept {
         if (verdict_.rule_->counters) verdict_.rule_->counters->count(verdict_.outcome_);
@@ -100,7 +107,6 @@ private:
         if (make_key(*verdict_.rule_, limit, asked_, key, answer)) {
             answer.decision = limit.limiter.try_consume(key, answer.cost);
         }
-        deny_rejected(answer.decision);
         end(answer.decision.allowed, key);
     }
 

@@ -45,11 +45,6 @@ inline bool make_key(const Rule& rule, const Limit& limit, const Asked& asked, K
     });
 }
 
-/// A key that the store refuses must not be a way around the limit, whatever the limiter does on failures.
-inline void deny_rejected(Decision& decision) noexcept {
-    if (is_rejected(decision.error)) decision.allowed = false;
-}
-
 /// Whether the rule's denials count for the client with this key.
 inline bool is_enforced(const Rule& rule, std::string_view key) noexcept {
     return rule.enforce_percent == 100 || std::hash<std::string_view>{}(key) % 100 < rule.enforce_percent;

@@ -28,7 +28,8 @@ class RoutePattern {
 public:
     /// Throws std::invalid_argument unless it starts with '/', has no '?' or '#', stars stand alone, "**" last, and
     /// braces enclose a whole segment, each name once.
-    explicit RoutePattern(std::string pattern) : pattern_(std::move(pattern)) {
+    explicit RoutePattern(std::string pattern)
+        : pattern_(std::move(pattern)), has_variables_(pattern_.find_first_of("*{") != std::string::npos) {
         if (pattern_.empty() || pattern_.front() != '/') refuse("must start with '/'");
         if (pattern_.find_first_of("?#") != std::string::npos) refuse("must not hold '?' or '#'");
         std::string_view rest = pattern_;
@@ -44,7 +45,6 @@ public:
             if (segment.find('*') == std::string_view::npos || segment == "*") continue;
             if (segment != "**" || !rest.empty()) refuse("a star stands for a whole segment, and \"**\" for the rest");
         }
-        has_variables_ = pattern_.find_first_of("*{") != std::string::npos;
     }
 
     const std::string& text() const noexcept { return pattern_; }
@@ -109,7 +109,7 @@ private:
     }
     /// "id" of "{id}"; empty for other segments.
     static std::string_view name_of(std::string_view segment) noexcept {
-        if (segment.size() < 2 || segment.front() != '{' || segment.back() != '}') return {};
+        if (!segment.starts_with('{') || !segment.ends_with('}')) return {};
         return segment.substr(1, segment.size() - 2);
     }
     static bool is_name(std::string_view name) noexcept {
@@ -122,7 +122,7 @@ private:
     }
 
     std::string pattern_;
-    bool has_variables_ = false;
+    bool has_variables_;
 };
 
 }  // namespace sluice::http

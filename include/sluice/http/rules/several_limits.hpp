@@ -78,7 +78,6 @@ public:
         --waiting_;
         Decision& answer = answers_[i].decision;
         answer = decision;
-        deny_rejected(answer);
         is_denied_ = is_denied_ || !answer.allowed;
         if (!is_denied_ || waiting_ != 0) return;
         give_back();
@@ -116,7 +115,6 @@ public:
             answers_[i].decision = decisions[i];
         }
         if (is_denied_) tell_apart();
-        is_decided_ = true;
     }
 
 private:
@@ -208,7 +206,6 @@ private:
             PolicyAnswer& answer = is_open ? answers_[i] : answers_.add(open_answer(limit, asked_));
             answer.asked = is_local(i) && (is_open || make_key(rule_, limit, asked_, keys_[i], answer));
             answer.decision = answer.asked ? limit.limiter.peek(keys_[i], answer.cost) : Decision{.allowed = true};
-            deny_rejected(answer.decision);
         }
     }
 

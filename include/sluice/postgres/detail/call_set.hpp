@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <sluice/detail/stored_text.hpp>
@@ -125,8 +126,7 @@ public:
             for (std::size_t i = 0; i != calls_[ticket].keys; ++i) order_.push_back(calls_[ticket].first_key + i);
         }
         std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
-            const int order = texts_[keys_[a].name].compare(texts_[keys_[b].name]);
-            return order != 0 ? order < 0 : a < b;
+            return std::pair{texts_[keys_[a].name], a} < std::pair{texts_[keys_[b].name], b};
         });
         std::string sql{texts_[head_]};
         for (const std::size_t i : order_) {
@@ -142,9 +142,8 @@ public:
 
     /// What the server answered to the statement that was made last: numbers as Postgres writes an array, {1,2,3}.
     void answer(std::span<const Ticket> asked, std::string_view numbers) {
-        const bool is_array = numbers.size() >= 2 && numbers.front() == '{' && numbers.back() == '}';
-        bool is_valid = is_array;
-        if (is_array) numbers = numbers.substr(1, numbers.size() - 2);
+        bool is_valid = numbers.starts_with('{') && numbers.ends_with('}');
+        if (is_valid) numbers = numbers.substr(1, numbers.size() - 2);
         for (const std::size_t i : order_) {
             Key& key = keys_[i];
             key.first_number = numbers_.size();

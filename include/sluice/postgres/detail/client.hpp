@@ -37,7 +37,6 @@ struct Link {
 class Client {
 public:
     using Deadline = detail::remote::Deadline;
-    using Breaker = detail::remote::Breaker;
 
     Client(const std::string& connection_string, PostgresOptions options)
         : target_(connection_string), options_(std::move(options)), breaker_(options_.checked().breaker) {}
@@ -49,12 +48,8 @@ public:
     void run(Call& call, const Deadline& deadline) {
         Node& node = node_.get([&] { return std::make_unique<Node>(*this); });
         for (;;) {
-            const auto permit = breaker_.ask(deadline.start(), options_.timeout);
-            if (permit == Breaker::Permit::none) {
-                call.error = Errc::breaker_open;
-                return;
-            }
-            node.combiner.run({&call, 1}, deadline, permit);
+            call.was_refused = false;
+            node.combiner.run({&call, 1}, deadline);
             // Refused while others serve: wait for one of those.
             if (!call.was_refused || node.combiner.open_connections() == 0 || deadline.has_passed()) return;
         }
@@ -116,7 +111,7 @@ private:
 
     const Target target_;
     const PostgresOptions options_;
-    Breaker breaker_;
+    detail::remote::Breaker breaker_;
     Sweeper sweeper_;
     Counters counters_;
     detail::remote::PerProcess<Node> node_;

@@ -3,12 +3,10 @@
 #define SLUICE_REDIS_LINK_ASYNC_CALL_HPP
 
 #include <cstddef>
-#include <cstdint>
 #include <system_error>
 #include <utility>
 
 #include <sluice/redis/wire/call.hpp>
-#include <sluice/redis/wire/call_route.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/encoded_keys.hpp>
 #include <sluice/remote/deadline.hpp>
@@ -44,8 +42,6 @@ public:
 
     CallSet::Ticket ticket = 0;
     Clock::time_point deadline{};
-    CallRoute route{};             ///< in a cluster
-    std::uint64_t asked_node = 0;  ///< the number of that to which it went last, there; 0 for none
 
 protected:
     ~AsyncCall() = default;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <new>
 #include <optional>
@@ -15,13 +14,12 @@
 
 #include <sluice/error.hpp>
 #include <sluice/redis/link/async_call.hpp>
-#include <sluice/redis/link/async_context.hpp>
 #include <sluice/redis/link/async_node.hpp>
 #include <sluice/redis/link/async_topology.hpp>
+#include <sluice/redis/link/cluster_routing.hpp>
 #include <sluice/redis/link/cluster_table.hpp>
 #include <sluice/redis/link/map_lesson.hpp>
 #include <sluice/redis/redis_stats.hpp>
-#include <sluice/redis/wire/call_route.hpp>
 #include <sluice/redis/wire/host_port.hpp>
 #include <sluice/redis/wire/redirection.hpp>
 #include <sluice/remote/breaker.hpp>
@@ -30,43 +28,27 @@
 namespace sluice::detail::redis {
 
 /// A node of a cluster, for an event loop, and the calls that have to do with it.
-class AsyncClusterNode {
-public:
+struct AsyncClusterNode : NodeRecord {
     using Clock = AsyncNode::Clock;
 
-    AsyncClusterNode(HostPort address, AsyncContext& context)
-        : address_(std::move(address)), number_(++context.nodes),
-          node_({address_.host, address_.port, {}}, context, answered) {}
+    AsyncClusterNode(const HostPort& address, AsyncContext& context)
+        : NodeRecord(address), node({address.host, address.port, {}}, context, answered) {}
 
-    const HostPort& address() const noexcept { return address_; }
-    std::uint64_t number() const noexcept { return number_; }  ///< no other of the client has had it
-    const detail::remote::Breaker& breaker() const noexcept { return node_.breaker(); }
-    std::size_t open_connections() const noexcept { return node_.open_connections(); }
-    AsyncNode& node() noexcept { return node_; }
-    const AsyncNode& node() const noexcept { return node_; }
-    Server& server() noexcept { return node_.server(); }
+    const detail::remote::Breaker& breaker() const noexcept { return node.breaker(); }
+    std::size_t open_connections() const noexcept { return node.open_connections(); }
+    Server& server() noexcept { return node.server(); }
 
-    /// It failed lately, so that another may have taken its place.
-    bool is_doubted() const noexcept { return is_doubted_; }
-    void doubt(bool is_doubted) noexcept { is_doubted_ = is_doubted; }
-
-    bool has_calls() const noexcept { return node_.has_calls() || !answered.empty() || !pausing.empty(); }
+    bool has_calls() const noexcept { return node.has_calls() || !answered.empty() || !pausing.empty(); }
     Clock::time_point due() const noexcept {
         if (!answered.empty()) return Clock::time_point::min();
-        return pausing.empty() ? node_.due() : std::min(node_.due(), resumes_at);
+        return pausing.empty() ? node.due() : std::min(node.due(), resumes_at);
     }
 
     AsyncCallList answered{};
     AsyncCallList pausing{};  ///< that are asked again at `resumes_at`
     Clock::time_point resumes_at{};
     bool was_asked = false;  ///< and has not been processed since
-    bool was_named = false;  ///< by a redirection, since the map was learnt last
-
-private:
-    const HostPort address_;
-    const std::uint64_t number_;
-    bool is_doubted_ = false;
-    AsyncNode node_;
+    AsyncNode node;
 };
 
 /// What ClusterTopology is for threads, for an event loop: each call goes to the master that serves its slot, and where it
@@ -75,19 +57,20 @@ private:
 class AsyncCluster final : public AsyncTopology {
 public:
     explicit AsyncCluster(AsyncContext& context)
-        : context_(context), table_(context.url,
-                                    [&context](HostPort address) {
-                                        return std::make_shared<AsyncClusterNode>(std::move(address), context);
-                                    }),
-          lesson_(table_, context.counters, &context.loop) {}
+        : context_(context),
+          table_(context.url,
+                 [&context](const HostPort& address) { return std::make_shared<AsyncClusterNode>(address, context); }),
+          routing_(table_, context.counters), lesson_(table_, context.counters, &context.loop) {}
 
     void ask(AsyncCall& call, Clock::time_point now) noexcept override {
         guarded(call, [&] {
             if ((call.error = call.find_slot(context_.scratch))) return context_.ready.push_back(call);
-            const Member owner = table_.owner(call.slot);
-            if (!owner || owner->is_doubted()) want_map(now, least_map_age_doubted);
-            if (owner) return send(call, *owner, now);
-            wait_for_map(call);
+            auto step = routing_.begin(call);
+            if (step.next == Next::learn && step.to) {  // unlike a thread, the call does not wait for the map
+                want_map(now, least_map_age_doubted);
+                step.next = Next::send;
+            }
+            take(call, step, now);
         });
     }
 
@@ -97,17 +80,18 @@ public:
         while (lost_.earliest() <= now) {
             AsyncCall& call = *lost_.pop_front();
             if (!call.error) call.error = Errc::timeout;
-            finish(call);
+            call.give_up();
+            context_.ready.push_back(call);
         }
         each_node([&](AsyncClusterNode& node) {
             node.was_asked = false;
-            node.node().process(fd);
+            node.node.process(fd);
             while (!node.pausing.empty() && node.resumes_at <= now) send(*node.pausing.pop_front(), node, now);
         });
         // What was turned away goes on at once; that ends, since each call does so a few times at most.
         while (route_answered(now)) {
             each_node([&](AsyncClusterNode& node) {
-                if (std::exchange(node.was_asked, false)) node.node().process(-1);
+                if (std::exchange(node.was_asked, false)) node.node.process(-1);
             });
         }
         if (wants_map_) learn(-1, now);
@@ -126,7 +110,7 @@ public:
         };
         fail(lost_);
         each_node([&](AsyncClusterNode& node) {
-            node.node().fail_all(why);
+            node.node.fail_all(why);
             fail(node.answered);
             fail(node.pausing);
         });
@@ -134,7 +118,7 @@ public:
 
     void watch(std::vector<Watch>& watches) const override {
         if (const auto watch = lesson_.watch()) watches.push_back(*watch);
-        each_node([&](const AsyncClusterNode& node) { node.node().watch(watches); });
+        each_node([&](const AsyncClusterNode& node) { node.node.watch(watches); });
     }
     Clock::time_point due() const noexcept override {
         if (wants_map_) return Clock::time_point::min();
@@ -148,7 +132,8 @@ public:
 private:
     using Table = ClusterTable<AsyncClusterNode>;
     using Member = Table::Member;
-    using Step = CallRoute::Step;
+    using Routing = ClusterRouting<Table>;
+    using Next = Routing::Next;
 
     template <class F>
     void each_node(F f) const {
@@ -170,18 +155,22 @@ private:
 
     void send(AsyncCall& call, AsyncClusterNode& to, Clock::time_point now) noexcept {
         to.was_asked = true;
-        to.node().ask(call, now);
+        to.node.ask(call, now);
     }
-    void send_again(AsyncCall& call, AsyncClusterNode& to, Clock::time_point now) noexcept {
-        Counters::add(context_.counters.redirections, 1);
-        call.error.clear();
-        call.redirection = {};
-        send(call, to, now);
-    }
-    /// With the error of the last attempt.
-    void finish(AsyncCall& call) noexcept {
-        CallRoute::give_up(call);
-        context_.ready.push_back(call);
+    void take(AsyncCall& call, const Routing::Step& step, Clock::time_point now) {
+        switch (step.next) {
+            case Next::finish: return context_.ready.push_back(call);
+            case Next::send: return send(call, *step.to, now);
+            case Next::pause:
+                if (step.to->pausing.empty()) step.to->resumes_at = now + Routing::pause_time;
+                return step.to->pausing.insert(call);
+            case Next::learn: break;
+        }
+        const bool is_first = want_map(now, least_map_age_doubted);
+        const bool waits = is_map_coming() && (is_first || step.waits);
+        if (waits && lost_.size() < context_.options.max_waiting) return lost_.insert(call);
+        const auto outcome = waits ? make_error_code(Errc::busy) : outcome_;
+        take(call, routing_.learnt(call, outcome), now);
     }
 
     /// Whether by this there is a new lesson to come, which begins with process().
@@ -214,19 +203,10 @@ private:
         outcome_ = *ended;
         AsyncCallList lost;
         lost.swap(lost_);
-        while (!lost.empty()) look_up(*lost.pop_front(), now);
-    }
-    void wait_for_map(AsyncCall& call) noexcept {
-        if (is_map_coming() && lost_.size() < context_.options.max_waiting) return lost_.insert(call);
-        if (!call.error) call.error = is_map_coming() || !outcome_ ? Errc::busy : outcome_;
-        finish(call);
-    }
-    /// To whom the map says now, if that is another than the last one.
-    void look_up(AsyncCall& call, Clock::time_point now) noexcept {
-        const Member owner = table_.owner(call.slot);
-        if (call.asked_node == 0) return owner ? send(call, *owner, now) : wait_for_map(call);
-        if (!owner || owner->number() == call.asked_node) return finish(call);
-        send_again(call, *owner, now);
+        while (!lost.empty()) {
+            AsyncCall& call = *lost.pop_front();
+            guarded(call, [&] { take(call, routing_.learnt(call, outcome_), now); });
+        }
     }
 
     /// Finishes the calls that are answered, or sends them on; false where there were none.
@@ -236,7 +216,8 @@ private:
             while (!member->answered.empty()) {
                 any = true;
                 AsyncCall& call = *member->answered.pop_front();
-                guarded(call, [&] { go_on(call, *member, now); });
+                if (call.redirection.kind == Redirection::Kind::moved) want_map(now, least_map_age_redirected);
+                guarded(call, [&] { take(call, routing_.answered(call, member, call.deadline - now), now); });
             }
         };
         // A redirection may add a node at the end.
@@ -244,44 +225,10 @@ private:
         for (const Member& member : departed_) route(member);
         return any;
     }
-    /// What follows from an answer of `asked`.
-    void go_on(AsyncCall& call, AsyncClusterNode& asked, Clock::time_point now) {
-        asked.doubt(CallRoute::is_doubtful(call));
-        call.asked_node = asked.number();
-        const Step step = call.route.after(call);
-        switch (call.deadline <= now ? Step::finish : step) {
-            case Step::finish: break;
-            case Step::follow: return follow(call, asked, now);
-            case Step::look_up: {
-                const bool is_first = want_map(now, least_map_age_doubted);
-                // The breaker's word is known without asking: it is worth no wait.
-                const bool waits = is_first || call.error != Errc::breaker_open;
-                if (waits && is_map_coming()) return wait_for_map(call);
-                return look_up(call, now);
-            }
-            case Step::pause:
-                if (call.deadline - now <= CallRoute::pause_time) break;
-                if (asked.pausing.empty()) asked.resumes_at = now + CallRoute::pause_time;
-                Counters::add(context_.counters.redirections, 1);
-                call.error.clear();
-                call.redirection = {};
-                return asked.pausing.insert(call);
-        }
-        finish(call);
-    }
-    void follow(AsyncCall& call, AsyncClusterNode& asked, Clock::time_point now) {
-        const bool was_moved = call.redirection.kind == Redirection::Kind::moved;
-        const Member to = table_.named(call.redirection.to, asked);
-        if (!to) return finish(call);
-        if (was_moved) {
-            table_.assign(call.slot, to);
-            want_map(now, least_map_age_redirected);
-        }
-        send_again(call, *to, now);
-    }
 
     AsyncContext& context_;
     Table table_;
+    Routing routing_;
     MapLesson<Table> lesson_;
     bool wants_map_ = false;
     std::optional<Clock::time_point> learnt_at_{};

@@ -2,7 +2,6 @@
 #ifndef SLUICE_REDIS_LINK_CLUSTER_MEMBERS_HPP
 #define SLUICE_REDIS_LINK_CLUSTER_MEMBERS_HPP
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -26,26 +25,9 @@
 namespace sluice::detail::redis {
 
 /// A node of a cluster. Closed when nobody refers to it any more. Thread-safe.
-class ClusterNode : public Node {
-public:
-    ClusterNode(HostPort address, ClientConfig& config)
-        : Node({address.host, address.port, {}}, config), address_(std::move(address)) {}
-
-    const HostPort& address() const noexcept { return address_; }
-
-    /// It failed lately, so that another may have taken its place.
-    bool is_doubted() const noexcept { return is_doubted_.load(std::memory_order_relaxed); }
-    void doubt(bool is_doubted) noexcept {
-        if (is_doubted_.load(std::memory_order_relaxed) != is_doubted)
-            is_doubted_.store(is_doubted, std::memory_order_relaxed);
-    }
-
-    /// A redirection named it since the map was learnt last. Under the lock of whoever lists it.
-    bool was_named = false;
-
-private:
-    const HostPort address_;
-    std::atomic<bool> is_doubted_{false};
+struct ClusterNode : NodeRecord, Node {
+    ClusterNode(const HostPort& address, ClientConfig& config)
+        : NodeRecord(address), Node({address.host, address.port, {}}, config) {}
 };
 
 /// Who serves which slot, as far as this process knows. It is learnt from CLUSTER SLOTS, asked by one caller at a time,
@@ -58,8 +40,8 @@ public:
     using Member = Table::Member;
 
     explicit ClusterMembers(ClientConfig& config)
-        : counters_(config.counters), table_(config.url, [&config](HostPort address) {
-              return std::make_shared<ClusterNode>(std::move(address), config);
+        : counters_(config.counters), table_(config.url, [&config](const HostPort& address) {
+              return std::make_shared<ClusterNode>(address, config);
           }) {}
 
     // See ClusterTable.

@@ -3,6 +3,7 @@
 #define SLUICE_REDIS_LINK_CLUSTER_TABLE_HPP
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -28,16 +29,39 @@ namespace sluice::detail::redis {
 inline constexpr std::chrono::milliseconds least_map_age_doubted{100};
 inline constexpr std::chrono::milliseconds least_map_age_redirected{1'000};
 
+/// What is known of a node of a cluster.
+class NodeRecord {
+public:
+    explicit NodeRecord(HostPort address) : address_(std::move(address)) {}
+
+    const HostPort& address() const noexcept { return address_; }
+
+    /// It failed lately, so that another may have taken its place. For any thread.
+    bool is_doubted() const noexcept { return is_doubted_.load(std::memory_order_relaxed); }
+    void doubt(bool is_doubted) noexcept {
+        if (is_doubted_.load(std::memory_order_relaxed) != is_doubted)
+            is_doubted_.store(is_doubted, std::memory_order_relaxed);
+    }
+
+    // Written by the table that lists it.
+    std::uint64_t number = 0;  ///< no other of the table has had it
+    bool was_named = false;    ///< by a redirection, since the map was learnt last
+
+private:
+    const HostPort address_;
+    std::atomic<bool> is_doubted_{false};
+};
+
 /// Which nodes of a cluster are known, and who of them serves which slot, for threads and event loops alike. One thread at
-/// a time. A Node tells its address(), breaker(), open_connections() and whether it is_doubted(), and keeps `was_named`.
+/// a time. A Node is a NodeRecord and tells its breaker() and open_connections().
 template <class Node>
 class ClusterTable {
 public:
     using Member = std::shared_ptr<Node>;
-    using Make = std::function<Member(HostPort)>;
+    using Make = std::function<Member(const HostPort&)>;
 
     ClusterTable(const RedisUrl& url, Make make) : make_(std::move(make)) {
-        for (const auto& endpoint : url.endpoints) seeds_.push_back(make_({endpoint.host, endpoint.port}));
+        for (const auto& endpoint : url.endpoints) seeds_.push_back(made({endpoint.host, endpoint.port}));
     }
 
     /// Null where nobody is known to serve the slot.
@@ -52,7 +76,7 @@ public:
         Member member = find(members_, address);
         if (!member) {
             if (members_.size() == SlotMap::max_nodes) return nullptr;
-            member = make_(address);
+            member = made(address);
             members_.push_back(member);
             try {
                 map_.add(address);
@@ -112,6 +136,11 @@ public:
     }
 
 private:
+    Member made(const HostPort& address) {
+        Member member = make_(address);
+        member->number = ++numbers_;
+        return member;
+    }
     static Member find(const std::vector<Member>& among, const HostPort& address) noexcept {
         const auto known = std::find_if(among.begin(), among.end(),
                                         [&](const Member& member) { return member->address() == address; });
@@ -127,7 +156,7 @@ private:
         for (const HostPort& address : map.nodes()) {
             Member known = find(members_, address);
             if (!known) known = find(seeds_, address);
-            members.push_back(known ? std::move(known) : make_(address));
+            members.push_back(known ? std::move(known) : made(address));
         }
         for (const Member& member : members_) {
             const bool was_named = std::exchange(member->was_named, false);
@@ -143,6 +172,7 @@ private:
     }
 
     const Make make_;
+    std::uint64_t numbers_ = 0;  // that have been given
     std::vector<Member> seeds_;  // by the names in the URL
     std::size_t turn_ = 0;       // of those who ask for the map
     SlotMap map_;

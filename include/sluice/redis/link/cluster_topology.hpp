@@ -17,14 +17,15 @@
 
 #include <sluice/error.hpp>
 #include <sluice/redis/link/cluster_members.hpp>
+#include <sluice/redis/link/cluster_routing.hpp>
 #include <sluice/redis/link/cluster_table.hpp>
 #include <sluice/redis/link/node.hpp>
 #include <sluice/redis/link/scatter.hpp>
 #include <sluice/redis/link/topology.hpp>
 #include <sluice/redis/redis_stats.hpp>
 #include <sluice/redis/wire/call.hpp>
-#include <sluice/redis/wire/call_route.hpp>
 #include <sluice/redis/wire/ping.hpp>
+#include <sluice/redis/wire/redirection.hpp>
 #include <sluice/redis/wire/slot.hpp>
 #include <sluice/remote/per_process.hpp>
 
@@ -68,111 +69,70 @@ public:
         return members.is_complete() ? std::error_code{} : make_error_code(Errc::busy);
     }
 
-    RedisStats stats() const noexcept override {
-        RedisStats stats = counters().snapshot();
-        try {
-            if (const ClusterMembers* const known = members_.peek()) known->add_to(stats);
-        } catch (...) {  // no memory: without what the nodes tell
-        }
-        return stats;
+    void add_to(RedisStats& stats) const override {
+        if (const ClusterMembers* const known = members_.peek()) known->add_to(stats);
     }
 
 private:
-    using Member = ClusterMembers::Member;
-    using Step = CallRoute::Step;
+    using Routing = ClusterRouting<ClusterMembers>;
+    using Next = Routing::Next;
     using Milliseconds = std::chrono::milliseconds;
 
     /// A call on its way to the node that answers it.
     struct Trip {
         ScriptCall* call = nullptr;
-        Member to{};
-        CallRoute route{};
+        Routing::Step step{};
     };
 
     void lead(ClusterMembers& members, std::span<Trip> open, const Deadline& deadline) {
+        Routing routing{members, counters()};
         bool was_moved = false;
-        for (Trip& trip : open) choose(members, trip, deadline);
+        for (Trip& trip : open) {
+            trip.step = routing.begin(*trip.call);
+            learn(routing, members, trip, deadline, trip.step.to == nullptr);
+        }
         for (;;) {
-            const auto end = std::remove_if(open.begin(), open.end(), [](const Trip& trip) { return !trip.to; });
-            open = {open.begin(), end};
+            const auto is_over = [](const Trip& trip) { return trip.step.next == Next::finish; };
+            open = {open.begin(), std::remove_if(open.begin(), open.end(), is_over)};
             if (open.empty()) break;
             if (open.size() == 1) {
-                open.front().to->run({open.front().call, 1}, deadline);
+                open.front().step.to->combiner().run({open.front().call, 1}, deadline);
             } else {
                 send_all(open, deadline);
             }
             bool pauses = false;
             for (Trip& trip : open) {
                 was_moved = was_moved || trip.call->redirection.kind == Redirection::Kind::moved;
-                pauses = go_on(members, trip, deadline, open.size() == 1) == Step::pause || pauses;
+                trip.step = routing.answered(*trip.call, trip.step.to, deadline.remaining());
+                learn(routing, members, trip, deadline, open.size() == 1);
+                pauses = pauses || trip.step.next == Next::pause;
             }
-            if (pauses) std::this_thread::sleep_for(CallRoute::pause_time);
+            if (pauses) std::this_thread::sleep_for(Routing::pause_time);
         }
         if (was_moved && !deadline.has_passed()) members.learn(deadline, least_map_age_redirected, false);
     }
-
-    /// To whom the trip goes first; or nobody, with an error.
-    static void choose(ClusterMembers& members, Trip& trip, const Deadline& deadline) {
-        const Slot slot = trip.call->slot;
-        trip.to = members.owner(slot);
-        if (trip.to && !trip.to->is_doubted()) return;
-        const bool knows_nobody = trip.to == nullptr;
-        const auto error = members.learn(deadline.share(knows_nobody ? 1 : 2), least_map_age_doubted, knows_nobody);
-        trip.to = members.owner(slot);
-        if (!trip.to) trip.call->error = error ? error : make_error_code(Errc::busy);
-    }
-
-    /// What follows from the answer. The trip is over where it goes to nobody. `is_alone`: no other waits meanwhile.
-    Step go_on(ClusterMembers& members, Trip& trip, const Deadline& deadline, bool is_alone) {
-        ScriptCall& call = *trip.call;
-        const Member asked = std::exchange(trip.to, nullptr);
-        asked->doubt(CallRoute::is_doubtful(call));
-        const Step step = trip.route.after(call);
-        switch (deadline.has_passed() ? Step::finish : step) {
-            case Step::finish: break;
-            case Step::follow:
-                trip.to = members.named(call.redirection.to, *asked);
-                if (trip.to && call.redirection.kind == Redirection::Kind::moved) members.assign(call.slot, trip.to);
-                break;
-            case Step::look_up:
-                members.learn(deadline.share(is_alone ? 1 : 2), least_map_age_doubted,
-                              call.error != Errc::breaker_open);
-                trip.to = members.owner(call.slot);
-                if (trip.to == asked) trip.to = nullptr;
-                break;
-            case Step::pause:
-                if (deadline.remaining() > CallRoute::pause_time) trip.to = asked;
-                break;
-        }
-        if (!trip.to) {
-            CallRoute::give_up(call);
-            return Step::finish;
-        }
-        Counters::add(counters().redirections, 1);
-        call.error.clear();
-        call.redirection = {};
-        return step;
+    /// Where that is the next step; with half of the time where there is something else to do.
+    static void learn(Routing& routing, ClusterMembers& members, Trip& trip, const Deadline& deadline, bool is_all) {
+        if (trip.step.next != Next::learn) return;
+        const auto error = members.learn(deadline.share(is_all ? 1 : 2), least_map_age_doubted, trip.step.waits);
+        trip.step = routing.learnt(*trip.call, error);
     }
 
     /// Those of one node together, in their order; all nodes at once.
     void send_all(std::span<Trip> open, const Deadline& deadline) {
         std::stable_sort(open.begin(), open.end(),
-                         [](const Trip& a, const Trip& b) { return std::less<>{}(a.to.get(), b.to.get()); });
+                         [](const Trip& a, const Trip& b) { return std::less<>{}(a.step.to.get(), b.step.to.get()); });
         std::vector<ScriptCall> calls;
         calls.reserve(open.size());
         for (const Trip& trip : open) calls.push_back(*trip.call);
         std::vector<Scatter::Part> parts;
         for (std::size_t begin = 0, end = 0; begin != open.size(); begin = end) {
-            ClusterNode& to = *open[begin].to;
-            while (end != open.size() && open[end].to.get() == &to) ++end;
-            const auto mine = std::span{calls}.subspan(begin, end - begin);
-            const auto permit = to.ask(mine, deadline);
-            if (permit == Node::Breaker::Permit::none) continue;
+            ClusterNode& to = *open[begin].step.to;
+            while (end != open.size() && open[end].step.to.get() == &to) ++end;
             Scatter::Part& part = parts.emplace_back();
             part.combiner = &to.combiner();
-            part.permit = permit;
             part.is_doubted = to.is_doubted();
-            part.calls = mine;
+            part.calls = std::span{calls}.subspan(begin, end - begin);
         }
         Scatter::run(parts, deadline);
         for (std::size_t i = 0; i != open.size(); ++i) {

@@ -15,7 +15,6 @@
 #include <sluice/redis/link/server.hpp>
 #include <sluice/redis/redis_url.hpp>
 #include <sluice/redis/wire/call.hpp>
-#include <sluice/redis/wire/call_route.hpp>
 #include <sluice/redis/wire/call_set.hpp>
 #include <sluice/redis/wire/ping.hpp>
 #include <sluice/remote/address.hpp>
@@ -51,20 +50,6 @@ public:
     const Breaker& breaker() const noexcept { return breaker_; }
     std::size_t open_connections() const noexcept { return combiner_.open_connections(); }
 
-    /// Whether calls may be sent; else they are answered.
-    Breaker::Permit ask(std::span<ScriptCall> calls, const Deadline& deadline) noexcept {
-        const auto permit = breaker_.ask(deadline.start(), server_.options.timeout);
-        if (permit == Breaker::Permit::none) {
-            for (ScriptCall& call : calls) call.error = Errc::breaker_open;
-        }
-        return permit;
-    }
-    /// Leads calls to their answers.
-    void run(std::span<ScriptCall> calls, const Deadline& deadline) noexcept {
-        const auto permit = ask(calls, deadline);
-        if (permit != Breaker::Permit::none) combiner_.run(calls, deadline, permit);
-    }
-
     /// On a connection of its own and past the breaker. `suffix` chooses the slot.
     std::error_code ping(std::string_view suffix, const Deadline& deadline) {
         const auto connection = std::make_unique<Connection>(server_);
@@ -74,7 +59,7 @@ public:
         const auto ticket = calls.add(call);
         connection->perform(calls, deadline);
         calls.collect(ticket, call);
-        if (server_.url.kind == RedisUrl::Kind::cluster) CallRoute::give_up(call);
+        if (server_.url.kind == RedisUrl::Kind::cluster) call.give_up();
         return ping.result(call);
     }
 

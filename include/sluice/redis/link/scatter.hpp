@@ -28,7 +28,6 @@ public:
     /// What goes to one server.
     struct Part {
         Combiner* combiner = nullptr;
-        detail::remote::Breaker::Permit permit{};
         bool is_doubted = false;  ///< it may not even accept the connection
         std::span<ScriptCall> calls{};
 
@@ -36,12 +35,17 @@ public:
         friend class Scatter;
         enum class Stage : std::uint8_t { waiting, taken, under_way, answered };
         Stage stage_ = Stage::waiting;
+        detail::remote::Breaker::Permit permit_{};
         Lane* lane_ = nullptr;
     };
 
     /// All calls are answered afterwards.
     static void run(std::span<Part> parts, const Deadline& deadline) {
         std::vector<pollfd> descriptors(parts.size());
+        for (Part& part : parts) {
+            part.permit_ = part.combiner->ask(part.calls, deadline);
+            if (part.permit_ == detail::remote::Breaker::Permit::none) part.stage_ = Part::Stage::answered;
+        }
         for (;;) {
             const bool has_taken = take_lanes(parts);
             if (!has_taken) {
@@ -50,7 +54,7 @@ public:
                 // All lanes of all servers that are left are in use: wait for one like everybody else.
                 const auto left = std::count_if(parts.begin(), parts.end(), is_waiting);
                 first->stage_ = Part::Stage::answered;
-                first->combiner->run(first->calls, deadline.share(static_cast<int>(left)), first->permit);
+                first->combiner->run(first->calls, deadline.share(static_cast<int>(left)), first->permit_);
                 continue;
             }
             begin(parts, deadline);
@@ -67,7 +71,7 @@ private:
             if (part.stage_ != Part::Stage::waiting) continue;
             part.lane_ = part.combiner->try_take();
             if (part.lane_ == nullptr) continue;
-            const bool is_loaded = part.combiner->load(*part.lane_, part.calls, part.permit);
+            const bool is_loaded = part.combiner->load(*part.lane_, part.calls, part.permit_);
             part.stage_ = is_loaded ? Part::Stage::taken : Part::Stage::answered;
             any = true;
         }
@@ -91,7 +95,7 @@ private:
 
     static void end(Part& part, const Deadline& deadline) noexcept {
         const auto outcome = part.lane_->connection.end(deadline);
-        part.combiner->conclude(*part.lane_, part.calls, outcome, part.permit);
+        part.combiner->conclude(*part.lane_, part.calls, outcome, part.permit_);
         part.lane_ = nullptr;
         part.stage_ = Part::Stage::answered;
     }

@@ -93,26 +93,24 @@ struct PartText {
         return std::string{part.function} + '(' + joined(all) + ')';
     }
 
-    /// What the script computes once: a single part's statements as they are, of several each in a function, where
-    /// their names are their own.
+    /// What the script computes once: a single part's statements as they are, of several each in a block, where their names
+    /// are their own. (A function would cost each run of the script a closure.)
     std::string prepare() const {
-        if (part.prepare.empty()) return {};
-        if (suffix.empty()) return std::string{part.prepare};
-        return "local " + joined(prepared()) + " = prepare_" + std::string{part.function} + "(now, " +
-               joined(arguments()) + ")\n";
-    }
-    /// `settles`: also that which gives back.
-    std::string functions(bool settles) const {
-        std::string text{part.lua};
-        if (settles && !part.give_back.empty()) text += '\n' + std::string{part.give_back};
-        if (part.prepare.empty() || suffix.empty()) return text;
-        text += "\nlocal function prepare_" + std::string{part.function} + "(now, " + plain(part.arguments) + ")\n";
+        if (part.prepare.empty() || suffix.empty()) return std::string{part.prepare};
+        std::string text = "local " + joined(prepared()) + "\ndo\n  local " + plain(part.arguments) + " = " +
+                           joined(arguments()) + "\n";
         for (std::string_view rest = part.prepare; !rest.empty();) {
             const auto line = rest.substr(0, rest.find('\n') + 1);
             text += "  " + std::string{line};
             rest.remove_prefix(line.size());
         }
-        return text + "  return " + plain(part.prepared) + "\nend\n";
+        return text + "  " + joined(prepared()) + " = " + plain(part.prepared) + "\nend\n";
+    }
+    /// `settles`: also that which gives back.
+    std::string functions(bool settles) const {
+        std::string text{part.lua};
+        if (settles && !part.give_back.empty()) text += '\n' + std::string{part.give_back};
+        return text;
     }
 
     /// Stores `name`, which the function returned.

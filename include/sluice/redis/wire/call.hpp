@@ -8,6 +8,7 @@
 #include <string_view>
 #include <system_error>
 
+#include <sluice/error.hpp>
 #include <sluice/redis/wire/redirection.hpp>
 #include <sluice/redis/wire/resp.hpp>
 #include <sluice/redis/wire/script.hpp>
@@ -17,12 +18,19 @@ namespace sluice::detail::redis {
 
 /// What a call to a cluster carries from node to node, and how it was answered last.
 struct RoutedCall {
-    Slot slot = any_slot;  ///< of all keys
-    bool asking = false;   ///< sent to a node that is getting the slot, because another said so
-    bool alone = false;    ///< shares no run
+    Slot slot = any_slot;     ///< of all keys
+    bool asking = false;      ///< sent to a node that is getting the slot, because another said so
+    bool alone = false;       ///< shares no run
+    int steps = 0;            ///< that were taken because nodes turned it away
+    std::uint64_t asked = 0;  ///< the number of the node that was asked last, 0 for none
 
     std::error_code error{};
     Redirection redirection{};  ///< beside the error, where a cluster's node said it
+
+    /// Where it is not sent again: a cluster that is being changed is busy.
+    void give_up() noexcept {
+        if (redirection.kind != Redirection::Kind::none) error = Errc::busy;
+    }
 };
 
 /// Some decisions of one policy for one run of a script, in RESP but for the frame around them, and where to put the

@@ -49,7 +49,6 @@ public:
         expected_.clear();
         next_ = 0;
         brought_.clear();
-        asking_refusal_.reset();
         trouble_.reset();
         scripts_ = decisions_ = 0;
         for (std::size_t run = 0; run != calls.runs_.size(); ++run) {
@@ -136,8 +135,7 @@ private:
     std::error_code take(const Reply& reply, std::size_t index) {
         const bool is_error = reply.kind == Reply::Kind::error;
         if (index == reply_to_asking) {
-            asking_refusal_.reset();
-            if (is_error) asking_refusal_ = classify(reply.text);
+            asking_refusal_ = is_error ? std::optional{classify(reply.text)} : std::nullopt;
             return {};
         }
         Run& run = calls_->runs_[index];
@@ -236,8 +234,8 @@ private:
     std::size_t next_ = 0;
     std::optional<ReplyReader> reader_;
     bool has_heard_ = false;
-    std::vector<const Script*> brought_;  // sent as text, because they were not known
-    std::optional<ErrorReply> asking_refusal_;
+    std::vector<const Script*> brought_;        // sent as text, because they were not known
+    std::optional<ErrorReply> asking_refusal_;  // of the last ASKING
     std::optional<ErrorReply> trouble_;
     std::size_t scripts_ = 0;
     std::size_t decisions_ = 0;

@@ -47,10 +47,7 @@ public:
 
     /// The next reply, valid until the next call; nullptr where it has not arrived in full.
     std::error_code next(const Reply*& reply) {
-        if (is_complete_) {
-            reply_.integers.clear();
-            reply_.text.clear();
-        }
+        if (is_complete_) reply_.integers.clear();
         void* parsed = nullptr;
         if (!reader_.next(parsed)) return Errc::protocol;
         if (parsed != nullptr && parsed != &reply_) return Errc::protocol;

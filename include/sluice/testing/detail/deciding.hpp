@@ -176,6 +176,10 @@ inline void decides_many_in_order(const Subject& subject, Run& check) {
         check((decisions[i].retry_after > 0ns) == (i % 20 == 0));
     }
     subject.limiter.try_consume_many({}, {});
+    const std::string_view alone = "one key alone";
+    subject.limiter.try_consume_many({&alone, 1}, {decisions.data(), 1});
+    check(decisions[0].remaining == 4);
+    check(subject.limiter.peek(alone).remaining == 4);
 
     decisions.resize(3);
     subject.limiter.try_consume_many(keys, decisions);

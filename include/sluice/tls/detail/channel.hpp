@@ -74,7 +74,6 @@ public:
     }
     void finish() noexcept override {
         if (is_closed_ || SSL_is_init_finished(ssl_.get()) != 1) return;
-        ERR_clear_error();
         SSL_shutdown(ssl_.get());
         ERR_clear_error();
         is_closed_ = true;

@@ -48,9 +48,7 @@ inline Errc reason_of(const SSL& ssl, bool has_certificate) noexcept {
     const int reason = ERR_GET_REASON(error);
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) return reason_of_verification(SSL_get_verify_result(&ssl));
     if (reason == ERR_R_MALLOC_FAILURE) return Errc::no_memory;
-    if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
-        return reason_of_alert(reason - SSL_AD_REASON_OFFSET, has_certificate);
-    return Errc::protocol;
+    return reason_of_alert(reason - SSL_AD_REASON_OFFSET, has_certificate);  // Errc::protocol where it is no alert
 }
 
 }  // namespace sluice::detail::tls

@@ -56,7 +56,7 @@ TEST_CASE("a limit that says so is leased", "[http][json]") {
 
 TEST_CASE("a limit that cannot be leased is refused where that matters", "[http][json]") {
     CHECK_THROWS_WITH(parse_rules(rules(exact_log, "true"), "f", limiters_in(GenerousStore{})),
-                      Catch::Contains("sliding_window") && Catch::Contains("/rules/0/limits/0/lease"));
+                      contains_text("sliding_window") && contains_text("/rules/0/limits/0/lease"));
     CHECK_NOTHROW(parse_rules(rules(exact_log, "false"), "f", limiters_in(GenerousStore{})));
     CHECK_NOTHROW(parse_rules(rules(exact_log, "true"), "f", MemoryLimiters{}));  // in process anyway
     CHECK_NOTHROW(parse_rules(rules(bucket, "true"), "f", limiters_in(GenerousStore{}, MemoryLimiters{}, 4)));

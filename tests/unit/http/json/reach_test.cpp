@@ -110,6 +110,7 @@ TEST_CASE("a rule wants a host, headers and a query", "[http][json][reach]") {
     CHECK(limited("API.example.com:443", "v=2&w", true, "a"));
     CHECK(limited("x.y.example.org", "w=0&v=2", true, " a "));
     CHECK_FALSE(limited("example.org", "w=0&v=2", true, "a"));
+    CHECK_FALSE(limited(".example.org", "w=0&v=2", true, "a"));
     CHECK_FALSE(limited("api.example.com.evil", "w=0&v=2", true, "a"));
     CHECK_FALSE(limited("api.example.com", "v=3&w", true, "a"));
     CHECK_FALSE(limited("api.example.com", "v=2", true, "a"));
@@ -135,6 +136,8 @@ TEST_CASE("the deny list comes before all else, also before exemptions", "[http]
 
 TEST_CASE("a limit of 0 is nobody's", "[http][json][reach]") {
     for (const char* text : {R"("limits":[{"name":"l","policy":{"kind":"token_bucket","capacity":0,"refill":"1/s"}}])",
+                             R"("limits":[{"name":"l","policy":{"kind":"leaky_bucket","queue":0,"drain":"1/s"}}])",
+                             R"("limits":[{"name":"l","policy":{"kind":"sliding_window","limit":0,"window":"1s"}}])",
                              R"("tiers":[{"plan":"gold","unlimited":true},{"blocked":true}])", R"("blocked":true)"}) {
         INFO(text);
         const Guard guard{parse_rules(R"({"rules":[{"name":"r","routes":["/a"],)" + std::string{text} + "}]}", "f",
@@ -170,6 +173,10 @@ TEST_CASE("a cost is the body's size, or what a function says", "[http][json][re
     CHECK(left(kilobytes, {.path = "/a"}) == 9);
     CHECK(left(kilobytes, {.path = "/a", .header = chunked}) == 0);
     CHECK(left(kilobytes, {.path = "/a", .header = two}) == 0);
+    for (const char* none : {"", "1x", "x1", "-1", "+1", "1 2", "18446744073709551616"}) {
+        const TestHeaders wrong{{{"Content-Length", none}}};
+        CHECK(left(kilobytes, {.path = "/a", .header = wrong}) == 0);
+    }
     CHECK(left(R"({"function":"f"})", {.path = "/abc"}) == 6);
     CHECK(left(R"({"function":"f"})", {.path = "/throw"}) == 0);
 }

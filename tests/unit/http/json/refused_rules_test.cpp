@@ -67,15 +67,17 @@ TEST_CASE("durations and rates are whole numbers with a unit", "[http][json]") {
     for (const char* unit : {"ns", "us", "ms", "s", "m", "h", "d"}) {
         CHECK(window(std::string{"30"} + unit) == "");
         CHECK(refill(std::string{"1/"} + unit) == "");
-        CHECK(refill(std::string{"1/30"} + unit) == "");
+        CHECK(refill(std::string{"9/90"} + unit) == "");
     }
+    // The longest that a duration holds, which is more than a window may be.
+    CHECK(window("9223372036854775807ns").find("must be a duration such as") == std::string::npos);
     for (const char* bad :
          {"", "1", "s", "-1s", "+1s", "/s", ":s", "1S", "1sec", "s1", "9223372036854775808ns", "9223372036854776us"}) {
         INFO(bad);
         CHECK(window(bad).find("must be a duration such as") != std::string::npos);
     }
-    for (const char* bad : {"", "1", "/s", "-1/s", "1:s", "1/", "1/S", "1/-1s", "1/ s", "1/:s", "9223372036854775808/s",
-                            "1/9223372036854775808s", "1/9223372036854776us"}) {
+    for (const char* bad : {"", "1", "/s", "-1/s", "1:s", "1/", "1/S", "1/-1s", "1/ s", "1/:s",
+                            "18446744073709551616/s", "1/9223372036854775808s", "1/9223372036854776us"}) {
         INFO(bad);
         CHECK(refill(bad).find("must be a rate such as") != std::string::npos);
     }
@@ -187,6 +189,9 @@ TEST_CASE("rules share a bucket only where both say so", "[http][json]") {
     CHECK(refusal(two(limit_named("burst", 5), limit_named("burst", 5, shared))) == silent);
     CHECK(refusal(two(limit_named("burst", 5, R"(,"key":["user"])"), limit_named("burst", 5))) == silent);
     CHECK(refusal(two(limit_named("burst", 5, shared), limit_named("burst", 5, shared))) == "");
+    const std::string first = R"({"rules":[)" + rule_named("search", "\"/search\"", limit_named("burst", 5)) + "]";
+    CHECK(refusal(first + R"(,"default":{"name":"d","limits":[)" + limit_named("burst", 5) + "]}}") ==
+          "f: /default/limits/0" + silent.substr(silent.find(": limit")));
     // A changed number would part them without a word.
     CHECK(refusal(two(limit_named("burst", 5, shared), limit_named("burst", 6, shared))) ==
           "f: /rules/0/limits/0" + alone);

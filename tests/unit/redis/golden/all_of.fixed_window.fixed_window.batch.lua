@@ -26,13 +26,6 @@ local function fixed_window(state, n, now, size, limit, first, left, skew)
   return used, left
 end
 
-local function prepare_fixed_window(now, size, limit)
-  -- What a key holds at first in the window of now, and how long that window lasts.
-  local gone = now % size
-  local first, lasts = (now - gone) / size * (limit + 1), size - gone
-  return first, lasts
-end
-
 -- KEYS   one for each policy, for each decision
 -- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision now, used_1, left_1, used_2, left_2, or a single -1 where a key holds something else;
@@ -42,9 +35,23 @@ local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
-local first_1, lasts_1 = prepare_fixed_window(now, size_1, limit_1)
+local first_1, lasts_1
+do
+  local size, limit = size_1, limit_1
+  -- What a key holds at first in the window of now, and how long that window lasts.
+  local gone = now % size
+  local first, lasts = (now - gone) / size * (limit + 1), size - gone
+  first_1, lasts_1 = first, lasts
+end
 local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
-local first_2, lasts_2 = prepare_fixed_window(now, size_2, limit_2)
+local first_2, lasts_2
+do
+  local size, limit = size_2, limit_2
+  -- What a key holds at first in the window of now, and how long that window lasts.
+  local gone = now % size
+  local first, lasts = (now - gone) / size * (limit + 1), size - gone
+  first_2, lasts_2 = first, lasts
+end
 
 -- By where in KEYS a key comes first: what it holds, or nil for a text that is no number; true once that has to be
 -- set, or what it was incremented by; whether it held nothing at first.

@@ -32,13 +32,6 @@ local function fixed_window_give_back(state, units, consumed_at, size, limit)
   if used > 0 and used <= limit then return first + math.max(0, used - units) end
 end
 
-local function prepare_fixed_window(now, size, limit)
-  -- What a key holds at first in the window of now, and how long that window lasts.
-  local gone = now % size
-  local first, lasts = (now - gone) / size * (limit + 1), size - gone
-  return first, lasts
-end
-
 -- An entry's time, units before it and units.
 local function sliding_window_entry(key, index)
   return struct.unpack('<dI4I3', redis.call('LINDEX', key, index))
@@ -145,7 +138,14 @@ local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
-local first_1, lasts_1 = prepare_fixed_window(now, size_1, limit_1)
+local first_1, lasts_1
+do
+  local size, limit = size_1, limit_1
+  -- What a key holds at first in the window of now, and how long that window lasts.
+  local gone = now % size
+  local first, lasts = (now - gone) / size * (limit + 1), size - gone
+  first_1, lasts_1 = first, lasts
+end
 local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
 local operation, consumed_at = ARGV[7], ARGV[8] + 0
 local answers, a, units = {}, 8, 0

@@ -26,13 +26,6 @@ local function fixed_window(state, n, now, size, limit, first, left, skew)
   return used, left
 end
 
-local function prepare_fixed_window(now, size, limit)
-  -- What a key holds at first in the window of now, and how long that window lasts.
-  local gone = now % size
-  local first, lasts = (now - gone) / size * (limit + 1), size - gone
-  return first, lasts
-end
-
 -- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
 -- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
 local function sliding_window_counter(state, n, now, size, limit, window, left, skew)
@@ -82,12 +75,6 @@ local function sliding_window_counter(state, n, now, size, limit, window, left, 
   return old, new, left
 end
 
-local function prepare_sliding_window_counter(now, size, limit)
-  local gone = now % size
-  local window, lasts = (now - gone) / size, size - gone
-  return window, lasts
-end
-
 -- KEYS   one for each policy
 -- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, units (below 0 to give back, behind a 0 only to look)
 -- reply  now, used_1, left_1, old_2, new_2, left_2; -1 where a key holds something else
@@ -96,9 +83,22 @@ local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
-local first_1, lasts_1 = prepare_fixed_window(now, size_1, limit_1)
+local first_1, lasts_1
+do
+  local size, limit = size_1, limit_1
+  -- What a key holds at first in the window of now, and how long that window lasts.
+  local gone = now % size
+  local first, lasts = (now - gone) / size * (limit + 1), size - gone
+  first_1, lasts_1 = first, lasts
+end
 local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
-local window_2, lasts_2 = prepare_sliding_window_counter(now, size_2, limit_2)
+local window_2, lasts_2
+do
+  local size, limit = size_2, limit_2
+  local gone = now % size
+  local window, lasts = (now - gone) / size, size - gone
+  window_2, lasts_2 = window, lasts
+end
 local units = ARGV[7]
 local n = units + 0
 local used_1, left_1, after_1, repaired_1, same_1 =

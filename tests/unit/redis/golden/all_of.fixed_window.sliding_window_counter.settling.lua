@@ -32,13 +32,6 @@ local function fixed_window_give_back(state, units, consumed_at, size, limit)
   if used > 0 and used <= limit then return first + math.max(0, used - units) end
 end
 
-local function prepare_fixed_window(now, size, limit)
-  -- What a key holds at first in the window of now, and how long that window lasts.
-  local gone = now % size
-  local first, lasts = (now - gone) / size * (limit + 1), size - gone
-  return first, lasts
-end
-
 -- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
 -- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
 local function sliding_window_counter(state, n, now, size, limit, window, left, skew)
@@ -98,12 +91,6 @@ local function sliding_window_counter_give_back(state, units, consumed_at, size,
   end
 end
 
-local function prepare_sliding_window_counter(now, size, limit)
-  local gone = now % size
-  local window, lasts = (now - gone) / size, size - gone
-  return window, lasts
-end
-
 -- KEYS   one for each policy, for each decision
 -- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, operation, consumed_at, units for each decision or once for all
 --        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time),
@@ -115,9 +102,22 @@ local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
-local first_1, lasts_1 = prepare_fixed_window(now, size_1, limit_1)
+local first_1, lasts_1
+do
+  local size, limit = size_1, limit_1
+  -- What a key holds at first in the window of now, and how long that window lasts.
+  local gone = now % size
+  local first, lasts = (now - gone) / size * (limit + 1), size - gone
+  first_1, lasts_1 = first, lasts
+end
 local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
-local window_2, lasts_2 = prepare_sliding_window_counter(now, size_2, limit_2)
+local window_2, lasts_2
+do
+  local size, limit = size_2, limit_2
+  local gone = now % size
+  local window, lasts = (now - gone) / size, size - gone
+  window_2, lasts_2 = window, lasts
+end
 local operation, consumed_at = ARGV[7], ARGV[8] + 0
 local answers, a, units = {}, 8, 0
 for i = 1, #KEYS, 2 do

@@ -57,12 +57,6 @@ local function sliding_window_counter_give_back(state, units, consumed_at, size,
   end
 end
 
-local function prepare_sliding_window_counter(now, size, limit)
-  local gone = now % size
-  local window, lasts = (now - gone) / size, size - gone
-  return window, lasts
-end
-
 -- KEYS   one for each policy, for each decision
 -- ARGV   size_1, limit_1, life_1, size_2, limit_2, life_2, operation, consumed_at, units for each decision or once for all
 --        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time),
@@ -74,9 +68,21 @@ local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local size_1, limit_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3]
-local window_1, lasts_1 = prepare_sliding_window_counter(now, size_1, limit_1)
+local window_1, lasts_1
+do
+  local size, limit = size_1, limit_1
+  local gone = now % size
+  local window, lasts = (now - gone) / size, size - gone
+  window_1, lasts_1 = window, lasts
+end
 local size_2, limit_2, life_2 = ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
-local window_2, lasts_2 = prepare_sliding_window_counter(now, size_2, limit_2)
+local window_2, lasts_2
+do
+  local size, limit = size_2, limit_2
+  local gone = now % size
+  local window, lasts = (now - gone) / size, size - gone
+  window_2, lasts_2 = window, lasts
+end
 local operation, consumed_at = ARGV[7], ARGV[8] + 0
 local answers, a, units = {}, 8, 0
 for i = 1, #KEYS, 2 do

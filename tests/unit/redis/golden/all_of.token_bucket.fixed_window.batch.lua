@@ -20,13 +20,6 @@ local function bucket_on_any_grid(state, n, now, unit, full, denominator, whole,
   return debt
 end
 
-local function prepare_bucket_on_any_grid(now, unit, full, denominator, whole, step)
-  -- A tick is whole + step / denominator us.
-  local periods = math.floor(now / denominator)
-  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
-  return tick
-end
-
 -- A key holds window * (limit + 1) + used, so that in the same window it is only incremented. A window to come that
 -- begins within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is
 -- used up.
@@ -55,13 +48,6 @@ local function fixed_window(state, n, now, size, limit, first, left, skew)
   return used, left
 end
 
-local function prepare_fixed_window(now, size, limit)
-  -- What a key holds at first in the window of now, and how long that window lasts.
-  local gone = now % size
-  local first, lasts = (now - gone) / size * (limit + 1), size - gone
-  return first, lasts
-end
-
 -- KEYS   one for each policy, for each decision
 -- ARGV   unit_1, full_1, denominator_1, whole_1, step_1, life_1, size_2, limit_2, life_2, units (below 0 to give back, behind a 0 only to look) for each decision or once for all
 -- reply  for each decision now, debt_1, used_2, left_2, or a single -1 where a key holds something else;
@@ -71,9 +57,23 @@ local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local unit_1, full_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
-local tick_1 = prepare_bucket_on_any_grid(now, unit_1, full_1, denominator_1, whole_1, step_1)
+local tick_1
+do
+  local unit, full, denominator, whole, step = unit_1, full_1, denominator_1, whole_1, step_1
+  -- A tick is whole + step / denominator us.
+  local periods = math.floor(now / denominator)
+  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
+  tick_1 = tick
+end
 local size_2, limit_2, life_2 = ARGV[7] + 0, ARGV[8] + 0, ARGV[9]
-local first_2, lasts_2 = prepare_fixed_window(now, size_2, limit_2)
+local first_2, lasts_2
+do
+  local size, limit = size_2, limit_2
+  -- What a key holds at first in the window of now, and how long that window lasts.
+  local gone = now % size
+  local first, lasts = (now - gone) / size * (limit + 1), size - gone
+  first_2, lasts_2 = first, lasts
+end
 
 -- By where in KEYS a key comes first: what it holds, or nil for a text that is no number; true once that has to be
 -- set, or what it was incremented by; whether it held nothing at first.

@@ -20,13 +20,6 @@ local function bucket_on_any_grid(state, n, now, unit, full, denominator, whole,
   return debt
 end
 
-local function prepare_bucket_on_any_grid(now, unit, full, denominator, whole, step)
-  -- A tick is whole + step / denominator us.
-  local periods = math.floor(now / denominator)
-  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
-  return tick
-end
-
 -- An entry's time, units before it and units.
 local function sliding_window_entry(key, index)
   return struct.unpack('<dI4I3', redis.call('LINDEX', key, index))
@@ -109,7 +102,14 @@ local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local unit_1, full_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
-local tick_1 = prepare_bucket_on_any_grid(now, unit_1, full_1, denominator_1, whole_1, step_1)
+local tick_1
+do
+  local unit, full, denominator, whole, step = unit_1, full_1, denominator_1, whole_1, step_1
+  -- A tick is whole + step / denominator us.
+  local periods = math.floor(now / denominator)
+  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
+  tick_1 = tick
+end
 local size_2, limit_2, life_2 = ARGV[7] + 0, ARGV[8] + 0, ARGV[9]
 
 -- By where in KEYS a key comes first: what it holds, or nil for a text that is no number; true once that has to be

@@ -20,13 +20,6 @@ local function bucket_on_any_grid(state, n, now, unit, full, denominator, whole,
   return debt
 end
 
-local function prepare_bucket_on_any_grid(now, unit, full, denominator, whole, step)
-  -- A tick is whole + step / denominator us.
-  local periods = math.floor(now / denominator)
-  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
-  return tick
-end
-
 -- A key holds a window's number since the epoch, the previous window's count and its own. A window to come that begins
 -- within `skew` us is decided on (now is late); later ones mean that the clock was set back: the present one is used up.
 local function sliding_window_counter(state, n, now, size, limit, window, left, skew)
@@ -86,12 +79,6 @@ local function sliding_window_counter_give_back(state, units, consumed_at, size,
   end
 end
 
-local function prepare_sliding_window_counter(now, size, limit)
-  local gone = now % size
-  local window, lasts = (now - gone) / size, size - gone
-  return window, lasts
-end
-
 -- KEYS   one for each policy, for each decision
 -- ARGV   unit_1, full_1, denominator_1, whole_1, step_1, life_1, size_2, limit_2, life_2, operation, consumed_at, bound_1, units for each decision or once for all
 --        operation: consume, take (what is there, at most `units`), give_back (what was consumed at that time),
@@ -103,9 +90,22 @@ local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local unit_1, full_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
-local tick_1 = prepare_bucket_on_any_grid(now, unit_1, full_1, denominator_1, whole_1, step_1)
+local tick_1
+do
+  local unit, full, denominator, whole, step = unit_1, full_1, denominator_1, whole_1, step_1
+  -- A tick is whole + step / denominator us.
+  local periods = math.floor(now / denominator)
+  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
+  tick_1 = tick
+end
 local size_2, limit_2, life_2 = ARGV[7] + 0, ARGV[8] + 0, ARGV[9]
-local window_2, lasts_2 = prepare_sliding_window_counter(now, size_2, limit_2)
+local window_2, lasts_2
+do
+  local size, limit = size_2, limit_2
+  local gone = now % size
+  local window, lasts = (now - gone) / size, size - gone
+  window_2, lasts_2 = window, lasts
+end
 local operation, consumed_at = ARGV[10], ARGV[11] + 0
 local bound_1 = ARGV[12] + 0
 local answers, a, units = {}, 12, 0

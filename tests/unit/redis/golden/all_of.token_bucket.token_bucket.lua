@@ -20,13 +20,6 @@ local function bucket_on_any_grid(state, n, now, unit, full, denominator, whole,
   return debt
 end
 
-local function prepare_bucket_on_any_grid(now, unit, full, denominator, whole, step)
-  -- A tick is whole + step / denominator us.
-  local periods = math.floor(now / denominator)
-  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
-  return tick
-end
-
 -- KEYS   one for each policy
 -- ARGV   unit_1, full_1, denominator_1, whole_1, step_1, life_1, unit_2, full_2, denominator_2, whole_2, step_2, life_2, units (below 0 to give back, behind a 0 only to look)
 -- reply  now, debt_1, debt_2; -1 where a key holds something else
@@ -35,9 +28,23 @@ local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local skew = 5000000
 local unit_1, full_1, denominator_1, whole_1, step_1, life_1 = ARGV[1] + 0, ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0, ARGV[5] + 0, ARGV[6]
-local tick_1 = prepare_bucket_on_any_grid(now, unit_1, full_1, denominator_1, whole_1, step_1)
+local tick_1
+do
+  local unit, full, denominator, whole, step = unit_1, full_1, denominator_1, whole_1, step_1
+  -- A tick is whole + step / denominator us.
+  local periods = math.floor(now / denominator)
+  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
+  tick_1 = tick
+end
 local unit_2, full_2, denominator_2, whole_2, step_2, life_2 = ARGV[7] + 0, ARGV[8] + 0, ARGV[9] + 0, ARGV[10] + 0, ARGV[11] + 0, ARGV[12]
-local tick_2 = prepare_bucket_on_any_grid(now, unit_2, full_2, denominator_2, whole_2, step_2)
+local tick_2
+do
+  local unit, full, denominator, whole, step = unit_2, full_2, denominator_2, whole_2, step_2
+  -- A tick is whole + step / denominator us.
+  local periods = math.floor(now / denominator)
+  local tick = now * whole + periods * step + math.floor((now - periods * denominator) * step / denominator)
+  tick_2 = tick
+end
 local units = ARGV[13]
 local n = units + 0
 local debt_1, after_1, repaired_1 =

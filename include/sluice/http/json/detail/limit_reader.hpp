@@ -43,7 +43,6 @@ inline KeySource key_source(const JsonNode& node, const RulesFunctions& function
         for (const auto& [name, part] : plain) {
             if (node.string() == name) return part;
         }
-        node.fail_value(wanted);
     }
     constexpr std::pair<const char*, KeySource (*)(std::string)> named[] = {{"header", KeySource::header},
                                                                             {"query", KeySource::query},

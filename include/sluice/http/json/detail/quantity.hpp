@@ -6,6 +6,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -25,13 +26,19 @@ inline constexpr std::array<std::pair<std::string_view, std::int64_t>, 7> durati
                                                                                           {"h", 3'600'000'000'000},
                                                                                           {"d", 86'400'000'000'000}}};
 
-/// Takes digits off the front; false if there are none or too many.
-inline bool take_number(std::string_view& text, std::int64_t& number) noexcept {
-    if (text.empty() || text.front() < '0' || text.front() > '9') return false;
+/// Takes digits off the front; nothing if there are none or too many.
+inline std::optional<std::uint64_t> take_number(std::string_view& text) noexcept {
+    std::uint64_t number{};
     const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{}) return false;
+    if (error != std::errc{}) return std::nullopt;
     text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
-    return true;
+    return number;
+}
+
+/// So many units; nothing for none of them, or for more than a duration holds.
+inline std::optional<std::chrono::nanoseconds> times(std::uint64_t count, std::chrono::nanoseconds unit) noexcept {
+    if (unit.count() == 0 || count > static_cast<std::uint64_t>(INT64_MAX / unit.count())) return std::nullopt;
+    return static_cast<std::int64_t>(count) * unit;
 }
 
 inline std::chrono::nanoseconds unit_duration(std::string_view unit) noexcept {
@@ -44,33 +51,30 @@ inline std::chrono::nanoseconds unit_duration(std::string_view unit) noexcept {
 /// "500ms", "1h". Throws std::invalid_argument.
 inline std::chrono::nanoseconds parse_duration(std::string_view text) {
     std::string_view rest = text;
-    std::int64_t count = 0;
-    const bool number = take_number(rest, count);
-    const auto unit = unit_duration(rest);
-    if (!number || unit.count() == 0 || count > INT64_MAX / unit.count()) {
+    const auto count = take_number(rest);
+    const auto duration = count ? times(*count, unit_duration(rest)) : std::nullopt;
+    if (!duration) {
         throw std::invalid_argument("must be a duration such as \"500ms\" (ns, us, ms, s, m, h, d), not \"" +
                                     std::string{text} + "\"");
     }
-    return count * unit;
+    return *duration;
 }
 
 /// "10/s", "1/5m". Throws std::invalid_argument.
 inline Rate parse_rate(std::string_view text) {
     std::string_view rest = text;
-    std::int64_t count = 0;
-    std::int64_t periods = 1;
-    bool valid = take_number(rest, count) && !rest.empty() && rest.front() == '/';
-    if (valid) {
+    const auto count = take_number(rest);
+    std::optional<std::chrono::nanoseconds> period;
+    if (count && rest.starts_with('/')) {
         rest.remove_prefix(1);
-        const bool starts_with_digit = !rest.empty() && rest.front() >= '0' && rest.front() <= '9';
-        valid = !starts_with_digit || take_number(rest, periods);
+        const std::uint64_t periods = take_number(rest).value_or(1);
+        period = times(periods, unit_duration(rest));
     }
-    const auto unit = valid ? unit_duration(rest) : std::chrono::nanoseconds{0};
-    if (unit.count() == 0 || periods > INT64_MAX / unit.count()) {
+    if (!period) {
         throw std::invalid_argument("must be a rate such as \"10/s\" or \"1/5m\" (ns, us, ms, s, m, h, d), not \"" +
                                     std::string{text} + "\"");
     }
-    return Rate{count, periods * unit};
+    return Rate{*count, *period};
 }
 
 }  // namespace sluice::http::detail
