@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -207,4 +208,22 @@ TEST_CASE("what would not be answered in time is not sent, for a while") {
     CHECK(story.record.round_trip() == usual);
     CHECK(story.record.is_too_late(usual));
     CHECK(story.record.round_trip() == usual - usual / 4);
+}
+
+TEST_CASE("options may be as large and as small as they say") {
+    using Options = sluice::RedisOptions;
+    CHECK_NOTHROW(Options{.prefix = std::string(256, 'p')}.checked());
+    CHECK_THROWS_AS(Options{.prefix = std::string(257, 'p')}.checked(), std::invalid_argument);
+    CHECK_NOTHROW(Options{.timeout = 1ms, .connections = 1, .max_waiting = 1, .max_idle = 1ms}.checked());
+    CHECK_NOTHROW(Options{.timeout = 1min, .connections = 64, .max_waiting = 1'000'000, .max_idle = 1h}.checked());
+    for (const auto recheck : {10ms, 3'600'000ms}) CHECK_NOTHROW(Options{.sentinel = {.recheck = recheck}}.checked());
+    CHECK_THROWS_AS(Options{.sentinel = {.recheck = 9ms}}.checked(), std::invalid_argument);
+    CHECK_THROWS_AS(Options{.timeout = 1min + 1ms}.checked(), std::invalid_argument);
+    CHECK_THROWS_AS(Options{.connections = 0}.checked(), std::invalid_argument);
+    CHECK_THROWS_AS(Options{.connections = 65}.checked(), std::invalid_argument);
+    CHECK_THROWS_AS(Options{.max_waiting = 0}.checked(), std::invalid_argument);
+    CHECK_THROWS_AS(Options{.max_idle = 0ms}.checked(), std::invalid_argument);
+    CHECK_THROWS_AS(Options{.breaker = {.failures_to_open = 0}}.checked(), std::invalid_argument);
+    CHECK_THROWS_AS(Options{.breaker = {.first_pause = 0ms}}.checked(), std::invalid_argument);
+    CHECK_THROWS_AS(Options{.breaker = {.longest_pause = 0ms}}.checked(), std::invalid_argument);
 }
