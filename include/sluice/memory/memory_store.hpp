@@ -76,7 +76,7 @@ public:
         __builtin_prefetch(place.home, 1);  // the time that reading the clock takes hides that of memory
         if constexpr (is_locked) {          // large slots, in lines of their own
             const detail::Slot<Plain::words> home{place.home};
-            __builtin_prefetch(shared_->plain.own.beside(home, place.hash).words(), 1);
+            __builtin_prefetch(shared_->plain.own.beside(home, place.hash, 1).words(), 1);
         }
         return decide_in_place(request, place, is_locked ? std::chrono::nanoseconds::min() : clock_.now(), &clock_);
     }
@@ -181,8 +181,8 @@ private:
     [[gnu::always_inline]] Decision decide_in_place(const Request<P>& request, const Place& place,
                                                     std::chrono::nanoseconds now, const C* clock) const noexcept {
         bool is_decided = false;
-        Decision decision = try_in_place(request, place, now, is_decided);
-        if (!is_decided || (!decision.allowed && decision.retry_after <= Time::short_wait &&
+        Decision decision = try_in_place(request, place, now, clock, is_decided);
+        if (!is_decided || (!is_locked && !decision.allowed && decision.retry_after <= Time::short_wait &&
                             !stands(decision.retry_after, now, clock))) [[unlikely]] {
             ::new (static_cast<void*>(&decision)) Decision(
                 decide_anywhere(request.scope.policy, request.scope.id, request.key, request.units, request.operation,
@@ -191,9 +191,10 @@ private:
         return decision;
     }
 
-    /// The usual case: consumes from a known key's state, in one of the two slots where a probe begins.
+    /// The usual case: consumes from a known key's state, in one of the slots where a probe begins.
     [[gnu::always_inline]] Decision try_in_place(const Request<P>& request, const Place& place,
-                                                 const std::chrono::nanoseconds& now, bool& is_decided) const noexcept {
+                                                 const std::chrono::nanoseconds& now, const C* clock,
+                                                 bool& is_decided) const noexcept {
         if constexpr (Packed::words != 0) {
             const auto& table = shared_->packed.own;
             const std::uint64_t tag = table.tag_of(place.hash);
@@ -202,15 +203,52 @@ private:
             if (is_plain_consumption(request) && Packed::fits(request.scope.policy)) [[likely]] {
                 bool is_known = slot.read(tag, seen);
                 if (!is_known) [[unlikely]] {
-                    slot = table.beside(slot, place.hash);
+                    slot = table.near(slot, place.hash, tag);
                     is_known = slot.read(tag, seen);
                 }
                 if (is_known && (!shared_->options.wide_fingerprints ||
                                  is_check(slot.check(), request.scope.id, request.key))) [[likely]]
                     return step_slot(slot, tag, seen, Consume{request, now}, is_decided);
             }
+        } else if constexpr (is_locked) {
+            if (is_plain_consumption(request)) [[likely]]
+                return try_locked(request, place, Time{now, clock}, is_decided);
         }
         return Decision{};
+    }
+
+    /// The same with a state that owns memory.
+    [[gnu::always_inline]] Decision try_locked(const Request<P>& request, const Place& place, Time time,
+                                               bool& is_decided) const noexcept {
+        using Access = detail::StateAccess<P, C, Plain>;
+        auto& table = shared_->plain.own;
+        const P& policy = request.scope.policy;
+        const std::uint64_t tag = table.tag_of(place.hash);
+        detail::Slot<Plain::words> slot{place.home};
+        std::uint64_t mark = 0;
+        if (!slot.lock(tag, mark)) {
+            slot = table.near(slot, place.hash, tag);
+            if (!slot.lock(tag, mark)) return Decision{};
+        }
+        const auto step = [&](State& state, std::chrono::nanoseconds now) {
+            return policy.step(state, now, request.units);
+        };
+        Decision decision;
+        is_decided = !shared_->options.wide_fingerprints || is_check(slot.check(), request.scope.id, request.key);
+        if (is_decided) [[likely]] {
+            time.refresh();  // under the lock: the state may not tell that it is of a later time
+            State& state = Plain::state_in(slot);
+            if constexpr (requires { policy.step_at_once(state, time.now(), request.units); })
+                ::new (static_cast<void*>(&decision)) Decision(policy.step_at_once(state, time.now(), request.units));
+            if (decision.allowed) [[likely]] {
+                Access::note_expiry(slot, policy, state);
+            } else if (Access::step_locked(slot, request, time, step, decision) != Placed::done) {
+                ::new (static_cast<void*>(&decision)) Decision(failure(Errc::no_memory));
+            }
+        }
+        slot.unlock(mark);
+        Access::give_memory_back(table, place.hash, time.earliest_tolerated().count());
+        return decision;
     }
 
     [[gnu::noinline]] bool is_check(std::uint64_t check, std::uint64_t scope_id, std::string_view key) const noexcept {

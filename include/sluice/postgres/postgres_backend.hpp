@@ -75,31 +75,30 @@ public:
         }
     }
 
-    template <Policy P>
-    std::error_code decide(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
-                           Now now, const Deadline& deadline) {
+    template <Policy P, class Put>
+    std::error_code ask(const Request<P>& request, std::span<const std::string_view> keys, bool, Now now,
+                        const Deadline& deadline, Put put) {
         if (now) now = std::clamp(*now, std::chrono::nanoseconds{0}, latest);
         if constexpr (SqlPolicy<P>) {
-            return ask(request, keys, now, deadline,
-                       [&](std::size_t i, const Consumption& one) { out[i] = one.decision; });
+            const P& policy = request.scope.policy;
+            if (!PostgresPolicy<P>::problem(policy).empty()) return Errc::misconfigured;
+            Parts parts;
+            PostgresPolicy<P>::parts(
+                policy, request.operation == Operation::consume ? request.max_delay : MaxDelay::max(), parts);
+            Statement statement{client_.options().schema, Statement::function_of(request.operation), request.scope.id};
+            statement.finish(parts, request, now);
+            Call& call = statement.call(keys);
+            client_.run(call, deadline);
+            if (call.error) return call.error;
+            std::span<const std::int64_t> numbers{call.numbers};
+            std::uint64_t new_keys = 0;
+            for (std::size_t i = 0; i != keys.size(); ++i) put(i, conclude(request, numbers, new_keys));
+            if (new_keys != 0) client_.sweeper().note_new_keys(new_keys);
+            return {};
         } else if constexpr (StateCodec<P>) {
-            return detail::remote::CasDecision<P, PostgresBackend>::decide(*this, request, keys, out, now, deadline);
+            return detail::remote::CasDecision<P, PostgresBackend>::decide(*this, request, keys, now, deadline, put);
         } else {
             return Errc::misconfigured;  // check() tells it to the compiler
-        }
-    }
-
-    /// Of one key, with what it took.
-    template <Policy P>
-    std::error_code consume(const Request<P>& request, Consumption& out, Now now, const Deadline& deadline) {
-        if (now) now = std::clamp(*now, std::chrono::nanoseconds{0}, latest);
-        if constexpr (SqlPolicy<P>) {
-            return ask(request, {&request.key, 1}, now, deadline,
-                       [&](std::size_t, const Consumption& one) { out = one; });
-        } else if constexpr (StateCodec<P>) {
-            return detail::remote::CasDecision<P, PostgresBackend>::consume(*this, request, out, now, deadline);
-        } else {
-            return Errc::misconfigured;
         }
     }
 
@@ -126,26 +125,6 @@ public:
     }
 
 private:
-    /// Calls put(i, Consumption) for each key.
-    template <SqlPolicy P, class Put>
-    std::error_code ask(const Request<P>& request, std::span<const std::string_view> keys, Now now,
-                        const Deadline& deadline, Put put) {
-        if (!PostgresPolicy<P>::problem(request.scope.policy).empty()) return Errc::misconfigured;
-        Parts parts;
-        PostgresPolicy<P>::parts(request.scope.policy,
-                                 request.operation == Operation::consume ? request.max_delay : MaxDelay::max(), parts);
-        Statement statement{client_.options().schema, Statement::function_of(request.operation), request.scope.id};
-        statement.finish(parts, request, now);
-        Call& call = statement.call(keys);
-        client_.run(call, deadline);
-        if (call.error) return call.error;
-        std::span<const std::int64_t> numbers{call.numbers};
-        std::uint64_t new_keys = 0;
-        for (std::size_t i = 0; i != keys.size(); ++i) put(i, conclude(request, numbers, new_keys));
-        if (new_keys != 0) client_.sweeper().note_new_keys(new_keys);
-        return {};
-    }
-
     /// The policy's own decision on the state that the server saw.
     template <Policy P>
     static Consumption conclude(const Request<P>& request, std::span<const std::int64_t>& numbers,

@@ -49,7 +49,7 @@ public:
 
     std::chrono::nanoseconds timeout() const noexcept { return topology_->options().timeout; }
     std::error_code ping(const Deadline& deadline) { return topology_->ping(deadline); }
-    RedisStats stats() const noexcept { return topology_->stats(); }
+    RedisStats stats() const noexcept { return topology_->counters().snapshot_with(*topology_); }
     void count_failure(const std::error_code& error) noexcept { topology_->counters().failed(error); }
 
     template <Policy P>
@@ -61,34 +61,49 @@ public:
         if constexpr (ScriptedPolicy<P>) RedisCodec::check(scope, "RedisStore");
     }
 
-    template <Policy P>
-    std::error_code decide(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out,
-                           Now now, const Deadline& deadline) {
+    /// Where there are several keys, in calls of as many as may share one, all at once.
+    template <Policy P, class Put>
+    std::error_code ask(const Request<P>& request, std::span<const std::string_view> keys, bool settles, Now now,
+                        const Deadline& deadline, Put put) {
         if constexpr (ScriptedPolicy<P>) {
-            if (keys.size() == 1) {
-                Consumption one;
-                const auto error = ask_one(request, keys[0], RedisCodec::is_seldom(request), one, now, deadline);
-                out[0] = one.decision;
-                return error;
+            RedisCodec::Prepared prepared;
+            settles = settles || RedisCodec::is_seldom(request);
+            if (const auto error = codec_.prepare(request, settles, now, prepared)) return error;
+            const std::size_t width = prepared.width();
+            const auto stepping = RedisPolicy<P>::at_server_resolution(request.scope.policy);
+            const auto conclude = [&](std::size_t i, const ScriptCall& call, const std::int64_t* answer) {
+                put(i, call.error ? Consumption{failure(call.error)}
+                                  : RedisCodec::decode(request, settles, stepping, answer));
+            };
+            if (keys.size() == 1) {  // all on the stack but the key
+                std::array<std::int64_t, RedisCodec::most_values<P>> values;
+                const EncodedKeys encoded{prepared.key_prefix(), prepared.keys_each(), keys, request.operation,
+                                          request.units};
+                ScriptCall call = make_call(prepared, encoded, 1, std::span{values}.first(width));
+                topology_->run({&call, 1}, deadline);
+                conclude(0, call, values.data());
+                return {};
             }
             const std::size_t batch = topology_->has_slots() ? 1 : ScriptCall::max_decisions;
-            return ask_many(request, batch, keys, out, now, deadline);
+            std::vector<std::int64_t> values(keys.size() * width);
+            std::vector<EncodedKeys> encoded;
+            std::vector<ScriptCall> calls;
+            encoded.reserve((keys.size() + batch - 1) / batch);
+            calls.reserve(encoded.capacity());
+            for (std::size_t done = 0; done < keys.size(); done += batch) {
+                const auto some = keys.subspan(done, std::min(batch, keys.size() - done));
+                encoded.emplace_back(prepared.key_prefix(), prepared.keys_each(), some, request.operation,
+                                     request.units);
+                calls.push_back(make_call(prepared, encoded.back(), some.size(),
+                                          std::span{values}.subspan(done * width, some.size() * width)));
+            }
+            topology_->run(calls, deadline);
+            for (std::size_t i = 0; i != keys.size(); ++i) conclude(i, calls[i / batch], &values[i * width]);
+            return {};
         } else if constexpr (StateCodec<P>) {
-            return detail::remote::CasDecision<P, RedisBackend>::decide(*this, request, keys, out, now, deadline);
+            return detail::remote::CasDecision<P, RedisBackend>::decide(*this, request, keys, now, deadline, put);
         } else {
             return Errc::misconfigured;  // check() tells it to the compiler
-        }
-    }
-
-    /// Of one key, with what it took.
-    template <Policy P>
-    std::error_code consume(const Request<P>& request, Consumption& out, Now now, const Deadline& deadline) {
-        if constexpr (ScriptedPolicy<P>) {
-            return ask_one(request, request.key, true, out, now, deadline);
-        } else if constexpr (StateCodec<P>) {
-            return detail::remote::CasDecision<P, RedisBackend>::consume(*this, request, out, now, deadline);
-        } else {
-            return Errc::misconfigured;
         }
     }
 
@@ -115,52 +130,6 @@ private:
         auto config = std::make_unique<ClientConfig>(text, std::move(options));
         if (config->is_cluster()) return std::make_unique<ClusterTopology>(std::move(config));
         return std::make_unique<SingleTopology>(std::move(config));
-    }
-
-    /// All on the stack but the key.
-    template <Policy P>
-    std::error_code ask_one(const Request<P>& request, std::string_view key, bool settles, Consumption& out, Now now,
-                            const Deadline& deadline) {
-        RedisCodec::Prepared prepared;
-        if (const auto error = codec_.prepare(request, settles, now, prepared)) return error;
-        std::array<std::int64_t, RedisCodec::most_values<P>> values;
-        const EncodedKeys encoded{
-            prepared.key_prefix(), prepared.keys_each(), {&key, 1}, request.operation, request.units};
-        ScriptCall call = make_call(prepared, encoded, 1, std::span{values}.first(prepared.width()));
-        topology_->run({&call, 1}, deadline);
-        if (call.error) return call.error;
-        const auto stepping = RedisPolicy<P>::at_server_resolution(request.scope.policy);
-        out = RedisCodec::decode(request, settles, stepping, values.data());
-        return {};
-    }
-
-    /// In calls of `batch` keys each, all at once.
-    template <Policy P>
-    std::error_code ask_many(const Request<P>& request, std::size_t batch, std::span<const std::string_view> keys,
-                             std::span<Decision> out, Now now, const Deadline& deadline) {
-        RedisCodec::Prepared prepared;
-        const bool settles = RedisCodec::is_seldom(request);
-        if (const auto error = codec_.prepare(request, settles, now, prepared)) return error;
-        const std::size_t width = prepared.width();
-        std::vector<std::int64_t> values(keys.size() * width);
-        std::vector<EncodedKeys> encoded;
-        std::vector<ScriptCall> calls;
-        encoded.reserve((keys.size() + batch - 1) / batch);
-        calls.reserve(encoded.capacity());
-        for (std::size_t done = 0; done < keys.size(); done += batch) {
-            const auto some = keys.subspan(done, std::min(batch, keys.size() - done));
-            encoded.emplace_back(prepared.key_prefix(), prepared.keys_each(), some, request.operation, request.units);
-            calls.push_back(make_call(prepared, encoded.back(), some.size(),
-                                      std::span{values}.subspan(done * width, some.size() * width)));
-        }
-        topology_->run(calls, deadline);
-        const auto stepping = RedisPolicy<P>::at_server_resolution(request.scope.policy);
-        for (std::size_t i = 0; i != keys.size(); ++i) {
-            const ScriptCall& call = calls[i / batch];
-            out[i] = call.error ? failure(call.error)
-                                : RedisCodec::decode(request, settles, stepping, &values[i * width]).decision;
-        }
-        return {};
     }
 
     std::unique_ptr<Topology> topology_;

@@ -72,8 +72,8 @@ private:
 
         std::error_code run_alone(RedisBackend& backend, const remote::Deadline& deadline) override {
             const bool takes = request.operation == Operation::consume || request.operation == Operation::take;
-            if (takes) return backend.consume(request, out, std::nullopt, deadline);
-            return backend.decide(request, {&request.key, 1}, {&out.decision, 1}, std::nullopt, deadline);
+            return backend.ask(request, {&request.key, 1}, takes, std::nullopt, deadline,
+                               [&](std::size_t, const Consumption& one) { out = one; });
         }
 
         Request<P> request;

@@ -78,6 +78,23 @@ struct Counters {
         }
         return stats;
     }
+    /// With what a topology's nodes tell, or, for want of memory, without.
+    template <class Topology>
+    RedisStats snapshot_with(const Topology& topology) const noexcept {
+        RedisStats stats = snapshot();
+        try {
+            topology.add_to(stats);
+        } catch (...) {
+        }
+        return stats;
+    }
+    /// What a single server's node tells.
+    template <class Node>
+    static void add_node(const Node& node, RedisStats& stats) noexcept {
+        stats.breaker_openings = node.breaker().openings();
+        stats.breaker_is_open = node.breaker().is_open();
+        stats.connections = node.open_connections();
+    }
 };
 
 }  // namespace detail::redis

@@ -58,24 +58,14 @@ class CasDecision {
 public:
     using Now = std::optional<std::chrono::nanoseconds>;
 
-    /// May throw std::bad_alloc. An error is everybody's; without one every Decision is set.
+    /// May throw std::bad_alloc. An error is everybody's; without one put(i, Consumption) is called for each key, perhaps
+    /// more than once: the last one counts.
+    template <class Put>
     static std::error_code decide(Backend& backend, const Request<P>& request, std::span<const std::string_view> keys,
-                                  std::span<Decision> out, Now now, const Deadline& deadline) {
+                                  Now now, const Deadline& deadline, Put put) {
         const KeyLocks::Held locks{backend.key_locks(), keys, deadline};
         if (!locks.is_complete()) return Errc::busy;
-        CasDecision decision{request, keys, out};
-        decision.run(backend, now, deadline);
-        return {};
-    }
-    /// The same of one key, with what it took.
-    static std::error_code consume(Backend& backend, const Request<P>& request, Consumption& out, Now now,
-                                   const Deadline& deadline) {
-        const KeyLocks::Held locks{backend.key_locks(), {&request.key, 1}, deadline};
-        if (!locks.is_complete()) return Errc::busy;
-        CasDecision decision{request, {&request.key, 1}, {&out.decision, 1}};
-        decision.run(backend, now, deadline);
-        if (!out.decision.error) out.units = decision.taken_;
-        out.at = decision.at_;
+        CasDecision{request, keys}.run(backend, now, deadline, put);
         return {};
     }
 
@@ -91,8 +81,8 @@ private:
         std::span<const std::size_t> requests{};
     };
 
-    CasDecision(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out)
-        : request_(request), policy_(request.scope.policy), out_(out), order_(keys.size()) {
+    CasDecision(const Request<P>& request, std::span<const std::string_view> keys)
+        : request_(request), policy_(request.scope.policy), order_(keys.size()) {
         for (std::size_t i = 0; i != order_.size(); ++i) order_[i] = i;
         std::stable_sort(order_.begin(), order_.end(), [&](auto a, auto b) { return keys[a] < keys[b]; });
         entries_.reserve(keys.size());
@@ -108,7 +98,8 @@ private:
         for (Entry& entry : entries_) open_.push_back(&entry.cell);
     }
 
-    void run(Backend& backend, Now now, const Deadline& deadline) {
+    template <class Put>
+    void run(Backend& backend, Now now, const Deadline& deadline, Put& put) {
         const Integers fresh = policy_.encode(typename P::State{});
         for (int swaps = 0; !open_.empty(); ++swaps) {
             backend.swap_states({request_.scope.name, request_.scope.id, fresh, open_, now}, deadline);
@@ -116,23 +107,27 @@ private:
             auto entry = entries_.begin();
             std::erase_if(open_, [&](StateCell* cell) {
                 while (&entry->cell != cell) ++entry;
-                return settle(*entry, swaps);
+                return settle(*entry, swaps, put);
             });
         }
     }
 
     /// Whether nothing remains to be done for this key.
-    bool settle(Entry& entry, int swaps) noexcept {
+    template <class Put>
+    bool settle(Entry& entry, int swaps, Put& put) noexcept {
         StateCell& cell = entry.cell;
         if (cell.is_swapped) return true;
         if (!cell.error && swaps > most_swaps) cell.error = Errc::busy;
         if (cell.error) {
-            for (const std::size_t i : entry.requests) out_[i] = failure(cell.error);
+            for (const std::size_t i : entry.requests) put(i, Consumption{failure(cell.error)});
             return true;
         }
         auto state = policy_.decode(entry.state);
-        for (const std::size_t i : entry.requests) out_[i] = operate(request_, state, cell.now, taken_);
-        at_ = cell.now;
+        for (const std::size_t i : entry.requests) {
+            Consumption one{.at = cell.now};
+            one.decision = operate(request_, state, cell.now, one.units);
+            put(i, one);
+        }
         entry.next = policy_.encode(state);
         if (request_.operation == Operation::peek || entry.next == entry.state) return true;
         cell.next = entry.next;
@@ -144,12 +139,9 @@ private:
 
     const Request<P>& request_;
     const P& policy_;
-    std::span<Decision> out_;
     std::vector<std::size_t> order_;
     std::vector<Entry> entries_;
     std::vector<StateCell*> open_;
-    std::uint64_t taken_ = 0;         // for the request that came last,
-    std::chrono::nanoseconds at_{0};  // and when
 };
 
 }  // namespace sluice::detail::remote

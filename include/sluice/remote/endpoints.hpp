@@ -45,16 +45,20 @@ public:
     /// Errc::busy while a look-up goes on, after which the loop is woken; `found` is then what an older one found. Throws as
     /// Resolver::look_up.
     std::error_code find(std::vector<Address>& found, const Deadline& deadline, Loop* loop = nullptr) {
+        std::unique_lock lock{mutex_};
         std::error_code error = Errc::unresolved;
-        if (needs_look_up()) {
+        if (resolver_ && Clock::now() >= fresh_until_) {
+            const auto share = known_.empty() ? deadline : deadline.share(2);
+            lock.unlock();
             Resolver::Found fresh;
             if (loop != nullptr && !loop->wakeup->open()) return Errc::no_memory;
-            error = resolver_->look_up(fresh, has_any() ? deadline.share(2) : deadline, lifetime,
-                                       loop != nullptr ? loop->wakeup : nullptr);
+            error = resolver_->look_up(fresh, share, lifetime, loop != nullptr ? loop->wakeup : nullptr);
             if (!error && fresh.addresses.empty()) error = Errc::unresolved;
             if (!error) learn(fresh.addresses, fresh.at);
+            lock.lock();
         }
-        list(found);
+        found.clear();
+        for (const Known& known : known_) found.push_back(known.address);
         return found.empty() || error == Errc::busy ? error : std::error_code{};
     }
 
@@ -131,19 +135,6 @@ private:
         Clock::time_point retired = never;
     };
 
-    void list(std::vector<Address>& found) {
-        const std::lock_guard lock{mutex_};
-        found.clear();
-        for (const Known& known : known_) found.push_back(known.address);
-    }
-    bool needs_look_up() {
-        const std::lock_guard lock{mutex_};
-        return resolver_ && Clock::now() >= fresh_until_;
-    }
-    bool has_any() {
-        const std::lock_guard lock{mutex_};
-        return !known_.empty();
-    }
     std::vector<Known>::iterator position(const Address& address) {
         return std::find_if(known_.begin(), known_.end(), [&](const Known& known) { return known.address == address; });
     }

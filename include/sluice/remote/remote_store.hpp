@@ -24,15 +24,13 @@ namespace sluice::detail::remote {
 /// failures. The backend does the rest; copies share it:
 ///
 ///     static constexpr std::size_t max_key_bytes;      // longer keys are refused here
-///     static constexpr std::size_t max_keys;           // of one decide()
+///     static constexpr std::size_t max_keys;           // of one ask()
 ///     std::chrono::nanoseconds timeout() const;        // of one call
-///     template <Policy P>                              // may throw; the keys fit; an error is everybody's, else each
-///     std::error_code decide(const Request<P>&,        // Decision is set. Never sent when there is too little time
-///                            std::span<const std::string_view> keys, std::span<Decision> out,
-///                            std::optional<std::chrono::nanoseconds> now, const Deadline&);
-///     template <Policy P>                              // the same of one key, with what it took
-///     std::error_code consume(const Request<P>&, Consumption&, std::optional<std::chrono::nanoseconds> now,
-///                             const Deadline&);
+///     // May throw; the keys fit. An error is everybody's; else the last put(i, Consumption) of each key counts. Never sent
+///     // when there is too little time. `settles`: it has to tell what was taken.
+///     template <Policy P, class Put>
+///     std::error_code ask(const Request<P>&, std::span<const std::string_view> keys, bool settles,
+///                         std::optional<std::chrono::nanoseconds> now, const Deadline&, Put);
 ///     std::error_code ping(const Deadline&);           // may throw
 ///     template <Policy P> void check(const Scope<P>&); // throws std::invalid_argument
 ///     Stats stats() const;
@@ -64,8 +62,10 @@ public:
         Consumption consumption;
         std::error_code error;
         try {
-            error = fits(request.key) ? backend_->consume(request, consumption, now, Deadline{backend_->timeout()})
-                                      : make_error_code(Errc::invalid_argument);
+            const auto put = [&](std::size_t, const Consumption& one) { consumption = one; };
+            error = fits(request.key)
+                        ? backend_->ask(request, {&request.key, 1}, true, now, Deadline{backend_->timeout()}, put)
+                        : make_error_code(Errc::invalid_argument);
         } catch (...) {
             error = Errc::no_memory;
         }
@@ -156,7 +156,8 @@ private:
     template <Policy P>
     void ask(const Request<P>& request, std::span<const std::string_view> keys, std::span<Decision> out, Now now,
              const Deadline& deadline) const {
-        if (const auto error = backend_->decide(request, keys, out, now, deadline)) {
+        const auto put = [&](std::size_t i, const Consumption& one) { out[i] = one.decision; };
+        if (const auto error = backend_->ask(request, keys, false, now, deadline, put)) {
             fail(out, error);
             return;
         }

@@ -52,6 +52,19 @@ std::uint64_t remaining(asio::io_context& io, const Limiter& limiter) {
     return answer->remaining;
 }
 
+/// A store that does not mind Request::max_delay.
+struct Careless {
+    template <sluice::Policy P, class Done>
+    void decide_async(const sluice::Request<P>& request, Done done) const noexcept {
+        asked->push_back(request.operation);
+        Decision decision;
+        decision.allowed = true;
+        decision.delay = 1h;
+        done(decision);
+    }
+    std::shared_ptr<std::vector<sluice::Operation>> asked = std::make_shared<std::vector<sluice::Operation>>();
+};
+
 }  // namespace
 
 TEST_CASE("coroutines wait for units of a bucket in the order of their arrival") {
@@ -157,6 +170,17 @@ TEST_CASE("a wait that cannot end in time is refused at once") {
         CHECK(nothing.get().allowed);
         CHECK(negative.get().error == Errc::invalid_argument);
     }
+}
+
+TEST_CASE("a place that a store gives behind the deadline goes back") {
+    const Careless store;
+    const sluice::RateLimiter limiter{sluice::LeakyBucket{10, sluice::per_hour(1)}, store, {.name = "careless"}};
+    const Decision refused = async_acquire(limiter, "key", 1, 1s, asio::use_future).get();
+    CHECK_FALSE(refused.allowed);
+    CHECK(refused.delay == 0ns);
+    CHECK(refused.retry_after >= 1h - 1s);
+    CHECK(refused.retry_after <= 1h);
+    CHECK(*store.asked == std::vector{sluice::Operation::consume, sluice::Operation::refund});
 }
 
 TEST_CASE("a signal ends a wait in every state, and what was given goes back") {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <random>
 #include <stdexcept>
 
 #include <sluice/policies/sliding_window.hpp>
@@ -82,18 +83,44 @@ TEST_CASE("what is given back after the clock was set back is there") {
 TEST_CASE("the log takes no more memory than its entries and gives it back") {
     const SlidingWindow policy{1000, 10s};
     SlidingWindow::State state;
-    CHECK(state.log.capacity() == 0);
+    CHECK(state.log.capacity() == 1);  // which needs no memory
     REQUIRE(step(policy, state, 1s, 1).allowed);
-    CHECK(state.log.capacity() <= 4);
+    CHECK(state.log.capacity() == 1);
     REQUIRE(step(policy, state, 2s, 1).allowed);
     REQUIRE(step(policy, state, 2s, 500).allowed);  // one entry, whatever the cost
-    CHECK(state.log.capacity() <= 5);
+    CHECK(state.log.capacity() <= 9);
     for (int i = 1; i != 499; ++i) REQUIRE(step(policy, state, 2s + std::chrono::milliseconds{i}, 1).allowed);
     CHECK(state.log.size() == 500);
     CHECK(state.log.capacity() <= 600);
     REQUIRE(step(policy, state, 13s, 1).allowed);
     REQUIRE(step(policy, state, 14s, 1).allowed);
     CHECK(state.log.capacity() < 64);
+}
+
+TEST_CASE("a step at once is as any other, or none") {
+    const SlidingWindow policy{50, 100us};
+    SlidingWindow::State quick, slow;
+    std::mt19937_64 random{1};
+    std::chrono::nanoseconds now = 1s;
+    int at_once = 0, admitted = 0;
+    for (int i = 0; i != 10'000; ++i) {
+        now += std::chrono::nanoseconds{static_cast<std::int64_t>(random() % 1'000)} - 100ns;
+        if (random() % 100 == 0) now += 100us;
+        const std::uint64_t cost = random() % 4;
+        policy.reserve(slow, now, cost);
+        const auto expected = policy.step(slow, now, cost);
+        auto decision = policy.step_at_once(quick, now, cost);
+        if (decision.allowed) {
+            ++at_once;
+        } else {
+            policy.reserve(quick, now, cost);
+            decision = policy.step(quick, now, cost);
+        }
+        REQUIRE(decision == expected);
+        if (expected.allowed && cost != 0) ++admitted;
+    }
+    CHECK(at_once > admitted / 4);
+    CHECK(at_once < admitted);
 }
 
 TEST_CASE("a sliding window out of range is refused") {

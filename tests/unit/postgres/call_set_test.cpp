@@ -129,8 +129,9 @@ TEST_CASE("numbers are read as Postgres writes them, and nothing else") {
     CHECK(answered("{-9223372036854775808,1,9223372036854775807}").numbers ==
           Numbers{std::numeric_limits<std::int64_t>::min(), 1, std::numeric_limits<std::int64_t>::max()});
     CHECK(answered("{1,-2}").numbers == Numbers{1, -2});
-    for (const char* text : {"", "{", "}", "{}", "1", "{1", "{1}", "{1,0", "{x,0}", "{1.5,0}", "{NULL,0}", "{1,2,3}",
-                             "{9223372036854775808,0}", "{ 1,0}", "{,1,0}", "{1,0,0}", "{1,9223372036854775807,1}"}) {
+    for (const char* text :
+         {"", "{", "}", "{}", "1", "{1", "{1}", "{1,0", "{x,0}", "{1.5,0}", "{NULL,0}", "{1,2,3}",
+          "{9223372036854775808,0}", "{ 1,0}", "{,1,0}", "{1,0,0}", "{1,00", "01,0}", "{1,9223372036854775807,1}"}) {
         INFO(text);
         CHECK(answered(text).error == Errc::protocol);
     }

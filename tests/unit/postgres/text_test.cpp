@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -66,7 +67,58 @@ TEST_CASE("options are checked") {
         CHECK_THROWS_AS(make({.schema = schema}), std::invalid_argument);
     }
     CHECK_THROWS_AS(make({.schema = std::string(41, 'a')}), std::invalid_argument);
-    CHECK_NOTHROW(make({.schema = "_limits_2"}));
+    for (const char* schema : {"a`", "a{", "a/", "a:", "`", "{"}) {
+        INFO(schema);
+        CHECK_THROWS_AS(make({.schema = schema}), std::invalid_argument);
+    }
+    for (const char* schema : {"_limits_2", "a", "z", "az09_"}) CHECK_NOTHROW(make({.schema = schema}));
+
+    const auto stats = make({}).stats();
+    for (const auto number : {stats.statements, stats.failures, stats.dials, stats.breaker_openings})
+        CHECK(number == 0);
+    CHECK(stats.connections == 0);
+    CHECK(stats.waiting == 0);
+    CHECK_FALSE(stats.breaker_is_open);
+    const sluice::PostgresStats none;
+    for (const auto number : {none.statements, none.failures, none.dials, none.breaker_openings}) CHECK(number == 0);
+    CHECK_FALSE(none.breaker_is_open);
+}
+
+TEST_CASE("rows are swept every 100 ms, more pages the more keys are new, and on from where the last sweep ended") {
+    using sluice::detail::postgres::Sweeper;
+    using namespace std::chrono_literals;
+    Sweeper sweeper;
+    const Sweeper::Clock::time_point start{1h};
+    CHECK(sweeper.is_due(start));
+    CHECK_FALSE(sweeper.is_due(start));
+    CHECK_FALSE(sweeper.is_due(start + 100ms - 1ns));
+    CHECK(sweeper.is_due(start + 100ms));
+    CHECK_FALSE(sweeper.is_due(start + 100ms));
+
+    const auto has = [&](const std::string& text) { return sweeper.text("limits").find(text) != std::string::npos; };
+    CHECK(has("\"limits\".sweep_2('"));
+    CHECK(has(",'8'::pg_catalog.int4)"));
+    sweeper.note_new_keys(1'000);
+    sweeper.note_new_keys(200);
+    CHECK(has(",'100'::pg_catalog.int4)"));
+    sweeper.note_new_keys(1'199);
+    CHECK(has(",'98'::pg_catalog.int4)"));
+    sweeper.note_new_keys(1'000'000);
+    CHECK(has(",'256'::pg_catalog.int4)"));
+    sweeper.learn("123");
+    CHECK(has("sweep_2('123'::pg_catalog.int8"));
+    for (const char* nothing : {"", "x", "-1", "99999999999999999999"}) sweeper.learn(nothing);
+    CHECK(has("sweep_2('123'::pg_catalog.int8"));
+    sweeper.learn("0");
+    CHECK(has("sweep_2('0'::pg_catalog.int8"));
+}
+
+TEST_CASE("no timeout of a transaction is 0, which would be none, nor shorter than it was meant") {
+    using sluice::detail::postgres::transaction_settings;
+    using namespace std::chrono_literals;
+    const auto ends_with = [](const std::string& text, const char* end) { return text.ends_with(end); };
+    CHECK(ends_with(transaction_settings(0s, 1ns), "lock_timeout=1;SET LOCAL statement_timeout=1;"));
+    CHECK(ends_with(transaction_settings(1500us, 2s), "lock_timeout=2;SET LOCAL statement_timeout=2000;"));
 }
 
 TEST_CASE("the schema's text is for the schema and table that the options name") {

@@ -332,6 +332,17 @@ TEST_CASE("failures are counted by their class, and nothing else is") {
     CHECK(stats.errors(Errc::busy) == 2);
     CHECK(stats.errors(Errc::timeout) == 1);
     CHECK(stats.failures == 3);
+
+    const sluice::RedisStats none;
+    for (const auto number : {none.decisions, none.failures, none.round_trips, none.scripts, none.dials,
+                              none.breaker_openings, none.redirections, none.map_requests, none.errors(Errc::busy)})
+        CHECK(number == 0);
+    CHECK(none.connections == 0);
+    CHECK_FALSE(none.breaker_is_open);
+    const sluice::RedisNodeStats node;
+    CHECK(node.breaker_openings == 0);
+    CHECK(node.connections == 0);
+    CHECK_FALSE(node.breaker_is_open);
 }
 
 TEST_CASE("a cancelled call is not sent") {

@@ -78,3 +78,22 @@ TEST_CASE("who leaves a group is not asked for, and takes the probe along") {
     group.collect(late, two);
     CHECK(two[0].error == Errc::timeout);
 }
+
+TEST_CASE("a group's deadline is the earliest of those who are still there") {
+    using sluice::detail::remote::Deadline;
+    const auto start = Deadline::Clock::now();
+    const std::array one{call_of(1)};
+    Group group;
+    const auto first = group.add(one, Deadline{start, 1h}, Permit::normal);
+    group.add(one, Deadline{start, 3h}, Permit::normal);
+    group.add(one, Deadline{start, 2h}, Permit::normal);
+    CHECK(group.deadline == start + 1h);
+    group.leave(first);
+    CHECK(group.deadline == start + 2h);
+
+    Group late;
+    late.add(one, Deadline{0s}, Permit::normal);
+    const auto leads = late.add(one, Deadline{1h}, Permit::normal);
+    late.cancel_late(leads);
+    CHECK(late.calls.decisions() == 1);
+}

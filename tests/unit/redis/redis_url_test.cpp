@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <sys/un.h>
+
 #include <sluice/redis/redis_url.hpp>
 
 #include "support/catch.hpp"
@@ -147,4 +149,20 @@ TEST_CASE("a bad Redis URL is refused, and not shown") {
             CHECK(std::string{error.what()}.find("ter2") == std::string::npos);
         }
     }
+}
+
+TEST_CASE("who forgets the brackets of an IPv6 address is told") {
+    std::string said;
+    try {
+        RedisUrl::parse("redis://fe80::1");
+    } catch (const std::invalid_argument& error) {
+        said = error.what();
+    }
+    CHECK(said.find("brackets") != std::string::npos);
+}
+
+TEST_CASE("a path is as long as the system's addresses allow") {
+    const std::string longest(sizeof(sockaddr_un{}.sun_path) - 2, 'x');
+    CHECK(RedisUrl::parse("unix:///" + longest).endpoints.at(0).path == "/" + longest);
+    CHECK_THROWS_AS(RedisUrl::parse("unix:///x" + longest), std::invalid_argument);
 }

@@ -68,6 +68,11 @@ TEST_CASE("a server tells its role") {
     CHECK(role("$6\r\nmaster\r\n") == Errc::protocol);
     CHECK(role("*1\r\n*1\r\n$6\r\nmaster\r\n") == Errc::protocol);
     CHECK(role("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n") == Errc::protocol);
+    CHECK(role("*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n") == Errc::protocol);
+    std::string many = "$6\r\nmaster\r\n";
+    for (std::size_t i = 1; i != RoleQuery::max_elements; ++i) many += ":1\r\n";
+    CHECK_FALSE(role("*1024\r\n" + many));
+    CHECK(role("*1025\r\n" + many + ":1\r\n") == Errc::protocol);
     CHECK(role("-LOADING Redis is loading the dataset in memory\r\n") == Errc::loading);
     RoleQuery more;
     CHECK(answer(more, "*1\r\n$6\r\nmaster\r\n+OK\r\n", 1'000) == Errc::protocol);

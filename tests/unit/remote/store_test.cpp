@@ -35,23 +35,22 @@ struct Backend {
     using Request = sluice::Request<FixedWindow>;
 
     std::chrono::nanoseconds timeout() const { return time; }
-    std::error_code decide(const Request&, std::span<const std::string_view> keys, std::span<Decision> out, Now now,
-                           const Deadline& deadline) {
+    template <class Put>
+    std::error_code ask(const Request&, std::span<const std::string_view> keys, bool settles, Now now,
+                        const Deadline& deadline, Put put) {
         if (is_without_memory) throw std::bad_alloc{};
         asked.emplace_back(keys.begin(), keys.end());
         asked_at = now;
         budget = deadline.budget();
         for (std::size_t i = 0; i != keys.size(); ++i) {
-            out[i] = {};
-            out[i].allowed = keys[i] != "bad";
-            if (keys[i] == "bad") out[i].error = Errc::wrong_type;
-            if (keys[i] == "late") out[i].error = Errc::timeout;
+            Consumption one;
+            one.decision.allowed = keys[i] != "bad";
+            if (keys[i] == "bad") one.decision.error = Errc::wrong_type;
+            if (keys[i] == "late") one.decision.error = Errc::timeout;
+            if (settles) one.units = 3;
+            put(i, one);
         }
         return error;
-    }
-    std::error_code consume(const Request& request, Consumption& out, Now now, const Deadline& deadline) {
-        out.units = 3;
-        return decide(request, {&request.key, 1}, {&out.decision, 1}, now, deadline);
     }
     std::error_code ping(const Deadline& deadline) {
         if (is_without_memory) throw std::bad_alloc{};

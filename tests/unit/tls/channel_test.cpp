@@ -122,9 +122,8 @@ TEST_CASE("a channel carries bytes both ways, whatever pieces they come in") {
 }
 
 TEST_CASE("a channel that has not begun says no farewell") {
-    const auto channel = Factory {
-        Tls { .ca_file = files().ca() }
-        } -> make("localhost");
+    const Factory factory = Tls{.ca_file = files().ca()};
+    const auto channel = factory->make("localhost");
     channel->finish();
     CHECK(channel->output().empty());
     CHECK(channel->handshake() == Status::wants_read);
@@ -133,9 +132,8 @@ TEST_CASE("a channel that has not begun says no farewell") {
 TEST_CASE("errors that others left in the thread's queue are not a channel's, which leaves none") {
     const TlsServer server{files()};
     TlsPeer peer{server};
-    const auto channel = Factory {
-        Tls { .ca_file = files().ca() }
-        } -> make("localhost");
+    const Factory factory = Tls{.ca_file = files().ca()};
+    const auto channel = factory->make("localhost");
     REQUIRE(shake_hands(*channel, peer) == Status::done);
     std::array<char, 1> byte;
     ERR_put_error(ERR_LIB_USER, 0, 1, __FILE__, __LINE__);

@@ -27,16 +27,6 @@ class StateAccess {
     using StateSlot = Slot<Form::words>;
 
 public:
-    /// The step on a known key's state in one of the two slots where a probe begins. False if it is not there, or changes.
-    template <class Step>
-    static bool step_in_place(Table<Form>& table, const Request<P>& request, const HashedKey& key, Time& time,
-                              Step step, Decision& decision) noexcept {
-        if (request.operation == Operation::reset) return false;
-        StateSlot slot = table.home(key.hash);
-        if (!table.is_of(slot, key)) slot = table.beside(slot, key.hash);
-        return step_known(table, slot, request, key, time, step, decision) == Placed::done;
-    }
-
     /// The step on the key's state, or on a fresh one, which gets a slot if it was consumed from.
     template <class Step>
     static Placed step_or_place(Table<Form>& table, const Request<P>& request, const HashedKey& key, Time& time,
@@ -68,6 +58,41 @@ public:
         }
     }
 
+    /// The step on a state that owns memory, in a slot that this thread has locked. It may return `no_memory`.
+    template <class Step>
+    [[gnu::noinline]] static Placed step_locked(StateSlot slot, const Request<P>& request, const Time& time, Step step,
+                                                Decision& decision) noexcept {
+        State& state = Form::state_in(slot);
+        const auto run = [&] { make(decision, state, time.now(), step); };
+        const bool is_done = step_with_memory(request, state, time, run);
+        note_expiry(slot, request.scope.policy, state);
+        return is_done ? Placed::done : Placed::no_memory;
+    }
+    static void note_expiry(StateSlot slot, const P& policy, const State& state) noexcept {
+        slot.first_word().store(static_cast<std::uint64_t>(policy.expires_at(state).count()),
+                                std::memory_order_release);
+    }
+
+    /// An expired state keeps its slot until a new key needs it, but not the memory that it owns, once nobody late can ask
+    /// for it: an idle exact log may be large. One request in 16 looks at a few slots.
+    [[gnu::always_inline]] static void give_memory_back(Table<Form>& table, std::uint64_t hash,
+                                                        std::int64_t expired_before) noexcept {
+        if constexpr (GrowingPolicy<P>) {
+            static thread_local constinit unsigned requests = 0;
+            if (++requests % 16 != 0) return;
+            table.tidy(hash, [&](StateSlot slot) {
+                const std::uint64_t owner = slot.owner();
+                const auto has_expired = [&] {
+                    return Form::expires_at(slot.template peek<1>(owner).data()) <= expired_before;
+                };
+                std::uint64_t mark = 0;
+                if (!has_expired() || !slot.lock(slot.tag_of(owner), mark)) return;
+                if (has_expired()) Form::state_in(slot) = State{};
+                slot.unlock(mark);
+            });
+        }
+    }
+
 private:
     template <class Step>
     static void make(Decision& decision, State& state, std::chrono::nanoseconds now, Step& step) noexcept {
@@ -87,14 +112,10 @@ private:
             Placed placed = Placed::changed;
             if (table.is_of(slot, key)) {
                 time.refresh();  // a state may not tell that it is of a later time, such as a log that was emptied
-                State& state = Form::state_in(slot);
-                const auto run = [&] { make(decision, state, time.now(), step); };
-                placed = step_with_memory(request, state, time, run) ? Placed::done : Placed::no_memory;
-                const auto expiry = static_cast<std::uint64_t>(policy.expires_at(state).count());
-                slot.first_word().store(expiry, std::memory_order_release);
+                placed = step_locked(slot, request, time, step, decision);
             }
             slot.unlock(mark);
-            give_memory_back(table, key, time.earliest_tolerated().count());
+            give_memory_back(table, key.hash, time.earliest_tolerated().count());
             return placed;
         } else {
             typename StateSlot::Seen seen;
@@ -141,25 +162,6 @@ private:
         } else {
             step();
             return true;
-        }
-    }
-
-    /// An expired state keeps its slot until a new key needs it, but not the memory that it owns, once nobody late can ask
-    /// for it: an idle exact log may be large. One request in 16 looks at a few slots.
-    static void give_memory_back(Table<Form>& table, const HashedKey& key, std::int64_t expired_before) noexcept {
-        if constexpr (GrowingPolicy<P>) {
-            static thread_local constinit unsigned requests = 0;
-            if (++requests % 16 != 0) return;
-            table.tidy(key, [&](StateSlot slot) {
-                const std::uint64_t owner = slot.owner();
-                const auto has_expired = [&] {
-                    return Form::expires_at(slot.template peek<1>(owner).data()) <= expired_before;
-                };
-                std::uint64_t mark = 0;
-                if (!has_expired() || !slot.lock(slot.tag_of(owner), mark)) return;
-                if (has_expired()) Form::state_in(slot) = State{};
-                slot.unlock(mark);
-            });
         }
     }
 };

@@ -79,7 +79,6 @@ private:
     void apply_in(Tables<Form>& tables, const Request<P>& request, HashedKey key, Time& time, Step step,
                   Decision& decision) noexcept {
         using Access = StateAccess<P, C, Form>;
-        if (Access::step_in_place(tables.own, request, key, time, step, decision)) return;
         if constexpr (Form::owns_memory) time.refresh();  // it may not have been read yet
         bool has_reclaimed = false;
         for (Table<Form>* table = &tables.own;;) {

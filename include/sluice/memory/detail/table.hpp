@@ -36,6 +36,7 @@ public:
         bool is_known = false;
     };
 
+    static constexpr std::size_t group = 4;  // slots; with one word: a cache line
     static constexpr int max_shard_bits = 11;
     static constexpr std::size_t max_shard_slots = 1U << max_shard_bits;  // rebuilt in some 100,000 instructions
     /// `has_checks`: keys are told apart by HashedKey::check, too.
@@ -65,9 +66,20 @@ public:
         const std::size_t index = position(hash);
         return slot_at(index & mask_of(index / max_shard_slots));
     }
-    /// The second slot of a probe, after home().
-    [[gnu::always_inline]] StateSlot beside(StateSlot home, std::uint64_t hash) const noexcept {
-        return StateSlot{(hash >> shift_) % 2 == 0 ? home.words() + stride_ : home.words() - stride_};
+    /// The slot that comes after so many others in a probe that begins at `home`, within a group of them.
+    [[gnu::always_inline]] StateSlot beside(StateSlot home, std::uint64_t hash, std::size_t passed) const noexcept {
+        const std::size_t at = hash >> shift_ & within_group;
+        return StateSlot{home.words() +
+                         static_cast<std::ptrdiff_t>((at ^ passed) - at) * static_cast<std::ptrdiff_t>(stride_)};
+    }
+    /// The other slot of the home's group that has this tag; any if none has. Not inlined, so that what it needs stays out
+    /// of the way of keys that are at home.
+    [[gnu::noinline]] StateSlot near(StateSlot home, std::uint64_t hash, std::uint64_t tag) const noexcept {
+        for (std::size_t passed = 1;; ++passed) {
+            const StateSlot slot = beside(home, hash, passed);
+            const std::uint64_t owner = slot.owner();
+            if (StateSlot::tag_of(owner) == tag || owner == StateSlot::empty || passed == within_group) return slot;
+        }
     }
 
     /// Looks for the key, and for a slot that it can have.
@@ -101,9 +113,9 @@ public:
 
     /// Visits a few slots of the shard; the next call goes on from there.
     template <class Visit>
-    void tidy(const HashedKey& key, Visit visit) noexcept {
+    void tidy(std::uint64_t hash, Visit visit) noexcept {
         constexpr std::size_t slots_at_once = 8;
-        const std::size_t shard = shard_index(key);
+        const std::size_t shard = (hash >> shift_) / max_shard_slots;
         const std::size_t first = shards_[shard].next_tidied.fetch_add(slots_at_once, std::memory_order_relaxed);
         for (std::size_t i = 0; i != slots_at_once; ++i) {
             const StateSlot slot = slot_in(shard, (first + i) & last_of(shard));
@@ -118,7 +130,6 @@ public:
     }
 
 private:
-    static constexpr std::size_t group = 4;  // slots; with one word: a cache line
     static constexpr std::size_t within_group = group - 1;
     static constexpr bool has_version = StateSlot::version_bits != 0;
 

@@ -19,8 +19,8 @@ namespace sluice::detail {
 /// count, allocated as it fills. Entries are added at the new end and dropped at either. Capacity grows by an eighth,
 /// up to the bound that the caller gives, and is given back when nearly all of it is unused. Up to 2^31 units.
 ///
-/// What most requests ask for (units, the first and the last time) is kept beside the entries, so that they write an entry
-/// without waiting for its memory.
+/// What most requests ask for (units, the first and the last time) is kept beside the ring, so that they write an entry
+/// without waiting for its memory. The newest entry is not in the ring yet, so that the first one needs no memory.
 class TimeLog {
 public:
     static constexpr bool is_trivially_relocatable = true;
@@ -32,17 +32,26 @@ public:
         return *this;
     }
 
-    std::size_t size() const noexcept { return its_.size; }          ///< entries
-    std::size_t capacity() const noexcept { return its_.capacity; }  ///< entries that there is room for
+    std::size_t size() const noexcept { return its_.size; }  ///< entries
+    std::size_t capacity() const noexcept {
+        return its_.capacity + std::size_t{1};
+    }  ///< entries that there is room for
     bool is_mostly_unused() const noexcept { return capacity() >= 64 && size() < capacity() / 8; }
     std::uint64_t units() const noexcept { return its_.total - its_.dropped; }  // modulo 2^32
 
-    std::int64_t operator[](std::size_t index) const noexcept { return at(index).time(); }  // 0 is the oldest
+    std::int64_t operator[](std::size_t index) const noexcept {  // 0 is the oldest
+        return index + 1 == size() ? its_.newest : at(index).time();
+    }
     std::uint64_t units_at(std::size_t index) const noexcept { return units_before(index + 1) - units_before(index); }
+    std::int64_t oldest() const noexcept { return its_.oldest; }
     std::int64_t newest() const noexcept { return its_.newest; }
+    /// Whether an entry can be added to others as things are.
+    bool has_room() const noexcept { return size() != 0 && size() < capacity() && !is_mostly_unused(); }
 
-    /// Has the memory of the next entry fetched, so that who appends it does not wait for it.
-    void prefetch() const noexcept { __builtin_prefetch(entries_.get() + slot(size()), 1); }
+    /// Has the memory fetched that the newest entry goes to when another comes, so that who appends that does not wait.
+    void prefetch() const noexcept {
+        if (size() != 0) __builtin_prefetch(entries_.get() + slot(size() - 1), 1);
+    }
 
     /// How many of the oldest entries are before `time`.
     std::size_t count_before(std::int64_t time) const noexcept {
@@ -66,7 +75,7 @@ public:
     /// Room for `total` entries, `most` being all there will ever be. Throws std::bad_alloc and changes nothing.
     void reserve(std::size_t total, std::uint64_t most) {
         if (total > capacity()) {
-            const std::size_t larger = capacity() + capacity() / 8 + 4;
+            const std::size_t larger = capacity() + capacity() / 8 + 8;
             const auto wanted = std::min<std::uint64_t>(most, std::max(total, larger));
             if (!move_to(static_cast<std::size_t>(wanted))) throw_or_abort(std::bad_alloc{});
         } else if (is_mostly_unused()) {
@@ -76,26 +85,28 @@ public:
 
     /// At `time`, which is not before the newest entry's. Within the capacity, unless that is the newest's.
     void append(std::int64_t time, std::uint64_t units) noexcept {
-        if (size() == 0) its_.oldest = time;
-        if (size() == 0 || its_.newest != time) ++its_.size;
+        if (size() == 0) {
+            its_.oldest = time;
+            its_.size = 1;
+        } else if (its_.newest != time) {
+            at(size() - 1) = Entry{its_.newest, its_.total};
+            ++its_.size;
+        }
         its_.newest = time;
         its_.total += static_cast<std::uint32_t>(units);
-        at(size() - 1) = Entry{time, its_.total};
     }
     void drop_oldest(std::size_t entries) noexcept {
         if (entries == 0) return;
         its_.dropped += static_cast<std::uint32_t>(units_before(entries));
-        its_.head = entries == size() ? 0 : static_cast<std::uint32_t>(slot(entries));
+        its_.head = entries + 1 >= size() ? 0 : static_cast<std::uint32_t>(slot(entries));
         its_.size -= static_cast<std::uint32_t>(entries);
         if (size() != 0) its_.oldest = (*this)[0];
     }
     void drop_newest_units(std::uint64_t units) noexcept {
         const std::uint64_t left = this->units() - std::min(units, this->units());
         const auto is_enough = [&](std::size_t i) { return units_before(i + 1) >= left; };
-        its_.size = left == 0 ? 0 : static_cast<std::uint32_t>(first_where(0, size(), is_enough) + 1);
+        keep_oldest(left == 0 ? 0 : first_where(0, size(), is_enough) + 1);
         its_.total = its_.dropped + static_cast<std::uint32_t>(left);
-        note_ends();
-        if (left != 0) at(size() - 1).total = its_.total;
     }
 
     /// At most the units of the entry of exactly that time. Rewrites the entries behind it.
@@ -104,13 +115,15 @@ public:
         if (index == size() || (*this)[index] != time) return;
         const auto dropped = static_cast<std::uint32_t>(std::min(units, units_at(index)));
         const std::size_t gone = dropped == units_at(index) ? 1 : 0;
-        for (std::size_t i = index; i + gone != size(); ++i) {
+        const bool was_newest = index + 1 == size();
+        for (std::size_t i = index; i + gone + 1 < size(); ++i) {
             at(i) = at(i + gone);
             at(i).total -= dropped;
         }
-        its_.size -= static_cast<std::uint32_t>(gone);
         its_.total -= dropped;
-        note_ends();
+        if (was_newest) return keep_oldest(size() - gone);
+        its_.size -= static_cast<std::uint32_t>(gone);
+        its_.oldest = (*this)[0];
     }
 
 private:
@@ -130,8 +143,9 @@ private:
 
     std::size_t slot(std::size_t index) const noexcept {
         const std::size_t at = its_.head + index;
-        return at < capacity() ? at : at - capacity();
+        return at < its_.capacity ? at : at - its_.capacity;
     }
+    // All but the newest.
     Entry& at(std::size_t index) noexcept { return entries_[slot(index)]; }
     const Entry& at(std::size_t index) const noexcept { return entries_[slot(index)]; }
 
@@ -149,18 +163,17 @@ private:
         return first;
     }
 
-    void note_ends() noexcept {
-        if (size() == 0) return;
-        its_.oldest = (*this)[0];
-        its_.newest = (*this)[size() - 1];
+    void keep_oldest(std::size_t entries) noexcept {
+        if (entries != 0) its_.newest = (*this)[entries - 1];
+        its_.size = static_cast<std::uint32_t>(entries);
     }
 
     bool move_to(std::size_t capacity) noexcept {
-        std::unique_ptr<Entry[]> entries{new (std::nothrow) Entry[capacity]};
+        std::unique_ptr<Entry[]> entries{new (std::nothrow) Entry[capacity - 1]};
         if (!entries) return false;
-        for (std::size_t i = 0; i != size(); ++i) entries[i] = at(i);
+        for (std::size_t i = 0; i + 1 < size(); ++i) entries[i] = at(i);
         entries_ = std::move(entries);
-        its_.capacity = static_cast<std::uint32_t>(capacity);
+        its_.capacity = static_cast<std::uint32_t>(capacity - 1);
         its_.head = 0;
         return true;
     }
@@ -174,7 +187,8 @@ private:
         std::int64_t oldest = 0, newest = 0;  // if there are entries
         std::uint32_t dropped = 0;            // the total before the oldest entry
         std::uint32_t total = 0;              // of the newest entry
-        std::uint32_t head = 0, size = 0, capacity = 0;
+        std::uint32_t head = 0, size = 0;
+        std::uint32_t capacity = 0;  // of the ring
     };
 
     std::unique_ptr<Entry[]> entries_;

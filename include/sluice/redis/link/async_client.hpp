@@ -16,7 +16,6 @@
 #include <sluice/error.hpp>
 #include <sluice/redis/link/async_call.hpp>
 #include <sluice/redis/link/async_cluster.hpp>
-#include <sluice/redis/link/async_context.hpp>
 #include <sluice/redis/link/async_node.hpp>
 #include <sluice/redis/link/async_topology.hpp>
 #include <sluice/redis/redis_options.hpp>
@@ -96,15 +95,7 @@ public:
         cancel();
     }
 
-    RedisStats stats() const noexcept {
-        RedisStats stats = context_.counters.snapshot();
-        try {
-            topology_->add_to(stats);
-        } catch (...) {  // no memory: without what the nodes tell
-        }
-        return stats;
-    }
-
+    RedisStats stats() const noexcept { return context_.counters.snapshot_with(*topology_); }
     void count_failure(const std::error_code& error) noexcept { context_.counters.failed(error); }
 
 private:

@@ -14,7 +14,6 @@
 
 #include <sluice/error.hpp>
 #include <sluice/redis/link/async_call.hpp>
-#include <sluice/redis/link/async_context.hpp>
 #include <sluice/redis/link/async_node.hpp>
 #include <sluice/redis/link/async_topology.hpp>
 #include <sluice/redis/link/cluster_routing.hpp>
@@ -32,7 +31,7 @@ namespace sluice::detail::redis {
 struct AsyncClusterNode : NodeRecord {
     using Clock = AsyncNode::Clock;
 
-    AsyncClusterNode(HostPort address, AsyncContext& context)
+    AsyncClusterNode(const HostPort& address, AsyncContext& context)
         : NodeRecord(address), node({address.host, address.port, {}}, context, answered) {}
 
     const detail::remote::Breaker& breaker() const noexcept { return node.breaker(); }
@@ -58,10 +57,9 @@ struct AsyncClusterNode : NodeRecord {
 class AsyncCluster final : public AsyncTopology {
 public:
     explicit AsyncCluster(AsyncContext& context)
-        : context_(context), table_(context.url,
-                                    [&context](HostPort address) {
-                                        return std::make_shared<AsyncClusterNode>(std::move(address), context);
-                                    }),
+        : context_(context),
+          table_(context.url,
+                 [&context](const HostPort& address) { return std::make_shared<AsyncClusterNode>(address, context); }),
           routing_(table_, context.counters), lesson_(table_, context.counters, &context.loop) {}
 
     void ask(AsyncCall& call, Clock::time_point now) noexcept override {

@@ -15,7 +15,6 @@
 
 #include <sluice/error.hpp>
 #include <sluice/redis/link/async_call.hpp>
-#include <sluice/redis/link/async_context.hpp>
 #include <sluice/redis/link/async_lane.hpp>
 #include <sluice/redis/link/async_topology.hpp>
 #include <sluice/redis/link/master_search.hpp>
@@ -62,11 +61,7 @@ public:
     bool has_calls() const noexcept {
         return !waiting_.empty() || any([](const Lane& lane) { return !lane.sent.empty(); });
     }
-    void add_to(RedisStats& stats) const override {
-        stats.breaker_openings = breaker_.openings();
-        stats.breaker_is_open = breaker_.is_open();
-        stats.connections = open_connections();
-    }
+    void add_to(RedisStats& stats) const override { Counters::add_node(*this, stats); }
     std::size_t open_connections() const noexcept {
         return static_cast<std::size_t>(
             std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.is_open(); }));

@@ -6,10 +6,22 @@
 #include <vector>
 
 #include <sluice/redis/link/async_call.hpp>
+#include <sluice/redis/link/client_config.hpp>
 #include <sluice/redis/redis_stats.hpp>
+#include <sluice/redis/wire/encoded_keys.hpp>
+#include <sluice/remote/loop.hpp>
 #include <sluice/remote/watch.hpp>
 
 namespace sluice::detail::redis {
+
+/// What all parts of an event loop's client share.
+struct AsyncContext : ClientConfig {
+    using ClientConfig::ClientConfig;
+
+    detail::remote::Loop loop{};
+    AsyncCallList ready{};  ///< to be told by the next process()
+    EncodedKeys scratch{};
+};
 
 /// Which servers an event loop's calls go to. Each call ends in AsyncContext::ready, within its deadline.
 class AsyncTopology {

@@ -26,7 +26,7 @@ namespace sluice::detail::redis {
 
 /// A node of a cluster. Closed when nobody refers to it any more. Thread-safe.
 struct ClusterNode : NodeRecord, Node {
-    ClusterNode(HostPort address, ClientConfig& config)
+    ClusterNode(const HostPort& address, ClientConfig& config)
         : NodeRecord(address), Node({address.host, address.port, {}}, config) {}
 };
 
@@ -40,8 +40,8 @@ public:
     using Member = Table::Member;
 
     explicit ClusterMembers(ClientConfig& config)
-        : counters_(config.counters), table_(config.url, [&config](HostPort address) {
-              return std::make_shared<ClusterNode>(std::move(address), config);
+        : counters_(config.counters), table_(config.url, [&config](const HostPort& address) {
+              return std::make_shared<ClusterNode>(address, config);
           }) {}
 
     // See ClusterTable.

@@ -58,7 +58,7 @@ template <class Node>
 class ClusterTable {
 public:
     using Member = std::shared_ptr<Node>;
-    using Make = std::function<Member(HostPort)>;
+    using Make = std::function<Member(const HostPort&)>;
 
     ClusterTable(const RedisUrl& url, Make make) : make_(std::move(make)) {
         for (const auto& endpoint : url.endpoints) seeds_.push_back(made({endpoint.host, endpoint.port}));

@@ -69,13 +69,8 @@ public:
         return members.is_complete() ? std::error_code{} : make_error_code(Errc::busy);
     }
 
-    RedisStats stats() const noexcept override {
-        RedisStats stats = counters().snapshot();
-        try {
-            if (const ClusterMembers* const known = members_.peek()) known->add_to(stats);
-        } catch (...) {  // no memory: without what the nodes tell
-        }
-        return stats;
+    void add_to(RedisStats& stats) const override {
+        if (const ClusterMembers* const known = members_.peek()) known->add_to(stats);
     }
 
 private:

@@ -23,14 +23,8 @@ public:
     void run(std::span<ScriptCall> calls, const Deadline& deadline) override { node().combiner().run(calls, deadline); }
     std::error_code ping(const Deadline& deadline) override { return node().ping({}, deadline); }
 
-    RedisStats stats() const noexcept override {
-        RedisStats stats = counters().snapshot();
-        if (const Node* const known = node_.peek()) {
-            stats.breaker_openings = known->breaker().openings();
-            stats.breaker_is_open = known->breaker().is_open();
-            stats.connections = known->open_connections();
-        }
-        return stats;
+    void add_to(RedisStats& stats) const override {
+        if (const Node* const known = node_.peek()) Counters::add_node(*known, stats);
     }
 
 private:

@@ -38,7 +38,8 @@ public:
     /// up, nor do they hide how the servers are.
     virtual std::error_code ping(const Deadline& deadline) = 0;
 
-    virtual RedisStats stats() const noexcept = 0;
+    /// See Counters::snapshot_with.
+    virtual void add_to(RedisStats& stats) const = 0;
 
 protected:
     ClientConfig& config() const noexcept { return *config_; }
