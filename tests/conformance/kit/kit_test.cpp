@@ -136,6 +136,34 @@ Report report_on_answer(void (*body)(const sluice::detail::conformance::Subject&
     return report;
 }
 
+/// The same of what a store took.
+template <sluice::Policy P>
+struct AlteringTakes {
+    sluice::MemoryStore<P, conformance::SettableClock> store;
+    int* left;
+    const std::function<void(sluice::Consumption&)>* alter;
+
+    sluice::Decision decide(const sluice::Request<P>& request) const noexcept {
+        return altered({store.decide(request)}).decision;
+    }
+    sluice::Consumption consume(const sluice::Request<P>& request) const noexcept {
+        return altered(store.consume(request));
+    }
+    sluice::Consumption altered(sluice::Consumption taken) const noexcept {
+        if ((*left)-- == 0) (*alter)(taken);
+        return taken;
+    }
+};
+struct AlteringKit : conformance::MemoryKit {
+    int left = 0;
+    std::function<void(sluice::Consumption&)> alter{};
+
+    template <sluice::Policy P>
+    auto store() {
+        return AlteringTakes<P>{MemoryKit::store<P>(), &left, &alter};
+    }
+};
+
 template <class P>
 Report report_on(const P& policy) {
     Report report;
@@ -203,4 +231,57 @@ TEST_CASE("the kit sees to every answer") {
             CHECK(is_seen_to);
         }
     }
+}
+
+TEST_CASE("the kit sees to what a store took and what it says to that") {
+    using namespace sluice::detail::conformance;
+    using Taken = sluice::Consumption;
+    const std::function<void(Taken&)> allowed = [](Taken&t) { t.decision.allowed = !t.decision.allowed; },
+                                      units = [](Taken&t) { ++t.units; }, at = [](Taken&t) { ++t.at; },
+                                      remaining = [](Taken&t) { ++t.decision.remaining; },
+                                      retry = [](Taken&t) { ++t.decision.retry_after; },
+                                      no_retry = [](Taken&t) { t.decision.retry_after = {}; },
+                                      delay = [](Taken&t) { ++t.decision.delay; },
+                                      fails = [](Taken&t) { t.decision.error = sluice::Errc::timeout; };
+    // Of each answer, in their order, what it has to look at.
+    using Looks = std::vector<std::vector<std::function<void(Taken&)>>>;
+    const auto check = [](void (*body)(AlteringKit&, Run&), const Looks& looks) {
+        const auto finds = [&](int nth, const std::function<void(Taken&)>& alter) {
+            AlteringKit kit;
+            kit.left = nth;
+            kit.alter = alter;
+            Report report;
+            const auto expect = report.expect();
+            Run run{expect, "case", 1};
+            body(kit, run);
+            return report.failed != 0;
+        };
+        CHECK_FALSE(finds(-1, {}));
+        for (std::size_t nth = 0; nth != looks.size(); ++nth) {
+            for (std::size_t i = 0; i != looks[nth].size(); ++i) {
+                INFO("answer " << nth << ", fault " << i);
+                CHECK(finds(static_cast<int>(nth), looks[nth][i]));
+            }
+        }
+    };
+    check(takes_and_gives_back<AlteringKit>, {{allowed, units, at},
+                                              {units, remaining},
+                                              {allowed, units, no_retry},
+                                              {fails},
+                                              {remaining},
+                                              {units},
+                                              {units},
+                                              {units},
+                                              {fails},
+                                              {remaining}});
+    check(minds_the_greatest_delay<AlteringKit>, {{delay},
+                                                  {delay},
+                                                  {allowed, units, retry, remaining},
+                                                  {allowed},
+                                                  {delay},
+                                                  {units},
+                                                  {units},
+                                                  {units},
+                                                  {retry},
+                                                  {delay}});
 }
