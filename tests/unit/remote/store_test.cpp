@@ -35,23 +35,22 @@ struct Backend {
     using Request = sluice::Request<FixedWindow>;
 
     std::chrono::nanoseconds timeout() const { return time; }
-    std::error_code decide(const Request&, std::span<const std::string_view> keys, std::span<Decision> out, Now now,
-                           const Deadline& deadline) {
+    template <class Put>
+    std::error_code ask(const Request&, std::span<const std::string_view> keys, bool tells, Now now,
+                        const Deadline& deadline, Put put) {
         if (is_without_memory) throw std::bad_alloc{};
         asked.emplace_back(keys.begin(), keys.end());
+        settles = tells;
         asked_at = now;
         budget = deadline.budget();
         for (std::size_t i = 0; i != keys.size(); ++i) {
-            out[i] = {};
-            out[i].allowed = keys[i] != "bad";
-            if (keys[i] == "bad") out[i].error = Errc::wrong_type;
-            if (keys[i] == "late") out[i].error = Errc::timeout;
+            Consumption one{.units = 3};
+            one.decision.allowed = keys[i] != "bad";
+            if (keys[i] == "bad") one.decision.error = Errc::wrong_type;
+            if (keys[i] == "late") one.decision.error = Errc::timeout;
+            put(i, one);
         }
         return error;
-    }
-    std::error_code consume(const Request& request, Consumption& out, Now now, const Deadline& deadline) {
-        out.units = 3;
-        return decide(request, {&request.key, 1}, {&out.decision, 1}, now, deadline);
     }
     std::error_code ping(const Deadline& deadline) {
         if (is_without_memory) throw std::bad_alloc{};
@@ -69,6 +68,7 @@ struct Backend {
     bool is_without_memory = false;
     std::vector<std::vector<std::string>> asked{};
     std::vector<std::error_code> failures{};
+    bool settles = false;
     Now asked_at{};
     std::chrono::nanoseconds budget{0};
 };
@@ -95,6 +95,7 @@ TEST_CASE("one key goes to the server if it fits, and a failure is counted once"
     Story story;
     CHECK(story.store.decide(story.request("four")).allowed);
     CHECK_FALSE(story.backend->asked_at.has_value());
+    CHECK_FALSE(story.backend->settles);
     CHECK(story.backend->budget == 1h);
     CHECK(story.backend->failures.empty());
     CHECK(story.store.decide_at(story.request("a"), 5s).allowed);
@@ -117,6 +118,7 @@ TEST_CASE("what a key took is told, and of a failure nothing") {
     const Consumption taken = story.store.consume(story.request("four"));
     CHECK(taken.decision.allowed);
     CHECK(taken.units == 3);
+    CHECK(story.backend->settles);
     CHECK_FALSE(story.backend->asked_at.has_value());
     CHECK(story.store.consume_at(story.request("a"), 5s).units == 3);
     CHECK(story.backend->asked_at == 5s);
