@@ -186,6 +186,17 @@ TEST_CASE("a channel accepts a certificate that is good, and tells what is wrong
     }
 }
 
+TEST_CASE("an address is no name that a server could be asked for") {
+    const Factory factory = Tls{.ca_file = files().ca()};
+    const TlsServer server{files()};
+    for (const char* host : {"127.0.0.1", "::1"}) {
+        TlsPeer peer{server};
+        const auto channel = factory->make(host);
+        static_cast<void>(shake_hands(*channel, peer));
+        CHECK(SSL_get_servername(peer.get(), TLSEXT_NAMETYPE_host_name) == nullptr);
+    }
+}
+
 TEST_CASE("the name that a certificate must have may be another than the host dialled") {
     const TlsServer elsewhere{files(), "elsewhere"};
     const Factory factory = Tls{.ca_file = files().ca(), .server_name = "elsewhere.test"};
@@ -223,6 +234,10 @@ TEST_CASE("a server may want a client certificate") {
 TEST_CASE("TLS 1.1 is too old") {
     const Factory factory = Tls{.ca_file = files().ca()};
     CHECK(outcome(factory, "localhost", TlsServer{files(), "server", false, TLS1_1_VERSION}) == Errc::protocol);
+    // Whatever the system's own settings are.
+    const sluice::detail::tls::Context context{Tls{}};
+    CHECK(SSL_CTX_get_min_proto_version(context.get()) == TLS1_2_VERSION);
+    CHECK((SSL_CTX_get_options(context.get()) & SSL_OP_NO_RENEGOTIATION) != 0);
 }
 
 TEST_CASE("what is no TLS is told from what is broken TLS") {
@@ -292,6 +307,7 @@ TEST_CASE("files that cannot be used are refused at once, by name") {
         try {
             static_cast<void>(Factory{tls});
         } catch (const std::invalid_argument& error) {
+            CHECK(ERR_peek_error() == 0);
             return error.what();
         }
         return {};

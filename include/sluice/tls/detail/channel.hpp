@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
 #include <span>
@@ -42,7 +43,7 @@ public:
     std::string_view output() noexcept override {
         char* bytes = nullptr;
         const int count = BIO_nread0(wire_.get(), &bytes);
-        return count > 0 ? std::string_view{bytes, static_cast<std::size_t>(count)} : std::string_view{};
+        return {bytes, static_cast<std::size_t>(std::max(0, count))};
     }
     void sent(std::size_t count) noexcept override {
         char* bytes = nullptr;
@@ -51,7 +52,7 @@ public:
     std::span<char> room() noexcept override {
         char* bytes = nullptr;
         const int count = BIO_nwrite0(wire_.get(), &bytes);
-        return count > 0 ? std::span<char>{bytes, static_cast<std::size_t>(count)} : std::span<char>{};
+        return {bytes, static_cast<std::size_t>(std::max(0, count))};
     }
     void received(std::size_t count) noexcept override {
         if (count == 0) return;
