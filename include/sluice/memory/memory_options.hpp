@@ -20,8 +20,8 @@ enum class OnFull {
 };
 
 struct MemoryOptions {
-    /// Keys with a live state of their own at once, 1 .. 2^32 (2^26 on 32-bit processors). A full store makes overflow states on top: one for each 64
-    /// keys, from 1 to 64 in all, which limiters and policies that share the store share too.
+    /// Keys with a live state of their own at once, 1 .. 2^32 (2^26 on 32-bit processors). A full store makes overflow
+    /// states on top: one for each 64 keys, from 1 to 64 in all, which limiters and policies that share the store share too.
     std::size_t max_keys = 1'048'576;
     OnFull on_full = OnFull::overflow;
     /// Know keys by 126 bits of two hashes instead of 62 of one: two of n keys share a state with a probability of

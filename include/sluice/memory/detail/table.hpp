@@ -68,7 +68,7 @@ public:
     }
     /// The slot that comes after so many others in a probe that begins at `home`, within a group of them.
     [[gnu::always_inline]] StateSlot beside(StateSlot home, std::uint64_t hash, std::size_t passed) const noexcept {
-        const std::size_t at = hash >> shift_ & within_group;
+        const std::size_t at = position(hash) & within_group;
         return StateSlot{home.words() +
                          static_cast<std::ptrdiff_t>((at ^ passed) - at) * static_cast<std::ptrdiff_t>(stride_)};
     }
@@ -115,7 +115,7 @@ public:
     template <class Visit>
     void tidy(std::uint64_t hash, Visit visit) noexcept {
         constexpr std::size_t slots_at_once = 8;
-        const std::size_t shard = (hash >> shift_) / max_shard_slots;
+        const std::size_t shard = position(hash) / max_shard_slots;
         const std::size_t first = shards_[shard].next_tidied.fetch_add(slots_at_once, std::memory_order_relaxed);
         for (std::size_t i = 0; i != slots_at_once; ++i) {
             const StateSlot slot = slot_in(shard, (first + i) & last_of(shard));

@@ -32,10 +32,10 @@ public:
         return *this;
     }
 
-    std::size_t size() const noexcept { return its_.size; }  ///< entries
-    std::size_t capacity() const noexcept {
-        return its_.capacity + std::size_t{1};
-    }  ///< entries that there is room for
+    /// Entries.
+    std::size_t size() const noexcept { return its_.size; }
+    /// Entries that there is room for.
+    std::size_t capacity() const noexcept { return its_.capacity + std::size_t{1}; }
     bool is_mostly_unused() const noexcept { return capacity() >= 64 && size() < capacity() / 8; }
     std::uint64_t units() const noexcept { return its_.total - its_.dropped; }  // modulo 2^32
 
