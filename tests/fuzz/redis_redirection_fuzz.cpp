@@ -83,10 +83,10 @@ void lead(std::string_view rest, std::size_t step) {
             set.collect(ticket++, calls[i]);
             const auto answer = calls[i].error;
             const bool was_turned_away = calls[i].redirection.kind != Redirection::Kind::none;
-            const auto step = routing.answered(calls[i], asked, std::chrono::seconds{1});
-            is_open[i] = step.next != ClusterRouting<FakeTable>::Next::finish;
+            const auto next = routing.answered(calls[i], asked, std::chrono::seconds{1});
+            is_open[i] = next.next != ClusterRouting<FakeTable>::Next::finish;
             if (is_open[i] && !answer) std::abort();
-            if (step.to && !was_turned_away) std::abort();
+            if (next.to && !was_turned_away) std::abort();
             calls[i].redirection = {};
         }
         if (round > 10'000) std::abort();
