@@ -10,10 +10,11 @@
 #include <sluice/detail/int128.hpp>
 
 // What each policy should answer, written from its definition as plainly as possible: exact fractions in 128 bits, no
-// ticks, no compact state, nothing of the library. Slow, and only for a clock that does not go back.
+// ticks, no compact state, nothing of the library's decisions. Slow, and only for a clock that does not go back.
 namespace model {
 
-using wide = sluice::detail::int128;  // the compiler's own where it has one
+// The compiler's own where it has one; else the library's, which tests/unit/detail/wide_test.cpp compares with that.
+using wide = sluice::detail::int128;
 
 inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 

@@ -67,7 +67,7 @@ public:
     static constexpr bool in_process = true;  ///< see InProcessStore
     static constexpr bool carries = true;     ///< see CarryingStore
 
-    /// Throws std::invalid_argument for max_keys out of 1 .. 2^32, std::bad_alloc without address space for it.
+    /// Throws std::invalid_argument for max_keys out of range, std::bad_alloc without address space for it.
     explicit MemoryStore(MemoryOptions options = {}, C clock = C{})
         : shared_(std::make_shared<Shared>(options.checked())), clock_(std::move(clock)) {}
 

@@ -121,7 +121,8 @@ TEST_CASE("crow: a websocket's upgrade can be refused", "[http][crow]") {
 TEST_CASE("crow: what counts by outcome is told the answer's status, and what is paced is held", "[http][crow]") {
     Rule rule{.name = "r", .routes = {RoutePattern{"/a"}}};
     const auto hour = std::chrono::hours{1};
-    rule.tiers = {{.limits = {{.limiter = RateLimiter{sluice::FixedWindow{2, hour}, {.name = "failures"}},
+    const sluice::MemoryStore<sluice::FixedWindow, sluice::ManualClock> memory;
+    rule.tiers = {{.limits = {{.limiter = RateLimiter{sluice::FixedWindow{2, hour}, memory, {.name = "failures"}},
                                .counted = Counted::failures},
                               {RateLimiter{sluice::LeakyBucket{9, sluice::per_hour(1)}, {.name = "paced"}}}}}};
     const auto most = std::chrono::milliseconds{2};

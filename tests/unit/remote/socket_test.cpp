@@ -102,10 +102,8 @@ TEST_CASE("a socket connects, or tells why it does not") {
     strange.length = sizeof strange.storage;
     CHECK(connect(stream, strange) == Errc::refused);
 
-    Address closed = any_port();
     {
-        Listener listener{closed};
-        closed = listener.address;
+        Listener listener{any_port()};
         CHECK_FALSE(connect(stream, listener.address));
         CHECK(stream.is_open());
         CHECK((::fcntl(stream.descriptor(), F_GETFD) & FD_CLOEXEC) != 0);
@@ -117,6 +115,12 @@ TEST_CASE("a socket connects, or tells why it does not") {
         stream.close();
         CHECK_FALSE(stream.is_open());
     }
+    // A port that nobody else gets, and at which nobody listens.
+    Address closed = any_port();
+    Descriptor owner;
+    owner.reset(::socket(closed.family(), SOCK_STREAM, 0));
+    REQUIRE(::bind(owner.get(), closed.get(), closed.length) == 0);
+    REQUIRE(::getsockname(owner.get(), reinterpret_cast<sockaddr*>(&closed.storage), &closed.length) == 0);
     CHECK(connect(stream, closed) == Errc::refused);
 
     rlimit usual{};

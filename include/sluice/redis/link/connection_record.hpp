@@ -42,8 +42,8 @@ public:
     }
 
     /// Whether an idle connection may be used again.
-    bool is_trusted(detail::remote::Stream& stream) {
-        const auto idle = Clock::now() - last_used_;
+    bool is_trusted(detail::remote::Stream& stream, Clock::time_point now = Clock::now()) {
+        const auto idle = now - last_used_;
         if (idle > server_.options.max_idle) return false;
         if (idle > std::chrono::milliseconds{5} && stream.is_stale()) return false;
         const auto retirements = server_.endpoints.retirements();
