@@ -178,15 +178,21 @@ private:
         return answer;
     }
 
+    /// The key's holding; none where it needs none, or without memory for one.
+    template <Policy P>
+    Holding* find_or_open(Holdings& known, const Request<P>& request, std::string_view key,
+                          const Look& look) const noexcept {
+        const auto find = [&] {
+            return known.find_or_open(request.scope.id, key, look,
+                                      [&](const Holding& own) { return asker(request, own); });
+        };
+        return detail::try_or(find, [] { return static_cast<Holding*>(nullptr); });
+    }
+
     template <Policy P, class Ask>
     [[gnu::noinline]] Consumption serve_by_store(Holdings& known, const Request<P>& request, const Look& look,
                                                  Ask ask) const noexcept {
-        Holding* const holding = detail::try_or(
-            [&] {
-                return known.find_or_open(request.scope.id, request.key, look,
-                                          [&](const Holding& own) { return asker(request, own); });
-            },
-            [] { return static_cast<Holding*>(nullptr); });
+        Holding* const holding = find_or_open(known, request, request.key, look);
         if (holding == nullptr) return ask();
         Consumption answer;
         if (request.operation == Operation::consume && request.units == 1) {
@@ -231,9 +237,8 @@ private:
         for (std::size_t i = 0; i != rest.size(); ++i) {
             const auto& [place, look] = looks[i];
             out[place] = answers[i];
-            Holding* const holding = known.find_or_open(request.scope.id, rest[i], look,
-                                                        [&](const Holding& own) { return asker(request, own); });
-            if (holding != nullptr) known.note(*holding, request.units, answers[i], look);
+            if (Holding* const holding = find_or_open(known, request, rest[i], look))
+                known.note(*holding, request.units, answers[i], look);
         }
     }
 

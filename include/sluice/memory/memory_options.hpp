@@ -20,7 +20,7 @@ enum class OnFull {
 };
 
 struct MemoryOptions {
-    /// Keys with a live state of their own at once, 1 .. 2^32 (2^26 on 32-bit processors). A full store makes overflow
+    /// Keys with a live state of their own at once, 1 .. 2^32 (2^24 on 32-bit processors). A full store makes overflow
     /// states on top: one for each 64 keys, from 1 to 64 in all, which limiters and policies that share the store share too.
     std::size_t max_keys = 1'048'576;
     OnFull on_full = OnFull::overflow;
@@ -30,7 +30,7 @@ struct MemoryOptions {
 
     /// *this, or std::invalid_argument.
     const MemoryOptions& checked() const {
-        constexpr std::uint64_t most = std::uint64_t{1} << (sizeof(std::size_t) == 8 ? 32 : 26);
+        constexpr std::uint64_t most = std::uint64_t{1} << (sizeof(std::size_t) == 8 ? 32 : 24);
         static_cast<void>(detail::checked_units("max_keys", max_keys, most));
         return *this;
     }

@@ -51,7 +51,8 @@ namespace sluice {
 /// live up to one window longer than the window lasts, since its end is kept rounded up.
 ///
 /// Time: one reading of the clock for a request. It is read again where a state is of a later time than that, or may have
-/// been let go of since, as happens where the thread was held up, and before a wait of up to 100 ms is announced.
+/// been let go of since, as happens where the thread was held up, and before a wait of up to 100 ms is announced (but for states
+/// that own memory, such as exact logs: it is read once their slot is locked).
 /// decide_at() takes times that are late by up to 5 s, and keeps states for so long after they expired; it is not for the
 /// same keys as decide().
 ///
@@ -203,7 +204,7 @@ private:
             if (is_plain_consumption(request) && Packed::fits(request.scope.policy)) [[likely]] {
                 bool is_known = slot.read(tag, seen);
                 if (!is_known) [[unlikely]] {
-                    slot = table.near(slot, place.hash, tag);
+                    slot = table.in_group(slot, place.hash, tag);
                     is_known = slot.read(tag, seen);
                 }
                 if (is_known && (!shared_->options.wide_fingerprints ||
@@ -227,7 +228,7 @@ private:
         detail::Slot<Plain::words> slot{place.home};
         std::uint64_t mark = 0;
         if (!slot.lock(tag, mark)) {
-            slot = table.near(slot, place.hash, tag);
+            slot = table.in_group(slot, place.hash, tag);
             if (!slot.lock(tag, mark)) return Decision{};
         }
         const auto step = [&](State& state, std::chrono::nanoseconds now) {
@@ -238,7 +239,10 @@ private:
         if (is_decided) [[likely]] {
             time.refresh();  // under the lock: the state may not tell that it is of a later time
             State& state = Plain::state_in(slot);
-            if constexpr (requires { policy.step_at_once(state, time.now(), request.units); })
+            if constexpr (requires {
+                              { policy.step_at_once(state, time.now(), request.units) }
+                              noexcept;
+                          })
                 ::new (static_cast<void*>(&decision)) Decision(policy.step_at_once(state, time.now(), request.units));
             if (decision.allowed) [[likely]] {
                 Access::note_expiry(slot, policy, state);

@@ -23,10 +23,10 @@ namespace sluice {
 ///     SlidingWindow{5, 15min}
 ///
 /// Limit 1 .. 2^20, window 1 ns .. 100 years, else std::invalid_argument. State: a head of 48 bytes, and for each admission
-/// after the first, whatever its cost, 12 bytes, allocated as it fills (13 at times, 12 once at the limit). A decision costs a
-/// binary search where times have left the window since the last admission. A reading of the clock that comes late is decided
-/// as at the newest admission that was not given back; where the clock was set back by more than 5 s, the key is used up from
-/// then on.
+/// after the first, whatever its cost, 12 bytes, allocated as it fills for eight and an eighth more each time. A decision costs
+/// a binary search where times have left the window since the last admission. A reading of the clock that comes late is
+/// decided as at the newest admission that was not given back; where the clock was set back by more than 5 s, the key is used
+/// up from then on.
 class SlidingWindow {
 public:
     struct State {

@@ -71,8 +71,7 @@ private:
         PendingOf(const Request<P>& asked, Consumption& consumption) : Pending(consumption), request(asked) {}
 
         std::error_code run_alone(RedisBackend& backend, const remote::Deadline& deadline) override {
-            const bool takes = request.operation == Operation::consume || request.operation == Operation::take;
-            return backend.ask(request, {&request.key, 1}, takes, std::nullopt, deadline,
+            return backend.ask(request, {&request.key, 1}, true, std::nullopt, deadline,
                                [&](std::size_t, const Consumption& one) { out = one; });
         }
 

@@ -47,14 +47,14 @@ public:
 
     /// Returns when all the calls are answered, which go to the server in one exchange. The breaker may answer instead.
     void run(std::span<Call> calls, const Deadline& deadline) noexcept {
-        const auto permit = ask(calls, deadline);
+        const auto permit = admit(calls, deadline);
         if (permit != Breaker::Permit::none) run(calls, deadline, permit);
     }
 
     // For a thread that has calls for several servers at once, and must not wait for one of them alone (see Scatter).
 
     /// Whether the breaker lets the calls pass; else they are answered. What follows reports to it.
-    Breaker::Permit ask(std::span<Call> calls, const Deadline& deadline) noexcept {
+    Breaker::Permit admit(std::span<Call> calls, const Deadline& deadline) noexcept {
         const auto permit = breaker_.ask(deadline.start(), timeout_);
         if (permit == Breaker::Permit::none) fail(calls, Errc::breaker_open);
         return permit;

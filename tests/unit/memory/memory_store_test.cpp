@@ -3,10 +3,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include <sluice/memory/detail/pages.hpp>
 #include <sluice/memory/memory_store.hpp>
 #include <sluice/sluice.hpp>
 
@@ -27,10 +29,12 @@ TEST_CASE("max_keys is checked") {
     using Bucket = Store<sluice::TokenBucket>;
     CHECK(Bucket{}.max_keys() == 1'048'576);
     CHECK(Bucket{{.max_keys = 1}}.max_keys() == 1);
-    constexpr std::size_t most = std::size_t{1} << (sizeof(std::size_t) == 8 ? 32 : 26);
+    constexpr std::size_t most = std::size_t{1} << (sizeof(std::size_t) == 8 ? 32 : 24);
     CHECK_THROWS_WITH((Bucket{{.max_keys = 0}}),
                       contains_text("max_keys must be from 1 to " + std::to_string(most) + ", not 0"));
     CHECK_THROWS_AS((Bucket{{.max_keys = most + 1}}), std::invalid_argument);
+    // More bytes than a size can tell.
+    CHECK_THROWS_AS(sluice::detail::ZeroedWords{~std::size_t{0} / sizeof(std::uint64_t) + 2}, std::bad_alloc);
 }
 
 TEST_CASE("only what is limited now takes a place") {

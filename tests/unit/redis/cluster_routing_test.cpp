@@ -92,7 +92,7 @@ private:
         if (step.next == Next::send || step.next == Next::pause) {
             CHECK_FALSE(call.error);
             CHECK(call.redirection.kind == Redirection::Kind::none);
-            CHECK(is_again == (call.asked != 0));
+            CHECK(is_again == (call.asked_node != 0));
         } else {
             CHECK_FALSE(is_again);
         }

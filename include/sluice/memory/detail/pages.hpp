@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <new>
 
@@ -24,7 +25,8 @@ class ZeroedWords {
 public:
     using Word = std::atomic<std::uint64_t>;
 
-    explicit ZeroedWords(std::size_t count) : memory_(std::calloc(count * sizeof(Word) + page_size, 1)) {
+    explicit ZeroedWords(std::size_t count)
+        : memory_(count <= most_bytes / sizeof(Word) ? std::calloc(count * sizeof(Word) + page_size, 1) : nullptr) {
         if (!memory_) throw_or_abort(std::bad_alloc{});
         const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
         first_ =
@@ -34,6 +36,7 @@ public:
 
 private:
     static constexpr std::size_t page_size = 4096;
+    static constexpr std::size_t most_bytes = std::numeric_limits<std::size_t>::max() / 2;
     struct Free {
         void operator()(void* memory) const noexcept { std::free(memory); }
     };

@@ -15,7 +15,7 @@ namespace sluice::detail {
 
 /// Does nothing for some 10 to 150 cycles.
 [[gnu::always_inline]] inline void pause() noexcept {
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     asm volatile("isb" ::: "memory");  // a yield would take no time

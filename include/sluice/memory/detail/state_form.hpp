@@ -191,8 +191,8 @@ concept TriviallyRelocatable = requires {
 
 /// When the state expires, and the state as it is; or its address, where it is large, or owns memory and cannot be moved as
 /// bytes. A state that owns memory is only looked at under the slot's lock, and changes where it is. Its policy may have a
-/// step_at_once(state, now, cost) -> Decision for the usual admission, without reserve() before; what is not usual that
-/// leaves undone: the state as it was, and a denial.
+/// step_at_once(state, now, cost) noexcept -> Decision for the usual admission, without reserve() before. For what is not
+/// usual it changes nothing and denies; then reserve() and step() follow.
 template <Policy P>
 struct PlainForm {
     using State = typename P::State;

@@ -74,7 +74,7 @@ public:
     }
     /// The other slot of the home's group that has this tag; any if none has. Not inlined, so that what it needs stays out
     /// of the way of keys that are at home.
-    [[gnu::noinline]] StateSlot near(StateSlot home, std::uint64_t hash, std::uint64_t tag) const noexcept {
+    [[gnu::noinline]] StateSlot in_group(StateSlot home, std::uint64_t hash, std::uint64_t tag) const noexcept {
         for (std::size_t passed = 1;; ++passed) {
             const StateSlot slot = beside(home, hash, passed);
             const std::uint64_t owner = slot.owner();

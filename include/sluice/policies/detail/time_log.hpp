@@ -16,8 +16,8 @@
 namespace sluice::detail {
 
 /// How many units came at which times, in ascending order: a ring of entries of 12 bytes, one for each time whatever its
-/// count, allocated as it fills. Entries are added at the new end and dropped at either. Capacity grows by an eighth,
-/// up to the bound that the caller gives, and is given back when nearly all of it is unused. Up to 2^31 units.
+/// count, allocated as it fills. Entries are added at the new end and dropped at either. Capacity grows by eight and
+/// an eighth, up to the bound that the caller gives, and is given back when nearly all of it is unused. Up to 2^31 units.
 ///
 /// What most requests ask for (units, the first and the last time) is kept beside the ring, so that they write an entry
 /// without waiting for its memory. The newest entry is not in the ring yet, so that the first one needs no memory.

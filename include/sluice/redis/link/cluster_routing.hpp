@@ -16,8 +16,8 @@
 namespace sluice::detail::redis {
 
 /// How a call gets to the node of a cluster that answers it, without input, output or waiting: its client tells how a step
-/// ended and is told the next one. A call is sent again only where the answer proves that nothing was done, and a bounded
-/// number of times. As thread-safe as the Table, which is used as a ClusterTable. May throw std::bad_alloc.
+/// ended and is told the next one. A call is sent again only where the answer proves that nothing was done, at most
+/// max_steps times; after TRYAGAIN until the deadline. As thread-safe as the Table, which is used as a ClusterTable. May throw std::bad_alloc.
 template <class Table>
 class ClusterRouting {
 public:
@@ -31,7 +31,7 @@ public:
     struct Step {
         Next next = Next::finish;
         Member to{};
-        bool waits = false;  ///< for a map that was asked for by another call, too; else it is worth no wait
+        bool waits = false;  ///< also for a map that another call has asked for
     };
 
     static constexpr int max_steps = 5;
@@ -39,7 +39,7 @@ public:
 
     ClusterRouting(Table& table, Counters& counters) : table_(table), counters_(counters) {}
 
-    /// The first step: to the slot's owner. With one that is doubted, to learn, though the call may be sent to him as well.
+    /// The first step: to the slot's owner. Where that is doubted, to learn; who must not wait may send to `to` instead.
     Step begin(const RoutedCall& call) const {
         Step step{Next::send, table_.owner(call.slot)};
         step.waits = !step.to;
@@ -47,12 +47,12 @@ public:
         return step;
     }
 
-    /// Whom the map names now, after it was learnt, or not, for this `error`; nobody is asked twice in a row.
+    /// After the map was asked for, which ended with `error`: to the slot's owner, unless that was the last one asked.
     Step learnt(RoutedCall& call, const std::error_code& error) {
         const Member owner = table_.owner(call.slot);
-        if (!owner && call.asked == 0) call.error = error ? error : make_error_code(Errc::busy);
-        if (!owner || owner->number == call.asked) return finish(call);
-        return call.asked == 0 ? Step{Next::send, owner} : again(call, Next::send, owner);
+        if (!owner && call.asked_node == 0) call.error = error ? error : make_error_code(Errc::busy);
+        if (!owner || owner->number == call.asked_node) return finish(call);
+        return call.asked_node == 0 ? Step{Next::send, owner} : again(call, Next::send, owner);
     }
 
     /// `asked` has answered, or could not be asked; there is so much time `left`.
@@ -60,7 +60,7 @@ public:
         using Kind = Redirection::Kind;
         const Kind kind = call.redirection.kind;
         asked->doubt(is_doubtful(call));
-        call.asked = asked->number;
+        call.asked_node = asked->number;
         if (kind == Kind::try_again) {  // a slot takes as long as it takes to be moved: the deadline ends that
             if (left <= pause_time) return finish(call);
             call.alone = true;

@@ -43,7 +43,7 @@ public:
     static void run(std::span<Part> parts, const Deadline& deadline) {
         std::vector<pollfd> descriptors(parts.size());
         for (Part& part : parts) {
-            part.permit_ = part.combiner->ask(part.calls, deadline);
+            part.permit_ = part.combiner->admit(part.calls, deadline);
             if (part.permit_ == detail::remote::Breaker::Permit::none) part.stage_ = Part::Stage::answered;
         }
         for (;;) {

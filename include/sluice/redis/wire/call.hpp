@@ -18,11 +18,11 @@ namespace sluice::detail::redis {
 
 /// What a call to a cluster carries from node to node, and how it was answered last.
 struct RoutedCall {
-    Slot slot = any_slot;     ///< of all keys
-    bool asking = false;      ///< sent to a node that is getting the slot, because another said so
-    bool alone = false;       ///< shares no run
-    int steps = 0;            ///< that were taken because nodes turned it away
-    std::uint64_t asked = 0;  ///< the number of the node that was asked last, 0 for none
+    Slot slot = any_slot;          ///< of all keys
+    bool asking = false;           ///< sent to a node that is getting the slot, because another said so
+    bool alone = false;            ///< shares no run
+    int steps = 0;                 ///< to other nodes, or to the map
+    std::uint64_t asked_node = 0;  ///< the number of the node that was asked last, 0 for none
 
     std::error_code error{};
     Redirection redirection{};  ///< beside the error, where a cluster's node said it

@@ -35,7 +35,7 @@ inline std::optional<std::uint64_t> take_number(std::string_view& text) noexcept
     return number;
 }
 
-/// So many units; nothing for none of them, or for more than a duration holds.
+/// So many units; nothing where there is no such unit, or for more than a duration holds.
 inline std::optional<std::chrono::nanoseconds> times(std::uint64_t count, std::chrono::nanoseconds unit) noexcept {
     if (unit.count() == 0 || count > static_cast<std::uint64_t>(INT64_MAX / unit.count())) return std::nullopt;
     return static_cast<std::int64_t>(count) * unit;
@@ -67,7 +67,7 @@ inline Rate parse_rate(std::string_view text) {
     std::optional<std::chrono::nanoseconds> period;
     if (count && rest.starts_with('/')) {
         rest.remove_prefix(1);
-        const std::uint64_t periods = take_number(rest).value_or(1);
+        const std::uint64_t periods = take_number(rest).value_or(1);  // one of too many digits stays, and is no unit
         period = times(periods, unit_duration(rest));
     }
     if (!period) {
