@@ -15,7 +15,7 @@ TEST_CASE("a 128-bit integer where the compiler has none") {
     using Unsigned = Wide<false>;
     using Signed = Wide<true>;
     constexpr auto most = ~std::uint64_t{0};
-    STATIC_REQUIRE(Unsigned{most} * most >> 64 == most - 1);  // (2^64 - 1)^2 = (2^64 - 2) 2^64 + 1
+    STATIC_REQUIRE((Unsigned{most} * most >> 64) == most - 1);  // (2^64 - 1)^2 = (2^64 - 2) 2^64 + 1
     STATIC_REQUIRE(static_cast<std::uint64_t>(Unsigned{most} * most) == 1);
     STATIC_REQUIRE((Unsigned{1} << 127) / 3 == (Unsigned{0x2aaa'aaaa'aaaa'aaaa} << 64) + 0xaaaa'aaaa'aaaa'aaaa);
     STATIC_REQUIRE((Unsigned{1} << 127) % 3 == 2);
@@ -56,7 +56,7 @@ bool agrees(sluice::detail::uint128 a, sluice::detail::uint128 b, int shift) {
                 (x == y) == (c == d) && static_cast<std::int32_t>(x) == static_cast<std::int32_t>(c);
     const bool overflows = is_signed && b + 1 == 0;
     if (b != 0 && !overflows) same = same && x / y == wide(c / d) && x % y == wide(c % d);
-    if constexpr (!is_signed) same = same && x >> shift == wide(a >> shift);
+    if constexpr (!is_signed) same = same && (x >> shift) == wide(a >> shift);
     return same;
 }
 
