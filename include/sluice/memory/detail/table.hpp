@@ -84,7 +84,7 @@ public:
 
     /// Looks for the key, and for a slot that it can have.
     Found find(const HashedKey& key, std::int64_t expired_before) const noexcept {
-        const std::size_t shard = shard_index(key);
+        const std::size_t shard = shard_index(key.hash);
         for (Backoff backoff;; backoff.wait()) {
             const std::uint64_t version = shards_[shard].version.load(std::memory_order_acquire);
             const Found found = probe(shard, version, key, expired_before);
@@ -115,7 +115,7 @@ public:
     template <class Visit>
     void tidy(std::uint64_t hash, Visit visit) noexcept {
         constexpr std::size_t slots_at_once = 8;
-        const std::size_t shard = position(hash) / max_shard_slots;
+        const std::size_t shard = shard_index(hash);
         const std::size_t first = shards_[shard].next_tidied.fetch_add(slots_at_once, std::memory_order_relaxed);
         for (std::size_t i = 0; i != slots_at_once; ++i) {
             const StateSlot slot = slot_in(shard, (first + i) & last_of(shard));
@@ -147,7 +147,7 @@ private:
         return slot_at(shard * max_shard_slots + index);
     }
     std::size_t position(std::uint64_t hash) const noexcept { return static_cast<std::size_t>(hash >> shift_); }
-    std::size_t shard_index(const HashedKey& key) const noexcept { return position(key.hash) / max_shard_slots; }
+    std::size_t shard_index(std::uint64_t hash) const noexcept { return position(hash) / max_shard_slots; }
     // A mask keeps the number of the shard and what its size allows for of the position within: it extends its sign.
     std::size_t mask_of(std::size_t shard) const noexcept {
         return static_cast<std::size_t>(masks_[shard].load(std::memory_order_relaxed));

@@ -48,7 +48,7 @@ Placed Table<Form>::place(const Found& found, const HashedKey& key, const Words&
 
 template <class Form>
 void Table<Form>::forget(const HashedKey& key, std::int64_t now) noexcept {
-    const std::size_t index = shard_index(key);
+    const std::size_t index = shard_index(key.hash);
     Shard& shard = shards_[index];
     const ShardLock lock{shard};
     const Found found = probe(index, 0, key, int64_min);
