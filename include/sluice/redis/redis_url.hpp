@@ -3,7 +3,6 @@
 #define SLUICE_REDIS_REDIS_URL_HPP
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -11,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <sluice/detail/is_number.hpp>
 #include <sluice/remote/address.hpp>
 
 namespace sluice {
@@ -170,9 +170,7 @@ private:
     template <class Number>
     static Number number(std::string_view digits, Number least, const char* complaint) {
         Number value{};
-        const auto* const end = digits.data() + digits.size();
-        const auto [stop, error] = std::from_chars(digits.data(), end, value);
-        if (error != std::errc{} || stop != end || value < least) fail(complaint);
+        if (!detail::is_number(digits, value) || value < least) fail(complaint);
         return value;
     }
 
@@ -184,8 +182,8 @@ private:
                 continue;
             }
             unsigned char byte{};
-            const char* const digits = text.data() + i + 1;
-            if (text.size() - i < 3 || std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2) {
+            const auto digits = text.substr(i + 1, 2);
+            if (digits.size() != 2 || !detail::is_number(digits, byte, 16)) {
                 fail("has a % that is not followed by two hexadecimal digits");
             }
             plain += static_cast<char>(byte);

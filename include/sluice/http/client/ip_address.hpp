@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -18,6 +17,7 @@
 #include <sys/socket.h>
 
 #include <sluice/detail/cpp20.hpp>
+#include <sluice/detail/is_number.hpp>
 
 namespace sluice::http {
 
@@ -163,10 +163,8 @@ public:
         unsigned prefix = width;
         if (slash != std::string_view::npos) {
             const auto digits = text.substr(slash + 1);
-            const char* end = digits.data() + digits.size();
-            const auto [stop, error] = std::from_chars(digits.data(), end, prefix);
             const bool leading_zero = digits.size() > 1 && digits.front() == '0';
-            if (error != std::errc{} || stop != end || leading_zero || prefix > width) {
+            if (!sluice::detail::is_number(digits, prefix) || leading_zero || prefix > width) {
                 refuse(text, "the prefix must be from 0 to " + std::to_string(width));
             }
         }

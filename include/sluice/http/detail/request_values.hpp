@@ -3,28 +3,19 @@
 #define SLUICE_HTTP_DETAIL_REQUEST_VALUES_HPP
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 
+#include <sluice/detail/is_number.hpp>
 #include <sluice/http/asked.hpp>
 #include <sluice/http/detail/text.hpp>
 
 // What a rule may ask of a request. A value that is there several times is as good as missing: which of them the program
 // goes by is not known, so that a client could vary the other.
 namespace sluice::http::detail {
-
-/// Whether the whole text is a number of that base, which is then in `out`.
-template <class Number>
-bool is_number(std::string_view text, Number& out, int base = 10) noexcept {
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, out, base);
-    return error == std::errc{} && stop == end;
-}
 
 /// Percent-decoded; what is no escape stays as it is. `plus_is_space`: as in queries. May throw std::bad_alloc.
 inline std::string decoded(std::string_view text, bool plus_is_space) {
@@ -33,7 +24,7 @@ inline std::string decoded(std::string_view text, bool plus_is_space) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         const auto digits = text.substr(i + 1, 2);
         unsigned char byte{};
-        if (text[i] == '%' && digits.size() == 2 && is_number(digits, byte, 16)) {
+        if (text[i] == '%' && digits.size() == 2 && sluice::detail::is_number(digits, byte, 16)) {
             out += static_cast<char>(byte);
             i += 2;
         } else {
@@ -107,7 +98,7 @@ inline std::optional<std::uint64_t> body_size_of(const Asked& asked) noexcept {
     if (lines.lines().empty()) return 0;
     const auto text = lines.only();
     std::uint64_t size{};
-    return text && is_number(*text, size) ? std::optional{size} : std::nullopt;
+    return text && sluice::detail::is_number(*text, size) ? std::optional{size} : std::nullopt;
 }
 
 }  // namespace sluice::http::detail

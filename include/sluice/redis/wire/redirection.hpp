@@ -2,10 +2,10 @@
 #ifndef SLUICE_REDIS_WIRE_REDIRECTION_HPP
 #define SLUICE_REDIS_WIRE_REDIRECTION_HPP
 
-#include <charconv>
 #include <cstdint>
 #include <string_view>
 
+#include <sluice/detail/is_number.hpp>
 #include <sluice/redis/wire/host_port.hpp>
 #include <sluice/redis/wire/slot.hpp>
 
@@ -56,9 +56,7 @@ private:
 
     static std::uint16_t number(std::string_view digits, std::uint32_t most, std::uint16_t otherwise) noexcept {
         std::uint32_t value{};
-        const auto* const end = digits.data() + digits.size();
-        const auto [stop, error] = std::from_chars(digits.data(), end, value);
-        return error != std::errc{} || stop != end || value > most ? otherwise : static_cast<std::uint16_t>(value);
+        return is_number(digits, value) && value <= most ? static_cast<std::uint16_t>(value) : otherwise;
     }
 };
 

@@ -5,7 +5,6 @@
 #include <hiredis/read.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -15,6 +14,7 @@
 #include <system_error>
 #include <vector>
 
+#include <sluice/detail/is_number.hpp>
 #include <sluice/error.hpp>
 #include <sluice/redis/wire/errors.hpp>
 #include <sluice/redis/wire/exchange.hpp>
@@ -112,11 +112,8 @@ public:
     std::error_code result(HostPort& master) const {
         if (texts().empty()) return Errc::misconfigured;
         if (texts().size() != 2 || texts()[0].empty() || texts()[0].size() > HostPort::max_host) return Errc::protocol;
-        const std::string& digits = texts()[1];
-        const char* const end = digits.data() + digits.size();
-        std::uint16_t port = 0;
-        const auto [stop, error] = std::from_chars(digits.data(), end, port);
-        if (error != std::errc{} || stop != end || port == 0) return Errc::protocol;
+        std::uint16_t port{};
+        if (!is_number(texts()[1], port) || port == 0) return Errc::protocol;
         master = {texts()[0], port};
         return {};
     }
